@@ -1,0 +1,220 @@
+"""How a call is conducted: what a number inherits and may override. Durations are seconds.
+
+`NumberSettings` is what remains of `defaults`, profile and number once they are merged; a call keeps the one it
+started with, and the journal of the call begins with it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from config.base import Section
+
+
+def _yaml_word(value: object) -> object:
+    """YAML reads a bare ``off``, ``on``, ``yes`` or ``no`` as a boolean; where a word is expected it is that word."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def _one_or_many(value: object) -> object:
+    return [] if value is None or value is False else [value] if isinstance(value, str) else value
+
+
+Interruption = Literal["speech", "digits"]
+Kind = Literal["free", "digits", "number", "date", "email", "phone", "yesno"]
+"""What a question expects; decides the end silence, the local grammar and how the answer is parsed."""
+Exhausted = Literal["event", "hangup", "idle"]
+RecordingMode = Annotated[Literal["off", "on"], BeforeValidator(_yaml_word)]
+
+
+class NoInputSection(Section):
+    """What happens when the caller says nothing."""
+
+    timeout: float = Field(default=7.0, ge=0.5, le=120)
+    """Silence after the end of a prompt before the caller is asked again."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """How often the caller is asked again."""
+    prompts: tuple[str, ...] = ()
+    """What is said, one after the other, the last one repeated. Empty: the bot's last words are repeated."""
+    then: Exhausted = "idle"
+    """After the last retry: `event` tells the bot, `hangup` ends the call, `idle` listens on until `idle_limit`."""
+    goodbye: str | None = None
+    """Said before hanging up on silence."""
+    nomatch_counts: bool = True
+    """Whether speech that was not understood uses up a retry, as silence does."""
+
+
+class BargeInSection(Section):
+    """What may interrupt the bot."""
+
+    by: Annotated[tuple[Interruption, ...], BeforeValidator(_one_or_many)] = ("speech", "digits")
+    """`speech`, `digits`, both, or nothing (`[]`)."""
+    min_speech: float = Field(default=0.25, ge=0.06, le=5)
+    """Voiced audio before speech interrupts."""
+    min_words: int = Field(default=0, ge=0, le=10)
+    """Recognized words before speech interrupts; 0: voice alone is enough."""
+    protect: float = Field(default=0.3, ge=0, le=30)
+    """Time at the start of the bot's speech during which nothing interrupts."""
+    confirm_within: float = Field(default=0.0, ge=0, le=5)
+    """Reversible barge-in: the prompt pauses, and resumes at the same sample if no word follows in this time; 0: off."""
+    exempt: Annotated[tuple[Literal["greeting", "waiting", "notice"], ...], BeforeValidator(_one_or_many)] = (
+        "waiting",
+        "notice",
+    )
+    """Speech that cannot be interrupted: the first words of the call, waiting messages, notices of a transfer."""
+
+
+class DigitsSection(Section):
+    """How pressed keys become an answer."""
+
+    interdigit_timeout: float = Field(default=3.0, ge=0.2, le=30)
+    """Pause after a key that ends the entry."""
+    term_char: Annotated[Literal["#", "*", "off"], BeforeValidator(_yaml_word)] = "#"
+    """Key that ends the entry at once; it is not part of the answer."""
+    clear_char: Annotated[Literal["#", "*", "off"], BeforeValidator(_yaml_word)] = "*"
+    """Key that forgets what was typed so far."""
+    max_digits: int = Field(default=32, ge=1, le=128)
+    """The entry ends when it has this many keys."""
+
+
+class EndSilenceSection(Section):
+    """Silence that ends the caller's turn, by what the question expects."""
+
+    free: float = Field(default=0.8, ge=0.2, le=5)
+    yesno: float = Field(default=0.6, ge=0.2, le=5)
+    number: float = Field(default=1.2, ge=0.2, le=5)
+    digits: float = Field(default=1.5, ge=0.2, le=5)
+    date: float = Field(default=1.2, ge=0.2, le=5)
+    phone: float = Field(default=2.0, ge=0.2, le=5)
+    email: float = Field(default=2.0, ge=0.2, le=5)
+
+
+class RecognizerSection(Section):
+    """Who listens, and for what."""
+
+    vendor: str = "local"
+    """A name under `speech`, or `local`."""
+    language: str | None = None
+    """BCP 47 tag; unset: the number's language."""
+    model: str | None = None
+    hints: tuple[str, ...] = ()
+    """Words and phrases callers are likely to say; for the local recognizer, the only ones it can hear."""
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    """Transcripts below this count as not understood."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the vendor's adapter as they are."""
+
+
+class FallbackVoiceSection(Section):
+    """A synthesizer to take over when the one before it fails."""
+
+    vendor: str
+    voice: str | None = None
+    language: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class SynthesizerSection(Section):
+    """Who speaks, and how."""
+
+    vendor: str = "local"
+    """A name under `speech`, or `local`."""
+    language: str | None = None
+    """BCP 47 tag; unset: the number's language."""
+    voice: str | None = None
+    model: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the vendor's adapter as they are."""
+    fallback: tuple[FallbackVoiceSection, ...] = ()
+    """Tried in order when the vendor fails. The local voice always stands behind the last one."""
+
+
+class FollowSection(Section):
+    """How far the bot's own speech settings rule."""
+
+    speech: Literal["all", "language", "none"] = "all"
+    """`all`: vendor, voice and timers; `language`: only the language; `none`: the number's settings stay."""
+    vendors: dict[str, str] = Field(default_factory=dict)
+    """Names the bot uses for a vendor, to names under `speech`."""
+    voices: dict[str, str] = Field(default_factory=dict)
+    """Names the bot uses for a voice, to the vendor's own."""
+
+
+class FallbackSection(Section):
+    """What the caller gets when the bot cannot go on."""
+
+    say: str | None = None
+    """Said first. Unset: the gateway's own sentence in the caller's language."""
+    transfer: str | None = None
+    """Where the caller goes then; unset, or where the line cannot transfer: the call ends, and the PBX goes on."""
+
+
+class TransferSection(Section):
+    """Where callers may be sent."""
+
+    allow: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """Patterns every target must match, whoever names it: number prefixes (`+33`) or SIP addresses (`sip:*@pbx`)."""
+    ring: float = Field(default=25.0, ge=1, le=300)
+    """How long the target may ring."""
+
+
+class RecordingSection(Section):
+    """Recording of the call, stereo: the caller left, the bot right."""
+
+    mode: RecordingMode = "off"
+    announce: str | None = None
+    """Said, and not interruptible, before the first sample is kept."""
+
+
+class CallSection(Section):
+    """The conduct of a call. Stands under `defaults`, in profiles, and in each number."""
+
+    language: str = "en-GB"
+    """BCP 47 tag of the caller's language."""
+    recognizer: RecognizerSection = RecognizerSection()
+    synthesizer: SynthesizerSection = SynthesizerSection()
+    no_input: NoInputSection = NoInputSection()
+    barge_in: BargeInSection = BargeInSection()
+    hear_during_prompt: Annotated[
+        tuple[Interruption, ...] | None, BeforeValidator(lambda v: v if v is None else _one_or_many(v))
+    ] = None
+    """What is recognized while the bot speaks. Unset: what `barge_in.by` names, and digits."""
+    digits: DigitsSection = DigitsSection()
+    end_silence: EndSilenceSection = EndSilenceSection()
+    follow: FollowSection = FollowSection()
+    fallback: FallbackSection = FallbackSection()
+    transfer: TransferSection = TransferSection()
+    recording: RecordingSection = RecordingSection()
+    max_length: float = Field(default=30.0, ge=1, le=300)
+    """Longest turn of the caller; what was said until then is sent."""
+    filler_after: float = Field(default=1.5, ge=0.2, le=60)
+    """Waiting time for the bot before the caller hears a filler."""
+    filler_every: float = Field(default=8.0, ge=1, le=120)
+    """Time between fillers."""
+    answer_timeout: float = Field(default=30.0, ge=1, le=300)
+    """Longest wait for the bot's answer; then an apology, or the fallback."""
+    batch_gap: float = Field(default=0.7, ge=0, le=30)
+    """Where the bot cannot say that it has finished: time after its last message until the caller is listened to."""
+    transcript_timeout: float = Field(default=2.0, ge=0.1, le=30)
+    """Longest wait for the recognizer after the caller's turn ended."""
+    idle_limit: float = Field(default=30.0, ge=1, le=3600)
+    """Listening on after the retries are exhausted, before the fallback."""
+    max_call: float = Field(default=3600.0, ge=10, le=86400)
+    """Longest call; then a goodbye and a hang-up."""
+    thinking_input: Literal["next_turn", "barge_in", "drop"] = "next_turn"
+    """What becomes of speech while the bot thinks: the turn after its answer, an interruption of the answer, nothing."""
+    words: dict[str, str] = Field(default_factory=dict)
+    """The gateway's own sentences, by name (`talkpath words` lists them), in this number's language."""
+
+
+class NumberSettings(CallSection):
+    """Everything that rules the calls to one number, after inheritance."""
+
+    number: str
+    """The called number, or the pattern, this stands under."""
+    bot: str
+    """A name under `bots`."""
+    profile: str | None = None
+    """A name under `profiles`, from which this number inherits."""

@@ -1,0 +1,148 @@
+"""What a conversation decides should be done. The session does it, without waiting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.call.outcome import CallOutcome
+from gateway.events import CallerEvent
+from gateway.interfaces import HangupReason, ListenSettings, TransferTarget, Utterance
+
+command = dataclass(frozen=True, slots=True, kw_only=True)
+
+
+@command
+class Recording:
+    """A prompt that is a file; ``alternative`` is spoken when it cannot be played."""
+
+    url: str | None = None
+    path: str | None = None
+    alternative: Utterance | None = None
+
+
+@command
+class Silence:
+    seconds: float
+
+
+@command
+class Tone:
+    """A comfort tone made on the spot, such as while the bot thinks."""
+
+    name: Literal["wait", "ringback"] = "wait"
+    seconds: float = 1.0
+
+
+Content = Utterance | Recording | Silence | Tone
+
+
+@command
+class Answer:
+    pass
+
+
+@command
+class SendToBot:
+    event: CallerEvent
+
+
+@command
+class AbandonTurn:
+    """Cancel a `Chat.send` that still runs for this turn."""
+
+    turn: int
+
+
+@command
+class StartPrompt:
+    """Queue a prompt behind those already handed over."""
+
+    prompt_id: int
+    content: Content
+
+
+@command
+class PausePlayout:
+    pass
+
+
+@command
+class ResumePlayout:
+    pass
+
+
+@command
+class StopPlayout:
+    """Stop every prompt, started or queued; each reports `PromptEnded`."""
+
+
+@command
+class OpenEar:
+    """Open a recognition stream.
+
+    Attributes:
+        stream: Its number; results carry it.
+        since: Call time the pre-roll may reach back to: the end of the caller's previous turn.
+    """
+
+    stream: int
+    settings: ListenSettings
+    since: float = 0.0
+
+
+@command
+class FinishUtterance:
+    stream: int
+
+
+@command
+class CloseEar:
+    stream: int
+
+
+@command
+class TransferCall:
+    target: TransferTarget
+
+
+@command
+class SendDigitsToCaller:
+    digits: str
+
+
+@command
+class CloseLeg:
+    reason: HangupReason = "normal"
+
+
+@command
+class KeepRecord:
+    """Something for the call record or its journal: a bot's note, a speech setting asked and used, a warning."""
+
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@command
+class EndCall:
+    outcome: CallOutcome
+
+
+Command = (
+    Answer
+    | SendToBot
+    | AbandonTurn
+    | StartPrompt
+    | PausePlayout
+    | ResumePlayout
+    | StopPlayout
+    | OpenEar
+    | FinishUtterance
+    | CloseEar
+    | TransferCall
+    | SendDigitsToCaller
+    | CloseLeg
+    | KeepRecord
+    | EndCall
+)

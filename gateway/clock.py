@@ -1,0 +1,29 @@
+"""Time, injected. Logic takes `now`; only what waits holds a `Clock`."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two kinds of time: one to measure by, one to write down."""
+
+    def now(self) -> float:
+        """Monotonic seconds, of no particular origin."""
+        ...
+
+    def wall(self) -> datetime.datetime:
+        """The time of day, with its zone (UTC)."""
+        ...
+
+
+class LoopClock:
+    """The running event loop's time, so that a loop with virtual time carries everything else with it."""
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC)

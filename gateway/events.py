@@ -1,0 +1,416 @@
+"""What happens, grouped by who says it: the leg, the recognizer, the session, the caller towards the bot.
+
+Everything here is a value: frozen, comparable, and, but for the audio itself, JSON-serialisable through
+`gateway.kit.serial`, so that a journal can be replayed. What bots ask for is in `gateway.actions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from audio.frame import Frame
+from gateway.actions import ActionBatch
+
+event = dataclass(frozen=True, slots=True, kw_only=True)
+
+
+# --- the leg -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class AudioReceived:
+    """Caller audio as it came; the leg has set `pts_samples` from the wire's own time stamps, or by counting."""
+
+    frame: Frame
+
+
+@event
+class DigitPressed:
+    """A key, whatever carried it: ``0``-``9``, ``*``, ``#``, ``A``-``D``."""
+
+    digit: str
+
+
+@event
+class MarkReached:
+    """The peer played everything that was sent before the mark (or dropped it: playout knows)."""
+
+    mark_id: str
+
+
+@event
+class SpeechCut:
+    """A peer that speaks for itself was interrupted; ``heard_text`` is what the caller heard."""
+
+    heard_text: str
+
+
+@event
+class LegClosed:
+    """The leg is gone; always its last event, once.
+
+    Attributes:
+        by: ``caller`` when the far side hung up, ``gateway`` when we did, ``failure`` when the connection broke.
+    """
+
+    by: Literal["caller", "gateway", "failure"] = "caller"
+    reason: str = ""
+
+
+# --- the recognizer ------------------------------------------------------------------------------------------------
+@event
+class Transcript:
+    """Recognized text of the current caller turn.
+
+    Attributes:
+        text: A partial replaces the partial before it; finals add up.
+        ends_turn: A turn-detecting model says that the caller has finished.
+        alternatives: Other readings of a final, best first.
+    """
+
+    text: str
+    final: bool
+    ends_turn: bool = False
+    confidence: float | None = None
+    language: str | None = None
+    alternatives: tuple[str, ...] = ()
+
+
+# --- what a conversation is told -----------------------------------------------------------------------------------
+@event
+class CallOffered:
+    """A leg wants the call. Time zero of the conversation."""
+
+
+@event
+class CallAnswered:
+    """`Leg.answer` returned: the caller can hear us."""
+
+
+@event
+class SpeechStarted:
+    """Voice began.
+
+    Attributes:
+        at: Call time of the first voiced sample, in seconds; a little in the past.
+    """
+
+    at: float
+
+
+@event
+class SpeechSustained:
+    """Voice goes on: said again after each `barge_in.min_speech` of voiced audio.
+
+    Attributes:
+        at: Call time of the newest voiced sample.
+        voiced: Seconds of voice since `SpeechStarted`.
+    """
+
+    at: float
+    voiced: float
+
+
+@event
+class SpeechStopped:
+    """Voice ended.
+
+    Attributes:
+        at: Call time at which it ended; the detector's own hang-over is already subtracted.
+    """
+
+    at: float
+
+
+@event
+class TranscriptUpdated:
+    """A recognizer's `Transcript`, with the stream (the number of `OpenEar`) it belongs to."""
+
+    stream: int
+    transcript: Transcript
+
+
+@event
+class RecognitionEnded:
+    """A stream's results are complete: no more text will come from it."""
+
+    stream: int
+
+
+@event
+class RecognizerFailed:
+    """A stream broke, and so did whatever stood behind it."""
+
+    stream: int
+    reason: str
+
+
+@event
+class PromptStarted:
+    """The first audio of a prompt is on its way.
+
+    Attributes:
+        ready: Seconds from `StartPrompt` to the first audio that could have been sent.
+        cached: Whether it came from the prompt cache.
+    """
+
+    prompt_id: int
+    ready: float = 0.0
+    cached: bool = False
+
+
+@event
+class PromptEnded:
+    """What became of a prompt. The playout owes exactly one for each `StartPrompt`.
+
+    Attributes:
+        seconds: How much of it was heard.
+        heard_text: The part of the text that was heard, where it has text; all of it when played.
+    """
+
+    prompt_id: int
+    result: Literal["played", "stopped", "failed"]
+    seconds: float = 0.0
+    heard_text: str = ""
+
+
+@event
+class BotReplied:
+    """A batch of the bot's, asked for or not."""
+
+    batch: ActionBatch
+
+
+@event
+class BotFailed:
+    """A turn failed in the adapter.
+
+    Attributes:
+        turn: The turn that failed; None when the bot is gone altogether.
+    """
+
+    turn: int | None
+    kind: Literal["config", "auth", "unavailable", "protocol"] = "unavailable"
+    detail: str = ""
+
+
+@event
+class TransferFinished:
+    """`Leg.transfer` returned.
+
+    Attributes:
+        ok: The caller is with the target; the leg closes, or has closed.
+        cause: ``busy``, ``no_answer``, ``rejected``, ``unsupported``, ``failed`` ...
+    """
+
+    transfer_id: str
+    ok: bool
+    cause: str = ""
+    sip_code: int | None = None
+
+
+@event
+class OperatorAsked:
+    """Somebody asked by the API: hang up, or transfer when a target is named."""
+
+    hang_up: bool = True
+    target: str | None = None
+
+
+@event
+class TimeElapsed:
+    """The deadline the conversation asked for is here."""
+
+
+CallEvent = (
+    CallOffered
+    | CallAnswered
+    | LegClosed
+    | DigitPressed
+    | SpeechStarted
+    | SpeechSustained
+    | SpeechStopped
+    | SpeechCut
+    | TranscriptUpdated
+    | RecognitionEnded
+    | RecognizerFailed
+    | PromptStarted
+    | PromptEnded
+    | BotReplied
+    | BotFailed
+    | TransferFinished
+    | OperatorAsked
+    | TimeElapsed
+)
+LegEvent = AudioReceived | DigitPressed | MarkReached | Transcript | SpeechCut | LegClosed
+
+
+# --- what a bot is told --------------------------------------------------------------------------------------------
+@event
+class CallStarted:
+    """Always first. What is known of the call came with `Backend.open_chat`."""
+
+    turn: int = 0
+
+
+@event
+class UserText:
+    """What the caller said or keyed.
+
+    Attributes:
+        value: The parsed input, where the question had a kind other than free.
+        barged_in: A prompt was stopped by this input.
+        started_at, ended_at: Call time, in seconds.
+    """
+
+    turn: int
+    text: str
+    source: Literal["speech", "digits", "message"] = "speech"
+    value: Any = None
+    confidence: float | None = None
+    language: str | None = None
+    alternatives: tuple[str, ...] = ()
+    barged_in: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@event
+class UserChoice:
+    """The caller chose from a `Menu`."""
+
+    turn: int
+    menu_id: str
+    option_id: str
+    label: str
+    source: Literal["digits", "speech", "label"] = "speech"
+    barged_in: bool = False
+    confidence: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@event
+class UserDigits:
+    """Keys, for bots that want them as such."""
+
+    turn: int
+    digits: str
+    terminator: str | None = None
+    barged_in: bool = False
+
+
+@event
+class NoInput:
+    """Silence. Opens a turn only when exhausted, or for bots that want every one."""
+
+    turn: int
+    count: int
+    elapsed: float
+    exhausted: bool
+
+
+@event
+class PlaybackDone:
+    """One stretch of the bot's speech is over.
+
+    Attributes:
+        turn: The turn whose answer it was.
+        complete: Nothing was cut off.
+        played: Seconds heard.
+        heard_text: What the caller really heard.
+    """
+
+    turn: int
+    complete: bool
+    played: float
+    heard_text: str
+
+
+@event
+class TransferResult:
+    turn: int
+    transfer_id: str
+    ok: bool
+    cause: str = ""
+    sip_code: int | None = None
+
+
+@event
+class UserMedia:
+    turn: int
+    url: str
+    mime: str
+    duration: float | None = None
+
+
+@event
+class UserLocation:
+    turn: int
+    lat: float
+    lon: float
+    label: str = ""
+
+
+@event
+class ContactOptOut:
+    turn: int
+    channel: str
+
+
+@event
+class Timer:
+    turn: int
+    name: str
+
+
+@event
+class CallEnded:
+    """Always last, once."""
+
+    turn: int
+    by: Literal["caller", "bot", "gateway", "transfer"]
+    cause: str = ""
+    sip_code: int | None = None
+
+
+CallerEvent = (
+    CallStarted
+    | UserText
+    | UserChoice
+    | UserDigits
+    | NoInput
+    | PlaybackDone
+    | TransferResult
+    | UserMedia
+    | UserLocation
+    | ContactOptOut
+    | Timer
+    | CallEnded
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInfo:
+    """Who calls whom, and what the line knows about it. Complete when the leg is offered.
+
+    Attributes:
+        call_id: Ours; unique for ever.
+        leg_id: The peer's name for the leg: channel id, stream id.
+        line: The line's name in the configuration.
+        caller: The calling number, normalised; empty when withheld. ``from`` in templates.
+        called: The called number, normalised. ``to`` in templates.
+        number: Key of the number settings that rule the call.
+        custom: Everything else the line passed on.
+    """
+
+    call_id: str
+    leg_id: str = ""
+    line: str = ""
+    direction: Literal["inbound", "outbound"] = "inbound"
+    caller: str = ""
+    called: str = ""
+    display_name: str = ""
+    language: str = ""
+    number: str = ""
+    sip_headers: dict[str, str] = field(default_factory=dict)
+    custom: dict[str, str] = field(default_factory=dict)

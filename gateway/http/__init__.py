@@ -1,0 +1,1 @@
+"""The shared port: health, API, webhooks, media sockets, metrics."""

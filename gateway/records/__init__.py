@@ -1,0 +1,1 @@
+"""What remains of a call: journal, call record, recording, storage."""

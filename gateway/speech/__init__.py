@@ -1,0 +1,1 @@
+"""Recognizers and synthesizers, one folder per vendor."""
