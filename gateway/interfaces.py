@@ -196,6 +196,7 @@ class ListenSettings:
         phrases: The only things the question allows (menu labels with their aliases), best recognised exactly.
         hints: Words and phrases that are likely.
         sensitive: Nothing of it may be logged or kept.
+        format: What the frames to be pushed will have; the directory sets it. None: known with the first frame.
     """
 
     vendor: str = "local"
@@ -208,6 +209,7 @@ class ListenSettings:
     max_length: float = 30.0
     sensitive: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,9 @@ class Utterance:
         text: Plain text, or SSML when ``ssml``.
         plain: The text without markup, for the record of what was heard.
         vendor: Its name in the configuration.
+        sensitive: Nothing of it may be logged or kept.
+        format: What the line takes; the directory sets it. A synthesizer that cannot make it gives the nearest of its
+            own, which the directory converts. None: the synthesizer's first.
     """
 
     text: str
@@ -259,6 +264,7 @@ class Utterance:
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     sensitive: bool = False
+    format: AudioFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
