@@ -1,0 +1,46 @@
+"""Heard words from heard seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.call.heard import heard_text, whole_words
+
+
+@pytest.mark.parametrize(
+    ("heard", "words"),
+    [
+        (0, ""),
+        (0.2, ""),
+        (1.0, "one two"),
+        (1.99, "one two three"),
+        (2.0, "one two three four"),
+        (9, "one two three four"),
+    ],
+)
+def test_without_word_times_the_text_is_shared_out_over_the_length(heard, words):
+    assert heard_text("one two three four", heard, length=2.0) == words
+
+
+def test_word_times_are_believed():
+    spoken = [(0.5, 3), (0.6, 7), (3.0, 13)]
+    assert heard_text("one two three four", 0.61, spoken=spoken, length=4) == "one two"
+    assert heard_text("one two three four", 3.0, spoken=spoken, length=4) == "one two three"
+    assert heard_text("one two three four", 4.0, spoken=spoken, length=4) == "one two three four"
+
+
+def test_a_prompt_still_being_synthesized_is_taken_at_the_usual_speed():
+    assert heard_text("a b c d e f g h i j k l m n o p", 1.0) == "a b c d e f g h"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "words"),
+    [
+        ("bonjour", 3, ""),
+        ("bonjour monsieur", 8, "bonjour"),
+        ("bonjour monsieur", 7, "bonjour"),
+        ("今日は元気", 3, "今日は"),
+    ],
+)
+def test_only_whole_words_count(text, count, words):
+    assert whole_words(text, count) == words
