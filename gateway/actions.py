@@ -7,12 +7,10 @@ from typing import Any, Literal
 
 from config.call import Exhausted, Kind
 
-action = dataclass(frozen=True, slots=True, kw_only=True)
-
 TextFormat = Literal["plain", "markdown", "html", "ssml"]
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
     """Speech. ``more``: a piece of a streamed text, to be continued; cut into sentences by the conversation.
 
@@ -29,7 +27,7 @@ class Say:
     role: Literal["answer", "waiting", "agent", "system"] = "answer"
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
     """A recording, by URL or by path. ``alt_text`` is spoken when it cannot be played."""
 
@@ -39,14 +37,14 @@ class Play:
     alt_text: str | None = None
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     seconds: float
     filler: Literal["none", "soft"] = "none"
     interruptible: bool = True
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MenuOption:
     id: str
     label: str
@@ -54,7 +52,7 @@ class MenuOption:
     aliases: tuple[str, ...] = ()
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Menu:
     """A question with options; read out as "say or press" after ``prompt``."""
 
@@ -64,7 +62,7 @@ class Menu:
     max_digits: int = 1
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """How the next input is taken. What is None comes from `SetSpeech`, then from the number.
 
@@ -86,7 +84,7 @@ class Listen:
     barge_in: bool | None = None
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesizerChoice:
     """A bot's wish for a voice. None keeps what the number says."""
 
@@ -97,7 +95,7 @@ class SynthesizerChoice:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizerChoice:
     """A bot's wish for a recognizer. Timers in seconds."""
 
@@ -112,7 +110,7 @@ class RecognizerChoice:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetSpeech:
     """From the next prompt and the next recognition stream on, until changed.
 
@@ -125,7 +123,7 @@ class SetSpeech:
     language: str | None = None
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """Send the caller elsewhere, after the speech before it."""
 
@@ -139,31 +137,31 @@ class Transfer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hangup:
     reason: str = "bot"
     after_speech: bool = True
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """The bot is gone, the caller stays: the number's fallback."""
 
     policy: str = "fallback"
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendLink:
     url: str
     text: str | None = None
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigits:
     digits: str
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Something to keep in the call record."""
 
@@ -171,7 +169,7 @@ class Record:
     data: dict[str, Any]
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostCall:
     """Something to do when the call is over."""
 
@@ -179,7 +177,7 @@ class PostCall:
     data: dict[str, Any]
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
     """The adapter met trouble outside of `Chat.send`: a failed turn."""
 
@@ -206,7 +204,7 @@ Action = (
 )
 
 
-@action
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionBatch:
     """What a bot says at once.
 

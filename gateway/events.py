@@ -12,8 +12,6 @@ from typing import Any, Literal
 from audio.frame import Frame
 from gateway.actions import ActionBatch
 
-event = dataclass(frozen=True, slots=True, kw_only=True)
-
 
 # --- the leg -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
@@ -23,28 +21,28 @@ class AudioReceived:
     frame: Frame
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
     """A key, whatever carried it: ``0``-``9``, ``*``, ``#``, ``A``-``D``."""
 
     digit: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkReached:
     """The peer played everything that was sent before the mark (or dropped it: playout knows)."""
 
     mark_id: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechCut:
     """A peer that speaks for itself was interrupted; ``heard_text`` is what the caller heard."""
 
     heard_text: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegClosed:
     """The leg is gone; always its last event, once.
 
@@ -57,7 +55,7 @@ class LegClosed:
 
 
 # --- the recognizer ------------------------------------------------------------------------------------------------
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """Recognized text of the current caller turn.
 
@@ -76,17 +74,17 @@ class Transcript:
 
 
 # --- what a conversation is told -----------------------------------------------------------------------------------
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOffered:
     """A leg wants the call. Time zero of the conversation."""
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
     """`Leg.answer` returned: the caller can hear us."""
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStarted:
     """Voice began.
 
@@ -97,7 +95,7 @@ class SpeechStarted:
     at: float
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechSustained:
     """Voice goes on: said again after each `barge_in.min_speech` of voiced audio.
 
@@ -110,7 +108,7 @@ class SpeechSustained:
     voiced: float
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStopped:
     """Voice ended.
 
@@ -121,7 +119,7 @@ class SpeechStopped:
     at: float
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptUpdated:
     """A recognizer's `Transcript`, with the stream (the number of `OpenEar`) it belongs to."""
 
@@ -129,14 +127,14 @@ class TranscriptUpdated:
     transcript: Transcript
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionEnded:
     """A stream's results are complete: no more text will come from it."""
 
     stream: int
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizerFailed:
     """A stream broke, and so did whatever stood behind it."""
 
@@ -144,7 +142,7 @@ class RecognizerFailed:
     reason: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptStarted:
     """The first audio of a prompt is on its way.
 
@@ -158,7 +156,7 @@ class PromptStarted:
     cached: bool = False
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptEnded:
     """What became of a prompt. The playout owes exactly one for each `StartPrompt`.
 
@@ -173,14 +171,14 @@ class PromptEnded:
     heard_text: str = ""
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotReplied:
     """A batch of the bot's, asked for or not."""
 
     batch: ActionBatch
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotFailed:
     """A turn failed in the adapter.
 
@@ -193,7 +191,7 @@ class BotFailed:
     detail: str = ""
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferFinished:
     """`Leg.transfer` returned.
 
@@ -208,7 +206,7 @@ class TransferFinished:
     sip_code: int | None = None
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorAsked:
     """Somebody asked by the API: hang up, or transfer when a target is named."""
 
@@ -216,7 +214,7 @@ class OperatorAsked:
     target: str | None = None
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeElapsed:
     """The deadline the conversation asked for is here."""
 
@@ -245,14 +243,14 @@ LegEvent = AudioReceived | DigitPressed | MarkReached | Transcript | SpeechCut |
 
 
 # --- what a bot is told --------------------------------------------------------------------------------------------
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted:
     """Always first. What is known of the call came with `Backend.open_chat`."""
 
     turn: int = 0
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserText:
     """What the caller said or keyed.
 
@@ -274,7 +272,7 @@ class UserText:
     ended_at: float | None = None
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserChoice:
     """The caller chose from a `Menu`."""
 
@@ -289,7 +287,7 @@ class UserChoice:
     ended_at: float | None = None
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserDigits:
     """Keys, for bots that want them as such."""
 
@@ -299,7 +297,7 @@ class UserDigits:
     barged_in: bool = False
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoInput:
     """Silence. Opens a turn only when exhausted, or for bots that want every one."""
 
@@ -309,7 +307,7 @@ class NoInput:
     exhausted: bool
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybackDone:
     """One stretch of the bot's speech is over.
 
@@ -326,7 +324,7 @@ class PlaybackDone:
     heard_text: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferResult:
     turn: int
     transfer_id: str
@@ -335,7 +333,7 @@ class TransferResult:
     sip_code: int | None = None
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserMedia:
     turn: int
     url: str
@@ -343,7 +341,7 @@ class UserMedia:
     duration: float | None = None
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserLocation:
     turn: int
     lat: float
@@ -351,19 +349,19 @@ class UserLocation:
     label: str = ""
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactOptOut:
     turn: int
     channel: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timer:
     turn: int
     name: str
 
 
-@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """Always last, once."""
 

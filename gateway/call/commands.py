@@ -9,10 +9,8 @@ from gateway.call.outcome import CallOutcome
 from gateway.events import CallerEvent
 from gateway.interfaces import HangupReason, ListenSettings, TransferTarget, Utterance
 
-command = dataclass(frozen=True, slots=True, kw_only=True)
 
-
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """A prompt that is a file; ``alternative`` is spoken when it cannot be played."""
 
@@ -21,12 +19,12 @@ class Recording:
     alternative: Utterance | None = None
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     seconds: float
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tone:
     """A comfort tone made on the spot, such as while the bot thinks."""
 
@@ -37,24 +35,24 @@ class Tone:
 Content = Utterance | Recording | Silence | Tone
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     pass
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendToBot:
     event: CallerEvent
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonTurn:
     """Cancel a `Chat.send` that still runs for this turn."""
 
     turn: int
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartPrompt:
     """Queue a prompt behind those already handed over."""
 
@@ -62,22 +60,22 @@ class StartPrompt:
     content: Content
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PausePlayout:
     pass
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumePlayout:
     pass
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopPlayout:
     """Stop every prompt, started or queued; each reports `PromptEnded`."""
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEar:
     """Open a recognition stream.
 
@@ -91,32 +89,32 @@ class OpenEar:
     since: float = 0.0
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishUtterance:
     stream: int
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseEar:
     stream: int
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferCall:
     target: TransferTarget
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigitsToCaller:
     digits: str
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseLeg:
     reason: HangupReason = "normal"
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepRecord:
     """Something for the call record or its journal: a bot's note, a speech setting asked and used, a warning."""
 
@@ -124,7 +122,7 @@ class KeepRecord:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-@command
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndCall:
     outcome: CallOutcome
 
