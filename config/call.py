@@ -10,16 +10,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from config.base import Section
+from config.base import Section, one_or_many
 
 
 def _yaml_word(value: object) -> object:
-    """YAML reads a bare ``off``, ``on``, ``yes`` or ``no`` as a boolean; where a word is expected it is that word."""
+    """Our YAML keeps a bare ``off`` as the word it is; other sources (JSON, a test) may have made it a boolean."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-def _one_or_many(value: object) -> object:
-    return [] if value is None or value is False else [value] if isinstance(value, str) else value
+def _interruptions(value: object) -> object:
+    """Nothing may interrupt: ``off`` and ``none`` say the same as an empty list."""
+    return [] if value in ("off", "none") else one_or_many(value)
 
 
 Interruption = Literal["speech", "digits"]
@@ -49,8 +50,8 @@ class NoInputSection(Section):
 class BargeInSection(Section):
     """What may interrupt the bot."""
 
-    by: Annotated[tuple[Interruption, ...], BeforeValidator(_one_or_many)] = ("speech", "digits")
-    """`speech`, `digits`, both, or nothing (`[]`)."""
+    by: Annotated[tuple[Interruption, ...], BeforeValidator(_interruptions)] = ("speech", "digits")
+    """`speech`, `digits`, both, or nothing (`off`)."""
     min_speech: float = Field(default=0.25, ge=0.06, le=5)
     """Voiced audio before speech interrupts."""
     min_words: int = Field(default=0, ge=0, le=10)
@@ -58,8 +59,8 @@ class BargeInSection(Section):
     protect: float = Field(default=0.3, ge=0, le=30)
     """Time at the start of the bot's speech during which nothing interrupts."""
     confirm_within: float = Field(default=0.0, ge=0, le=5)
-    """Reversible barge-in: the prompt pauses, and resumes at the same sample if no word follows in this time; 0: off."""
-    exempt: Annotated[tuple[Literal["greeting", "waiting", "notice"], ...], BeforeValidator(_one_or_many)] = (
+    """Reversible barge-in: the prompt pauses, and resumes at the same sample if no word follows in time; 0: off."""
+    exempt: Annotated[tuple[Literal["greeting", "waiting", "notice"], ...], BeforeValidator(one_or_many)] = (
         "waiting",
         "notice",
     )
@@ -154,7 +155,7 @@ class FallbackSection(Section):
 class TransferSection(Section):
     """Where callers may be sent."""
 
-    allow: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    allow: Annotated[tuple[str, ...], BeforeValidator(one_or_many)] = ()
     """Patterns every target must match, whoever names it: number prefixes (`+33`) or SIP addresses (`sip:*@pbx`)."""
     ring: float = Field(default=25.0, ge=1, le=300)
     """How long the target may ring."""
@@ -178,7 +179,7 @@ class CallSection(Section):
     no_input: NoInputSection = NoInputSection()
     barge_in: BargeInSection = BargeInSection()
     hear_during_prompt: Annotated[
-        tuple[Interruption, ...] | None, BeforeValidator(lambda v: v if v is None else _one_or_many(v))
+        tuple[Interruption, ...] | None, BeforeValidator(lambda v: v if v is None else _interruptions(v))
     ] = None
     """What is recognized while the bot speaks. Unset: what `barge_in.by` names, and digits."""
     digits: DigitsSection = DigitsSection()
@@ -204,7 +205,7 @@ class CallSection(Section):
     max_call: float = Field(default=3600.0, ge=10, le=86400)
     """Longest call; then a goodbye and a hang-up."""
     thinking_input: Literal["next_turn", "barge_in", "drop"] = "next_turn"
-    """What becomes of speech while the bot thinks: the turn after its answer, an interruption of the answer, nothing."""
+    """What becomes of speech while the bot thinks: the turn after its answer, a barge-in into the answer, nothing."""
     words: dict[str, str] = Field(default_factory=dict)
     """The gateway's own sentences, by name (`talkpath words` lists them), in this number's language."""
 

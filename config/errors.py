@@ -5,6 +5,7 @@ The whole tree is drawn in `gateway.errors`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -31,3 +32,27 @@ class ConfigError(GatewayError):
         self.field = field
         place = ":".join(str(part) for part in (self.file, line) if part is not None)
         super().__init__(": ".join(part for part in (place, field, reason) if part))
+
+    @property
+    def problems(self) -> tuple[ConfigError, ...]:
+        """Every single problem: this one."""
+        return (self,)
+
+
+class ConfigErrors(ConfigError):
+    """All problems of a configuration at once; reads as one line for each.
+
+    Args:
+        problems: At least one, in the order of files and lines.
+    """
+
+    def __init__(self, problems: Sequence[ConfigError]) -> None:
+        first = problems[0]
+        super().__init__(first.reason, file=first.file, line=first.line, field=first.field)
+        self._problems = tuple(problems)
+        self.args = ("\n".join(str(problem) for problem in problems),)
+
+    @property
+    def problems(self) -> tuple[ConfigError, ...]:
+        """Every single problem, in the order of files and lines."""
+        return self._problems

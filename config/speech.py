@@ -1,0 +1,16 @@
+"""Speech vendors: credentials, endpoints, limits. Each vendor adds its own keys by a subclass of `SpeechSection`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from config.base import Section
+
+
+class SpeechSection(Section):
+    """A speech vendor. Its entry's name is what `recognizer.vendor` and `synthesizer.vendor` say."""
+
+    vendor: str | None = None
+    """Which vendor this is, where the entry has another name (two accounts with one vendor)."""
+    url: str | None = Field(default=None, min_length=1)
+    """Another endpoint for the adapter: self-hosted, a proxy, an emulator. Unset: the vendor's own."""
