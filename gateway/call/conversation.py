@@ -1,0 +1,517 @@
+"""The heart of a call: every decision and every timer, as a function of what happened and when.
+
+`Conversation.handle` takes an event and returns commands; it never waits and never reads a clock. The state is
+derived from `facts.Facts` after each event, first row that fits, and each state has one deadline, computed from the
+same facts, so that there is no timer that could be left running or forgotten. The opposite half, which does what is
+decided here, is `session`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from gateway.actions import Hangup, Say, Transfer
+from gateway.call.bargein import Attempt, Verdict, judge
+from gateway.call.commands import Answer, Command, PausePlayout, ResumePlayout
+from gateway.call.endings import LEG_CLOSES_WITHIN, Endings
+from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
+from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, NoMatch
+from gateway.call.question import Question
+from gateway.call.speaking import STOP_WAIT, Speaking
+from gateway.call.turns import Turns
+from gateway.call.voices import SpeechInForce
+from gateway.events import (
+    BotFailed,
+    BotReplied,
+    CallAnswered,
+    CallEvent,
+    CallOffered,
+    DigitPressed,
+    LegClosed,
+    OperatorAsked,
+    PromptEnded,
+    PromptStarted,
+    RecognitionEnded,
+    RecognizerFailed,
+    SpeechCut,
+    SpeechStarted,
+    SpeechStopped,
+    SpeechSustained,
+    TimeElapsed,
+    TranscriptUpdated,
+    TransferFinished,
+)
+
+ANSWER_WITHIN = 30.0  # s a leg may take to let the caller hear us
+LAST_WORDS = 15.0  # s beyond `max_call` for the goodbye; then the call is over
+MAX_MUTE = 3  # prompts in a row that nothing could speak, before the fallback
+MAX_ROUNDS = 64  # steps one event may cause; more is a loop, hence a bug
+
+
+class Conversation:
+    """One call's conversation between a caller and a bot.
+
+    Args:
+        setup: Number settings, call data, and what leg, bot and speech vendors can do.
+    """
+
+    def __init__(self, setup: CallSetup) -> None:
+        self.facts = Facts(setup=setup)
+        self.speech = SpeechInForce(self.facts)
+        self.question = Question(self.facts, self.speech)
+        self.speaking = Speaking(self.facts, self.speech, self.question)
+        self.hearing = Hearing(self.facts, self.question)
+        self.endings = Endings(self.facts, self.speaking, self.hearing)
+        self.turns = Turns(self.facts, self.speech, self.question, self.speaking, self.hearing, self.endings)
+        self.announcement: int | None = None
+        self.touched_sensitive = False
+        """The last event, or a command it led to, holds what the caller answered to a sensitive question."""
+
+    # --- the interface ---------------------------------------------------------------------------------------------
+    def handle(self, event: CallEvent, now: float) -> list[Command]:
+        """Take an event.
+
+        Args:
+            event: What happened.
+            now: Seconds since the call was offered; never less than before.
+        Returns:
+            What is to be done, in order; empty once the call is over.
+        """
+        facts = self.facts
+        facts.now = max(now, facts.now)
+        facts.out = []
+        self.touched_sensitive = self.is_sensitive
+        if not facts.over:
+            self._take(event)
+            self._settle()
+            self.touched_sensitive = self.touched_sensitive or self.is_sensitive
+        return facts.out
+
+    @property
+    def state(self) -> State:
+        return self._derive()
+
+    @property
+    def is_over(self) -> bool:
+        return self.facts.over
+
+    @property
+    def is_sensitive(self) -> bool:
+        """What the caller says or keys now must not be written down."""
+        return self.question.sensitive
+
+    def next_deadline(self) -> float | None:
+        """When `TimeElapsed` is due; None once the call is over."""
+        if self.facts.over:
+            return None
+        own = self._deadline(self._derive())
+        return self._call_limit() if own is None else min(own, self._call_limit())
+
+    # --- events ----------------------------------------------------------------------------------------------------
+    def _take(self, event: CallEvent) -> None:
+        facts = self.facts
+        match event:
+            case CallOffered():
+                facts.emit(Answer())
+                self.turns.start()
+            case CallAnswered():
+                self._answered()
+            case LegClosed():
+                self.endings.leg_closed(event.by, event.reason)
+            case DigitPressed():
+                self._digit(event)
+            case SpeechStarted():
+                self.hearing.speech_started(event)
+            case SpeechSustained():
+                self.hearing.speech_sustained(event)
+                self._speech_interrupts(event.voiced)
+            case SpeechStopped():
+                self._speech_stopped(event)
+            case SpeechCut():
+                self._speech_cut()
+            case TranscriptUpdated():
+                self._transcript(event)
+            case RecognitionEnded():
+                self.hearing.recognition_ended(event)
+                self._recognition_complete()
+            case RecognizerFailed():
+                self._recognizer_failed(event)
+            case PromptStarted():
+                self.speaking.prompt_started(event)
+                self._speech_while_thinking_interrupts()
+            case PromptEnded():
+                self._prompt_ended(event)
+            case BotReplied():
+                self.turns.replied(event.batch)
+            case BotFailed():
+                self.turns.failed(event)
+            case TransferFinished():
+                self._transfer_finished(event)
+            case OperatorAsked():
+                self._operator(event)
+            case TimeElapsed():
+                pass  # the deadlines below see what is due
+            case _:
+                assert_never(event)
+
+    def _answered(self) -> None:
+        facts = self.facts
+        if facts.answered:
+            return
+        facts.answered = True
+        if facts.waiting is not None:  # nobody waited for a filler before he could hear one
+            facts.waiting.next_filler = facts.now + facts.number.filler_after
+        if not facts.setup.has_recording or facts.number.recording.mode == "off":
+            return
+        if facts.number.recording.announce:
+            self.announcement = facts.next_prompt
+            self.speaking.own_text(facts.number.recording.announce)
+        if self.announcement not in facts.prompts:
+            self.announcement = None
+            facts.keep("recording_started")
+
+    def _digit(self, event: DigitPressed) -> None:
+        facts = self.facts
+        if facts.fell_back or facts.ending_since is not None:
+            return
+        if not facts.prompts or "digits" in self.question.heard_during_prompt:
+            self.hearing.press(event.digit)
+        is_paused = facts.paused_at is not None and "digits" in self.question.interrupted_by
+        if is_paused or self._verdict("digits") is Verdict.STOP:
+            self.turns.interrupted()
+
+    def _speech_interrupts(self, voiced: float = 0.0) -> None:
+        match self._verdict("speech", voiced):
+            case Verdict.STOP:
+                self.turns.interrupted()
+            case Verdict.PAUSE:
+                self.facts.paused_at = self.facts.now
+                self.facts.emit(PausePlayout())
+            case Verdict.NO:
+                pass
+
+    def _verdict(self, by: str, voiced: float = 0.0) -> Verdict:
+        facts, current = self.facts, self.speaking.current
+        if current is None or facts.stop_at is not None or facts.paused_at is not None:
+            return Verdict.NO
+        if by == "speech" and facts.caller.dismissed and not facts.caller.words:
+            return Verdict.NO
+        attempt = Attempt(
+            by="digits" if by == "digits" else "speech",
+            voiced=voiced,
+            words=len(facts.caller.words.split()),
+            prompt_age=self.speaking.prompt_age,
+            interruptible=current.interruptible and not self.turns.is_leaving and not facts.fell_back,
+        )
+        return judge(attempt, facts.number.barge_in, self.question.interrupted_by)
+
+    def _speech_while_thinking_interrupts(self) -> None:
+        facts = self.facts
+        spoke = facts.caller.started_at is not None and not facts.caller.overlapped
+        if facts.number.thinking_input == "barge_in" and spoke and facts.caller.sustained:
+            current = self.speaking.current
+            if current is not None and current.interruptible and not self.turns.is_leaving:
+                self.turns.interrupted()
+
+    def _speech_stopped(self, event: SpeechStopped) -> None:
+        self.hearing.speech_stopped(event)
+        facts = self.facts
+        if facts.paused_at is not None and not self._has_partials():
+            facts.paused_at = facts.now  # without partials the time to confirm counts from here
+            self.hearing.finish()
+
+    def _has_partials(self) -> bool:
+        ear = self.facts.ear
+        vendor = ear.settings.vendor if ear else self.speech.recognizer_vendor
+        capabilities = self.facts.setup.recognizers.get(vendor)
+        return capabilities is None or capabilities.partials
+
+    def _speech_cut(self) -> None:
+        """A peer that speaks for itself has stopped because the caller spoke; its prompts report what was heard."""
+        if self.facts.prompts and self.facts.stop_at is None:
+            self.turns.interrupted()
+
+    def _transcript(self, event: TranscriptUpdated) -> None:
+        facts = self.facts
+        if not self.hearing.transcript(event):
+            return
+        if facts.paused_at is not None:
+            self.turns.interrupted()
+        elif self._speaks_over():
+            self._speech_interrupts()
+        ends = event.transcript.final and event.transcript.ends_turn
+        if ends and (self.question.kind == "free" or facts.setup.leg.hears_text):
+            self.hearing.finish()
+            if facts.ear is not None:
+                facts.ear.ended = True
+
+    def _speaks_over(self) -> bool:
+        """Whether the caller's speech overlaps what plays; what he said before is no interruption of it."""
+        facts, stretch = self.facts, self.facts.stretch
+        if not facts.prompts or stretch is None or stretch.since is None:
+            return False
+        stopped_at = facts.caller.stopped_at
+        return facts.voice or (stopped_at is not None and stopped_at >= stretch.since)
+
+    def _recognition_complete(self) -> None:
+        """A pause to find out whether words follow ends with the stream: there were none."""
+        facts = self.facts
+        if facts.paused_at is not None and facts.ear is not None and facts.ear.ended and not facts.caller.words:
+            self._resume()
+
+    def _resume(self) -> None:
+        self.facts.paused_at = None
+        self.hearing.dismiss()
+        self.facts.emit(ResumePlayout())
+
+    def _recognizer_failed(self, event: RecognizerFailed) -> None:
+        facts = self.facts
+        if facts.ear is None or facts.ear.stream != event.stream:
+            return
+        facts.keep("warning", what="recognizer_failed", detail=event.reason)
+        facts.ear.ended = True
+        if facts.caller.words:
+            return  # what was understood until then is the turn
+        facts.ear_failures += 1
+        was_speaking = facts.caller.started_at is not None
+        self.hearing.forget()
+        if facts.paused_at is not None:
+            self._resume()
+        if facts.ear_failures >= MAX_EAR_FAILURES:
+            self.endings.fall_back("bot_failed", f"recognizer: {event.reason}")
+        elif was_speaking and not facts.prompts and facts.waiting is None:
+            self.turns.turn_failed(f"recognizer: {event.reason}")
+
+    def _prompt_ended(self, event: PromptEnded) -> None:
+        facts = self.facts
+        prompt = self.speaking.prompt_ended(event)
+        if prompt is None:
+            return
+        if event.prompt_id == self.announcement:
+            self.announcement = None
+            facts.keep("recording_started")
+        if event.result == "failed" and event.seconds == 0:
+            self._prompt_failed(prompt)
+        if not facts.prompts:
+            self.speaking.close_stretch()
+
+    def _prompt_failed(self, prompt: Prompt) -> None:
+        """Nothing could speak it. The gateway's own sentence stands in; when that fails too, the fallback."""
+        facts = self.facts
+        facts.keep("warning", what="prompt_failed", role=prompt.role)
+        if facts.fell_back or facts.ending_since is not None:
+            return
+        facts.mute += 1
+        if facts.mute >= MAX_MUTE:
+            self.endings.fall_back("bot_failed", "nothing can speak")
+        elif prompt.role != "system" and not any(other.role == "system" for other in facts.prompts.values()):
+            self.speaking.own("apology")
+
+    def _transfer_finished(self, event: TransferFinished) -> None:
+        if event.transfer_id != self.facts.transfer_id:
+            return
+        is_back = self.endings.transfer_finished(ok=event.ok, cause=event.cause, sip_code=event.sip_code)
+        if is_back:
+            self.turns.transfer_failed(event.transfer_id, True, event.cause, event.sip_code)
+
+    def _operator(self, event: OperatorAsked) -> None:
+        facts = self.facts
+        if event.target is None:
+            self.endings.hang_up("operator", "operator", "gateway", "asked by operator")
+            return
+        self.turns.abandon()
+        self.endings.keep_only_records()
+        self.hearing.forget()
+        self.speaking.stop()
+        facts.script.append((None, Transfer(transfer_id="operator", target=event.target, feedback=False)))
+
+    # --- state and deadline ----------------------------------------------------------------------------------------
+    def _derive(self) -> State:
+        """The first row that fits."""
+        facts = self.facts
+        rows = (
+            (facts.over, State.OVER),
+            (facts.ending_since is not None, State.ENDING),
+            (not facts.answered, State.RINGING),
+            (facts.transfer_id is not None, State.TRANSFERRING),
+            (facts.paused_at is not None, State.PAUSED),
+            (facts.stop_at is not None, State.STOPPING),
+            (bool(facts.prompts), State.SPEAKING),
+            (facts.waiting is not None and facts.waiting.replied_at is None, State.THINKING),
+            (bool(self.hearing.keys), State.DIGITS),
+            (facts.ear is not None and (facts.ear.finish_at is not None or self._is_complete()), State.FINISHING),
+            (facts.caller.started_at is not None and facts.caller.stopped_at is None, State.HEARING),
+            (facts.caller.started_at is not None, State.CLOSING),
+            (self._is_gap(), State.GAP),
+            (facts.idle_since is not None, State.IDLE),
+        )
+        return next((state for fits, state in rows if fits), State.LISTENING)
+
+    def _is_complete(self) -> bool:
+        """The stream ended by itself, with something in it."""
+        ear = self.facts.ear
+        return ear is not None and ear.ended and self.facts.caller.started_at is not None
+
+    def _is_gap(self) -> bool:
+        waiting = self.facts.waiting
+        return waiting is not None and not waiting.gap_over and not self.facts.question_asked
+
+    def _deadline(self, state: State) -> float | None:
+        facts, number, caller = self.facts, self.facts.number, self.facts.caller
+        match state:
+            case State.OVER | State.SPEAKING:
+                return None
+            case State.RINGING:
+                return ANSWER_WITHIN
+            case State.ENDING:
+                return (facts.ending_since or 0.0) + LEG_CLOSES_WITHIN
+            case State.TRANSFERRING:
+                return facts.transfer_until
+            case State.PAUSED:
+                return self._pause_deadline()
+            case State.STOPPING:
+                return (facts.stop_at or 0.0) + STOP_WAIT
+            case State.THINKING:
+                assert facts.waiting is not None
+                return min(facts.waiting.next_filler, facts.waiting.sent_at + number.answer_timeout)
+            case State.DIGITS:
+                return self.hearing.keys.deadline()
+            case State.FINISHING:
+                assert facts.ear is not None
+                since = facts.now if facts.ear.finish_at is None else facts.ear.finish_at
+                return since if facts.ear.ended else since + number.transcript_timeout
+            case State.HEARING:
+                return (caller.started_at or 0.0) + self.question.max_length
+            case State.CLOSING:
+                return (caller.stopped_at or 0.0) + self.question.end_silence
+            case State.GAP:
+                assert facts.waiting is not None
+                return (facts.waiting.replied_at or 0.0) + number.batch_gap
+            case State.IDLE:
+                return (facts.idle_since or 0.0) + number.idle_limit
+            case State.LISTENING:
+                return (facts.now if facts.listen_since is None else facts.listen_since) + self.question.start_timeout
+            case _:
+                assert_never(state)
+
+    def _pause_deadline(self) -> float:
+        facts = self.facts
+        confirm = facts.number.barge_in.confirm_within
+        if facts.voice and not self._has_partials():  # words cannot come before the speech is over
+            return (facts.paused_at or 0.0) + self.question.max_length
+        return (facts.paused_at or 0.0) + confirm
+
+    def _call_limit(self) -> float:
+        limit = self.facts.number.max_call
+        return limit + LAST_WORDS if self.facts.too_long else limit
+
+    # --- settling --------------------------------------------------------------------------------------------------
+    def _settle(self) -> None:
+        """Act on what the facts now say, until nothing is due."""
+        for _ in range(MAX_ROUNDS):
+            if self.facts.now >= self._call_limit():
+                self._call_too_long()
+            state = self._derive()
+            if state not in HOLDING:
+                self.turns.run_script()
+                state = self._derive()
+            if state is State.OVER:
+                return
+            self._enter(state)
+            deadline = self._deadline(state)
+            if state is State.DIGITS and self._take_entry():
+                continue
+            if deadline is None or self.facts.now < deadline:
+                if self._derive() is state:
+                    return
+                continue
+            self._due(state)
+        raise RuntimeError(f"the conversation does not settle in state {self._derive()}")
+
+    def _enter(self, state: State) -> None:
+        """What a state needs while it lasts: its start, and an ear."""
+        if state is State.LISTENING and self.facts.listen_since is None:
+            self.facts.listen_since = self.facts.now
+        self.hearing.tend_ear(state)
+
+    def _take_entry(self) -> bool:
+        entry = self.hearing.take_entry()
+        if entry is not None:
+            self.turns.send(self.hearing.keyed(entry))
+            return True
+        return not self.hearing.keys
+
+    def _due(self, state: State) -> None:
+        """The state's deadline is here."""
+        facts = self.facts
+        match state:
+            case State.RINGING:
+                facts.end("leg_failed", "gateway", "the line did not answer")
+            case State.ENDING:
+                facts.end("completed", "gateway")
+            case State.TRANSFERRING:
+                self._take(TransferFinished(transfer_id=facts.transfer_id or "", ok=False, cause="no_answer"))
+            case State.PAUSED:
+                self._resume()
+            case State.STOPPING:
+                self.speaking.give_up_reports()
+                self.speaking.close_stretch()
+            case State.THINKING:
+                self._thought_long_enough()
+            case State.DIGITS:
+                self.hearing.keys.settle(self.question.keys)
+            case State.FINISHING:
+                self._turn_closed()
+            case State.HEARING | State.CLOSING:
+                self._finish_or_conclude()
+            case State.GAP:
+                assert facts.waiting is not None
+                facts.waiting.gap_over = True
+            case State.IDLE:
+                self.endings.fall_back("no_input", "silence")
+            case State.LISTENING:
+                self.turns.silence(facts.now - (facts.listen_since or facts.now))
+            case State.OVER | State.SPEAKING:
+                pass
+            case _:
+                assert_never(state)
+
+    def _thought_long_enough(self) -> None:
+        facts = self.facts
+        assert facts.waiting is not None
+        if facts.now >= facts.waiting.sent_at + facts.number.answer_timeout:
+            self.turns.turn_failed("no answer in time")
+            return
+        facts.waiting.fillers += 1
+        facts.waiting.next_filler = facts.now + facts.number.filler_every
+        self.speaking.filler()
+
+    def _finish_or_conclude(self) -> None:
+        """The caller's turn is over. Without a stream there is no text to wait for."""
+        if self.facts.ear is None:
+            self._turn_closed()
+        else:
+            self.hearing.finish()
+
+    def _turn_closed(self) -> None:
+        if self.hearing.continues():
+            return
+        result = self.hearing.conclude()
+        if isinstance(result, NoMatch):
+            self.turns.not_understood(result)
+        else:
+            self.turns.send(result)
+
+    def _call_too_long(self) -> None:
+        facts = self.facts
+        if facts.too_long or facts.ending_since is not None:
+            facts.end("too_long", "gateway", "max_call")
+            return
+        facts.too_long = facts.fell_back = True
+        self.turns.abandon()
+        self.hearing.keys.clear()
+        self.hearing.forget()
+        self.endings.keep_only_records()
+        self.speaking.stop()
+        facts.script.append((None, Say(text=self.speaking.words("too_long"), role="system", interruptible=False)))
+        facts.script.append((None, Hangup(reason="too_long")))

@@ -1,0 +1,127 @@
+"""How a call leaves the bot: hang-up, transfer, the number's fallback."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from config.targets import is_allowed
+from gateway.actions import Hangup, PostCall, Record, Say, Transfer
+from gateway.call.commands import AbandonTurn, CloseLeg, TransferCall
+from gateway.call.facts import Facts
+from gateway.call.hearing import Hearing
+from gateway.call.outcome import CallOutcome, Party, Result
+from gateway.call.speaking import Speaking
+from gateway.interfaces import HangupReason, TransferTarget
+
+LEG_CLOSES_WITHIN = 2.0  # s after CloseLeg; then the call is over whatever the leg says
+TRANSFER_GRACE = 5.0  # s beyond the ring time for the transfer to report
+
+
+class Endings:
+    """Ends calls, once everything that must be heard was heard."""
+
+    def __init__(self, facts: Facts, speaking: Speaking, hearing: Hearing) -> None:
+        self.facts = facts
+        self.speaking = speaking
+        self.hearing = hearing
+
+    def hang_up(self, reason: HangupReason, result: Result, by: Party, detail: str = "") -> None:
+        """Close the leg. The outcome is settled here, however the leg reports its end."""
+        facts = self.facts
+        if facts.ending_since is not None:
+            return
+        if facts.final_outcome is None:  # the fallback has said already why the call ends
+            facts.final_outcome = CallOutcome(result=result, by=by, reason=detail)
+        facts.ending_since = facts.now
+        self.hearing.forget()
+        if facts.prompts:
+            self.speaking.stop()
+        facts.emit(CloseLeg(reason=reason))
+
+    def keep_only_records(self) -> None:
+        """Of what the bot has asked for, what is not about speech still counts."""
+        kept = [(turn, action) for turn, action in self.facts.script if isinstance(action, Record | PostCall)]
+        self.facts.script.clear()
+        self.facts.script.extend(kept)
+
+    def fall_back(self, result: Result, reason: str) -> None:
+        """The bot cannot go on: say so, then transfer where that is possible, else hang up. Once per call."""
+        facts = self.facts
+        if facts.fell_back or facts.ending_since is not None:
+            return
+        facts.fell_back = True
+        facts.keep("fallback", reason=reason)
+        facts.final_outcome = CallOutcome(result=result, by="gateway", reason=reason)
+        if facts.waiting is not None:
+            facts.abandoned = facts.waiting.turn
+            facts.emit(AbandonTurn(turn=facts.waiting.turn))
+            facts.waiting = None
+        self.hearing.keys.clear()
+        self.hearing.forget()
+        self.keep_only_records()
+        self.speaking.stop()
+        settings = facts.number.fallback
+        goes_on = settings.transfer is not None and facts.setup.leg.can_transfer
+        text = settings.say or self.speaking.words("fallback_transfer" if goes_on else "fallback_hangup")
+        facts.script.append((None, Say(text=text, role="system", interruptible=False)))
+        if goes_on:
+            facts.script.append((None, Transfer(transfer_id="fallback", target=settings.transfer, feedback=False)))
+        facts.script.append((None, Hangup(reason="fallback")))
+
+    def transfer_needs_answer(self, action: Transfer) -> bool:
+        """Start a transfer. Returns whether it failed at once, and somebody must go on with the caller."""
+        facts = self.facts
+        facts.transfer_id = action.transfer_id
+        refusal = self._refusal(action)
+        if refusal is not None:
+            facts.keep("transfer_refused", cause=refusal)
+            return self.transfer_finished(ok=False, cause=refusal)
+        ring = action.ring or facts.number.transfer.ring
+        facts.transfer_until = facts.now + ring + TRANSFER_GRACE
+        self.hearing.forget()
+        target = TransferTarget(
+            transfer_id=action.transfer_id,
+            target=action.target or "",
+            mode=action.mode,
+            ring=ring,
+            headers=action.headers,
+        )
+        facts.emit(TransferCall(target=target))
+        return False
+
+    def _refusal(self, action: Transfer) -> Literal["no_target", "not_allowed", "unsupported"] | None:
+        if not action.target:
+            return "no_target"
+        if not is_allowed(action.target, self.facts.number.transfer.allow):
+            return "not_allowed"
+        return None if self.facts.setup.leg.can_transfer else "unsupported"
+
+    def transfer_finished(self, *, ok: bool, cause: str, sip_code: int | None = None) -> bool:
+        """Book a transfer's end. Returns whether the caller is back and somebody must go on with him."""
+        facts = self.facts
+        facts.transfer_id = None
+        if ok:
+            facts.final_outcome = CallOutcome(result="transferred", by="transfer", reason=cause)
+            facts.end("transferred", "transfer", cause)
+            return False
+        facts.keep("transfer_failed", cause=cause, sip_code=sip_code)
+        if facts.leg_gone:
+            facts.end("completed" if facts.caller_spoke else "abandoned", "caller", cause)
+            return False
+        return not facts.fell_back
+
+    def leg_closed(self, by: Literal["caller", "gateway", "failure"], reason: str) -> None:
+        facts = self.facts
+        facts.leg_gone = True
+        if facts.transfer_id is not None:
+            return  # decides nothing until the transfer has reported
+        if by == "failure":
+            facts.end("leg_failed", "gateway", reason)
+        elif by == "caller" and facts.ending_since is None:
+            if facts.fell_back:
+                facts.end("bot_failed", "gateway", reason)
+            else:
+                facts.final_outcome = None
+                facts.end("completed" if facts.caller_spoke else "abandoned", "caller", reason)
+        else:
+            facts.end("completed", "gateway", reason)

@@ -1,0 +1,304 @@
+"""The caller's side of the conversation: voice, recognition streams, keys, and when his turn is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gateway.call.commands import CloseEar, FinishUtterance, OpenEar
+from gateway.call.digits import DigitCollector, Entry
+from gateway.call.facts import CallerTurn, Ear, Facts, State
+from gateway.call.question import Question
+from gateway.events import (
+    RecognitionEnded,
+    SpeechStarted,
+    SpeechStopped,
+    SpeechSustained,
+    TranscriptUpdated,
+    UserChoice,
+    UserDigits,
+    UserText,
+)
+from gateway.text import menu as menus
+from gateway.text import values
+
+MAX_EAR_FAILURES = 3  # streams in a row that broke, or ended before anything was said
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    """The caller's turn is over and nothing was understood.
+
+    Attributes:
+        counts: Enough was heard to say so; otherwise it was a noise, and we listen on as if nothing had been.
+    """
+
+    counts: bool
+
+
+Input = UserText | UserChoice | UserDigits
+
+
+class Hearing:
+    """Follows the caller's voice and text, and closes his turn."""
+
+    def __init__(self, facts: Facts, question: Question) -> None:
+        self.facts = facts
+        self.question = question
+        self.keys = DigitCollector(facts.number.digits)
+
+    # --- voice -----------------------------------------------------------------------------------------------------
+    def speech_started(self, event: SpeechStarted) -> None:
+        facts = self.facts
+        facts.voice, facts.voice_since = True, event.at
+        if facts.ear is not None or self._opens_on_voice:
+            self._note_start(event.at)
+
+    @property
+    def _opens_on_voice(self) -> bool:
+        """While the bot thinks nobody listens until somebody speaks."""
+        facts = self.facts
+        return facts.waiting is not None and not facts.prompts and facts.number.thinking_input != "drop"
+
+    def _note_start(self, at: float) -> None:
+        caller = self.facts.caller
+        if caller.dismissed:
+            self.facts.caller = caller = CallerTurn()
+        if caller.started_at is None:
+            caller.started_at = at
+            caller.overlapped = bool(self.facts.prompts)
+        caller.stopped_at = None
+
+    def speech_sustained(self, event: SpeechSustained) -> None:
+        self.facts.voice = True
+        if self.facts.caller.started_at is not None:
+            self.facts.caller.sustained = True
+
+    def speech_stopped(self, event: SpeechStopped) -> None:
+        self.facts.voice = False
+        caller = self.facts.caller
+        if caller.started_at is not None:
+            caller.stopped_at = max(event.at, caller.started_at)
+
+    # --- text ------------------------------------------------------------------------------------------------------
+    def transcript(self, event: TranscriptUpdated) -> bool:
+        """Take recognized text. Returns whether it brought a word of an open stream."""
+        facts, caller = self.facts, self.facts.caller
+        if facts.ear is None or event.stream != facts.ear.stream:
+            return False
+        heard = event.transcript
+        if not heard.text.strip():
+            if heard.final:
+                caller.partial = ""
+            return False
+        facts.ear_failures = 0
+        caller.dismissed = False
+        if caller.started_at is None:  # the detector missed it, or a text leg that has no voice
+            caller.started_at = facts.now
+            caller.overlapped = bool(facts.prompts)
+        if not facts.voice and caller.stopped_at is None:
+            caller.stopped_at = facts.now
+        caller.language = heard.language or caller.language
+        if not heard.final:
+            caller.partial = heard.text.strip()
+            return True
+        caller.partial = ""
+        caller.finals.append(heard.text.strip())
+        caller.alternatives = heard.alternatives
+        if heard.confidence is not None:
+            caller.confidences.append(heard.confidence)
+        return True
+
+    def recognition_ended(self, event: RecognitionEnded) -> None:
+        ear = self.facts.ear
+        if ear is not None and event.stream == ear.stream:
+            ear.ended = True
+
+    # --- the ear ---------------------------------------------------------------------------------------------------
+    def wants_ear(self, state: State) -> bool:
+        facts = self.facts
+        if facts.over or facts.ending_since is not None or facts.fell_back or facts.ear_failures >= MAX_EAR_FAILURES:
+            return False
+        if self.keys:
+            return False
+        if state is State.SPEAKING:
+            return "speech" in self.question.heard_during_prompt or self.facts.caller.started_at is not None
+        if state is State.THINKING:
+            return facts.caller.started_at is not None
+        return state in (State.GAP, State.LISTENING, State.IDLE, State.HEARING, State.CLOSING, State.FINISHING)
+
+    def tend_ear(self, state: State) -> None:
+        """Open, reopen or close the recognition stream as state and question ask."""
+        facts = self.facts
+        wanted = self.wants_ear(state)
+        if facts.ear is not None and facts.ear.ended and facts.caller.started_at is None:
+            facts.ear = None  # ended by itself before anything was said
+            facts.ear_failures += 1
+            wanted = wanted and self.wants_ear(state)
+        if facts.ear is None:
+            if wanted:
+                self._open()
+        elif self.keys or (facts.caller.started_at is None and not facts.voice and self._is_outdated(facts.ear)):
+            self.close_ear()
+            if wanted:
+                self._open()
+
+    def _is_outdated(self, ear: Ear) -> bool:
+        return ear.settings != self.question.settings()
+
+    def _open(self) -> None:
+        facts = self.facts
+        settings = self.question.settings()
+        facts.ear = Ear(stream=facts.next_stream, settings=settings)
+        facts.next_stream += 1
+        since = facts.boundary
+        if facts.voice and facts.caller.started_at is None:
+            facts.caller.started_at = facts.voice_since if facts.voice_since >= since else facts.now
+            facts.caller.overlapped = bool(facts.prompts)
+        facts.emit(OpenEar(stream=facts.ear.stream, settings=settings, since=since))
+
+    def close_ear(self) -> None:
+        if self.facts.ear is not None:
+            if not self.facts.ear.ended:
+                self.facts.emit(CloseEar(stream=self.facts.ear.stream))
+            self.facts.ear = None
+
+    def finish(self) -> None:
+        """The caller's turn is over: ask for what is left of the text."""
+        ear = self.facts.ear
+        if ear is not None and ear.finish_at is None:
+            ear.finish_at = self.facts.now
+            if not ear.ended:
+                self.facts.emit(FinishUtterance(stream=ear.stream))
+
+    def dismiss(self) -> None:
+        """A reversible barge-in is taken back: what was said so far opens no turn, unless a word comes yet."""
+        self.facts.caller = CallerTurn(dismissed=True)
+        if self.facts.ear is not None and self.facts.ear.finish_at is not None:
+            self.close_ear()
+
+    def forget(self) -> None:
+        """Nothing of this turn counts: listen afresh."""
+        self.close_ear()
+        self.facts.caller = CallerTurn()
+
+    # --- closing the turn ------------------------------------------------------------------------------------------
+    def continues(self) -> bool:
+        """The stream is complete, but the caller has gone on speaking since: merge what follows."""
+        ear, caller, facts = self.facts.ear, self.facts.caller, self.facts
+        if ear is None or not ear.ended or ear.finish_at is None or facts.voice_since <= ear.finish_at:
+            return False
+        went_on = caller.stopped_at is None or caller.stopped_at > ear.finish_at
+        if not went_on or self._length() >= self.question.max_length:
+            return False
+        facts.boundary = ear.finish_at
+        facts.ear = None
+        self._open()
+        return True
+
+    def _length(self) -> float:
+        started = self.facts.caller.started_at
+        return 0.0 if started is None else self.facts.now - started
+
+    def conclude(self) -> Input | NoMatch:
+        """Close the caller's spoken turn: an input, or that nothing was understood."""
+        facts, caller = self.facts, self.facts.caller
+        text = caller.words
+        confidence = min(caller.confidences) if caller.confidences else None
+        stopped_at = caller.stopped_at if caller.stopped_at is not None else facts.now
+        result: Input | NoMatch
+        doubtful = confidence is not None and confidence < facts.number.recognizer.min_confidence
+        if not text or doubtful:
+            heard = caller.sustained or caller.interrupted or bool(text)
+            passed_by = caller.overlapped and not caller.interrupted and not text
+            result = NoMatch(counts=heard and not passed_by)
+        else:
+            result = self._spoken(text, confidence, caller, stopped_at)
+        facts.boundary = max(facts.boundary, stopped_at)
+        self.forget()
+        return result
+
+    def _spoken(self, text: str, confidence: float | None, caller: CallerTurn, ended_at: float) -> Input:
+        turn = self.facts.turn + 1
+        menu = self.question.menu
+        language = caller.language or self.question.speech.heard_language
+        if menu is not None:
+            chosen = menus.match(menu.options, self.question.keys, spoken=text, language=language)
+            option = next((option for option in menu.options if option.id == chosen), None)
+            if option is not None:
+                return UserChoice(
+                    turn=turn,
+                    menu_id=menu.menu_id,
+                    option_id=option.id,
+                    label=option.label,
+                    source="speech",
+                    barged_in=caller.interrupted,
+                    confidence=confidence,
+                    started_at=caller.started_at,
+                    ended_at=ended_at,
+                )
+        return UserText(
+            turn=turn,
+            text=text,
+            source="message" if self.facts.setup.leg.hears_text else "speech",
+            value=self._value(text, language),
+            confidence=confidence,
+            language=language,
+            alternatives=caller.alternatives,
+            barged_in=caller.interrupted,
+            started_at=caller.started_at,
+            ended_at=ended_at,
+        )
+
+    def _value(self, text: str, language: str) -> Any:
+        if self.question.kind == "free":
+            return None
+        parsed = values.parse(self.question.kind, text, language, today=self.facts.setup.today)
+        return None if parsed is None else parsed.value
+
+    # --- keys ------------------------------------------------------------------------------------------------------
+    def press(self, digit: str) -> None:
+        self.keys.press(digit, self.facts.now)
+        if not self.facts.prompts and (self.facts.waiting is None or self.facts.waiting.replied_at is not None):
+            self.keys.settle(self.question.keys)
+            self.facts.listen_since = None  # a cleared entry starts the wait afresh
+
+    def take_entry(self) -> Entry | None:
+        """The next complete entry of keys, if there is one."""
+        self.keys.settle(self.question.keys)
+        if not self.keys:
+            return None
+        return self.keys.take(self.facts.now, max_digits=self.question.max_digits, labels=self.question.keys)
+
+    def keyed(self, entry: Entry) -> Input:
+        """An entry of keys as an input."""
+        facts, menu = self.facts, self.question.menu
+        turn, barged_in = facts.turn + 1, facts.caller.interrupted
+        facts.boundary = facts.now
+        self.forget()
+        if menu is not None:
+            chosen = menus.match(
+                menu.options, self.question.keys, digits=entry.digits, language=self.question.speech.heard_language
+            )
+            option = next((option for option in menu.options if option.id == chosen), None)
+            if option is not None:
+                source: Literal["digits"] = "digits"
+                return UserChoice(
+                    turn=turn,
+                    menu_id=menu.menu_id,
+                    option_id=option.id,
+                    label=option.label,
+                    source=source,
+                    barged_in=barged_in,
+                    ended_at=entry.at,
+                )
+        if facts.setup.backend.wants_digits:
+            return UserDigits(turn=turn, digits=entry.digits, terminator=entry.terminator, barged_in=barged_in)
+        return UserText(
+            turn=turn,
+            text=entry.digits,
+            source="digits",
+            value=self._value(entry.digits, self.question.speech.heard_language),
+            barged_in=barged_in,
+            ended_at=entry.at,
+        )

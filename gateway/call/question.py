@@ -1,0 +1,107 @@
+"""What the next input is expected to be, and how long we wait for it: Listen beats SetSpeech beats the number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from config.call import Exhausted, Interruption, Kind
+from gateway.actions import Listen, Menu
+from gateway.call.facts import Facts
+from gateway.call.voices import SpeechInForce
+from gateway.interfaces import ListenSettings
+from gateway.text import menu as menus
+from gateway.text import values
+
+
+@dataclass(slots=True)
+class Question:
+    """The open question. `Listen` and `Menu` hold until the next input is sent; then it is the number's own again."""
+
+    facts: Facts
+    speech: SpeechInForce
+    listen: Listen = field(default_factory=Listen)
+    menu: Menu | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    """Keys of the menu as read out, to option ids."""
+
+    def reset(self) -> None:
+        self.listen, self.menu, self.keys = Listen(), None, {}
+
+    @property
+    def kind(self) -> Kind:
+        return self.listen.kind
+
+    @property
+    def sensitive(self) -> bool:
+        return self.listen.sensitive
+
+    @property
+    def start_timeout(self) -> float:
+        return self.listen.start_timeout or self.speech.recognizer.start_timeout or self.facts.number.no_input.timeout
+
+    @property
+    def end_silence(self) -> float:
+        own: float = getattr(self.facts.number.end_silence, self.kind)
+        return self.listen.end_silence or self.speech.recognizer.end_silence or own
+
+    @property
+    def max_length(self) -> float:
+        return self.listen.max_length or self.speech.recognizer.max_length or self.facts.number.max_length
+
+    @property
+    def retries(self) -> int:
+        asked = self.listen.no_input_retries
+        return self.facts.number.no_input.retries if asked is None else asked
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        asked = self.listen.no_input_prompts
+        return self.facts.number.no_input.prompts if asked is None else asked
+
+    @property
+    def then(self) -> Exhausted:
+        return self.listen.on_exhausted or self.facts.number.no_input.then
+
+    @property
+    def interrupted_by(self) -> Collection[Interruption]:
+        """What may interrupt, once the question's own word is heard."""
+        by = self.facts.number.barge_in.by
+        for said in (self.listen.barge_in, self.speech.recognizer.barge_in):
+            if said is not None:
+                return (by or ("speech", "digits")) if said else ()
+        return by
+
+    @property
+    def heard_during_prompt(self) -> Collection[Interruption]:
+        asked = self.facts.number.hear_during_prompt
+        return {*self.interrupted_by, "digits"} if asked is None else asked
+
+    @property
+    def max_digits(self) -> int:
+        if self.menu is not None:
+            longest = max((len(key) for key in self.keys), default=1)
+            return max(self.menu.max_digits, longest)
+        return self.facts.number.digits.max_digits
+
+    def settings(self) -> ListenSettings:
+        """What a recognition stream for this question is opened with."""
+        own, wish = self.facts.number.recognizer, self.speech.recognizer
+        vendor = self.speech.recognizer_vendor
+        language = self.speech.heard_language
+        if self.menu is not None:
+            phrases = tuple(menus.phrases(self.menu.options, language))
+        else:
+            phrases = tuple(values.phrases_for(self.kind, language))
+        return ListenSettings(
+            vendor=vendor,
+            language=language,
+            kind=self.kind,
+            phrases=phrases,
+            hints=self.listen.hints or wish.hints or own.hints,
+            model=wish.model or (own.model if vendor == own.vendor else None),
+            end_silence=self.end_silence,
+            max_length=self.max_length,
+            sensitive=self.sensitive,
+            options={**(own.options if vendor == own.vendor else {}), **wish.options},
+        )
