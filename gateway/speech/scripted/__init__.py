@@ -1,0 +1,1 @@
+"""Speech by script, for tests, demonstrations and benchmarks: no engine, no network, the same every time."""
