@@ -11,7 +11,9 @@ from audio.judge_batch import JudgeBatch
 from audio.vad import Mode, VoiceDetector
 from audio.voting import RATE
 
-HANGOVER = {"cascade": 0.06, "webrtc": 0.1}  # how long each mode goes on saying "voiced", measured on recorded speech
+# Measured on recorded speech: how long each mode goes on saying "voiced", and how late its first voiced frame is.
+HANGOVER = {"cascade": 0.06, "webrtc": 0.1}
+LEAD = {"cascade": 0.02, "webrtc": 0.0}
 
 
 class SpeechDetector:
@@ -39,7 +41,7 @@ class SpeechDetector:
         end_silence: float = 0.5,
     ) -> None:
         self._on_event = on_event
-        self._endpointer = Endpointer(RATE, min_speech, hangover=HANGOVER[mode])
+        self._endpointer = Endpointer(RATE, min_speech, hangover=HANGOVER[mode], lead=LEAD[mode])
         self._endpointer.end_silence = end_silence
         self._detector = VoiceDetector(format, batch, self._take, mode=mode)
 

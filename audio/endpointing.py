@@ -63,14 +63,22 @@ class Endpointer:
         min_speech: Seconds of voiced audio between one `VoiceSustained` and the next.
         stop_window: Frames of the end rule, 10 to 25; see `end_silence`.
         hangover: Seconds for which the detector goes on saying "voiced" after the voice has ended.
+        lead: Seconds of voice that the detector takes to notice it; they count as voiced.
     """
 
     def __init__(
-        self, rate: int = 8000, min_speech: float = MIN_SPEECH, stop_window: int = STOP_WINDOW, hangover: float = 0.0
+        self,
+        rate: int = 8000,
+        min_speech: float = MIN_SPEECH,
+        stop_window: int = STOP_WINDOW,
+        *,
+        hangover: float = 0.0,
+        lead: float = 0.0,
     ) -> None:
         self.rate = rate
         self._frame_samples = round(FRAME_SECONDS * rate)
         self._hangover = round(hangover * rate)
+        self._lead = round(lead * rate)
         self.min_speech = min_speech
         self._set_stop_window(stop_window)
         self._history = 0  # one bit per frame, the newest lowest
@@ -126,8 +134,8 @@ class Endpointer:
 
     def _start(self, end_samples: int, recent: int) -> Sequence[VoiceEvent]:
         self._speaking = True
-        self._started = max(0, end_samples - recent.bit_length() * self._frame_samples)
-        self._voiced = (recent.bit_count() - 1) * self._frame_samples  # the newest frame counts in _go_on
+        self._started = max(0, end_samples - recent.bit_length() * self._frame_samples - self._lead)
+        self._voiced = (recent.bit_count() - 1) * self._frame_samples + self._lead  # the newest counts in _go_on
         self._next_sustained = self._min_speech
         return (VoiceStarted(self._started), *self._go_on(end_samples))
 
