@@ -1,0 +1,136 @@
+"""A caller on a Twilio media stream: `protocol` put on a socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from audio.format import PCMU_8K
+from audio.frame import Frame
+from gateway.clock import Clock
+from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.events import AudioReceived, CallInfo, LegClosed, LegEvent
+from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
+from gateway.kit.waiting import Cuttable
+from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
+from gateway.transports.timeline import Timeline
+from gateway.transports.twilio.protocol import (
+    SAMPLES_PER_MS,
+    MediaReceived,
+    StreamStopped,
+    TwilioEvent,
+    TwilioProtocol,
+    UnknownMessage,
+)
+
+CAPABILITIES = LegCapabilities(format=PCMU_8K, lookahead=1.0, message=0.2, has_marks=True, has_clear=True)
+"""Twilio buffers ten minutes and plays in order; little ahead makes what was heard exact. Hanging up closes the socket:
+the call ends, or the TwiML goes on behind `</Connect>`."""
+
+log = structlog.get_logger(__name__)
+
+
+class TwilioLeg:
+    """One stream. The call is answered by the time Twilio connects; refusing it means closing the socket.
+
+    Args:
+        socket: Accepted, and read up to the start message.
+        protocol: Has read the start message.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, socket: MediaSocket, protocol: TwilioProtocol, info: CallInfo, clock: Clock) -> None:
+        self.info = info
+        self._socket = socket
+        self._protocol = protocol
+        self._timeline = Timeline(PCMU_8K, clock)
+        self._sending = Cuttable()
+        self._has_stopped = False
+        self._closed: LegClosed | None = None
+        self._ignored: set[str] = set()
+
+    async def answer(self) -> None:
+        """Twilio has answered already."""
+
+    async def events(self) -> AsyncIterator[LegEvent]:
+        receive, read, timeline = self._socket.receive, self._protocol.receive, self._timeline
+        while True:
+            try:
+                event = read(await receive())
+            except SocketClosed as closed:
+                yield self._end(closed)
+                return
+            except RemoteProtocolError as error:
+                yield await self._give_up(error)
+                return
+            if type(event) is MediaReceived:
+                if event.timestamp is not None:
+                    for silence in timeline.gap_by_stamp(event.timestamp * SAMPLES_PER_MS):
+                        yield AudioReceived(silence)
+                yield AudioReceived(timeline.frame(event.payload))
+            elif event is not None and (said := self._said(event)) is not None:
+                yield said
+
+    async def send_audio(self, frame: Frame) -> None:
+        if frame.format != PCMU_8K:
+            raise LocalProtocolError(f"a Twilio stream carries mu-law at 8 kHz, not {frame.format}")
+        await self._sending.wait(self._send(self._protocol.media(frame.data)))
+
+    async def mark(self, mark_id: str) -> None:
+        await self._send(self._protocol.mark(mark_id))
+
+    async def clear(self) -> None:
+        self._sending.cut()
+        await self._send(self._protocol.clear())
+
+    async def hang_up(self, reason: HangupReason) -> None:
+        if self._closed is None:
+            self._closed = LegClosed(by="gateway", reason=reason)
+            self._sending.cut()
+            await self._socket.close()
+
+    async def transfer(self, target: TransferTarget) -> TransferOutcome:
+        return TransferOutcome(ok=False, cause="unsupported")
+
+    async def send_digits(self, digits: str) -> None:
+        raise LocalProtocolError("a Twilio stream cannot send digits")
+
+    async def speak(self, utterance: Utterance, mark_id: str) -> None:
+        raise LocalProtocolError("a Twilio stream carries audio, not text")
+
+    async def _send(self, message: str) -> None:
+        """Send, unless the leg is gone: then `events` has said so, or is about to."""
+        if self._closed is not None:
+            return
+        try:
+            await self._socket.send(message)
+        except SocketClosed:
+            log.debug("nothing can be sent on a closed stream", call_id=self.info.call_id)
+
+    def _said(self, event: TwilioEvent) -> LegEvent | None:
+        match event:
+            case StreamStopped():
+                self._has_stopped = True  # Twilio closes the socket now, however that may look
+                return None
+            case UnknownMessage(name=name):
+                if name not in self._ignored and len(self._ignored) < 20:
+                    self._ignored.add(name)
+                    log.info("unknown message ignored", call_id=self.info.call_id, message=name[:40])
+                return None
+            case _:
+                return event  # type: ignore[return-value]  # a key or a mark; the others were taken above
+
+    def _end(self, closed: SocketClosed) -> LegClosed:
+        if self._closed is None:
+            by_caller = closed.is_clean or self._has_stopped
+            self._closed = LegClosed(by="caller" if by_caller else "failure", reason=str(closed))
+        return self._closed
+
+    async def _give_up(self, error: RemoteProtocolError) -> LegClosed:
+        log.warning("stream broken off", call_id=self.info.call_id, reason=str(error))
+        if self._closed is None:
+            self._closed = LegClosed(by="failure", reason=str(error))
+        await self._socket.close(CLOSE_BAD_MESSAGE, error.hint)
+        return self._closed

@@ -1,0 +1,73 @@
+"""The voice webhook of a Twilio line: a form POST about a call, answered with TwiML that connects the media stream.
+
+The stream's first message carries neither caller nor called number, so the answer copies them into `<Parameter>`s,
+beside a token that is good for this call once. Facts: Twilio documentation, "Voice webhooks" and "TwiML Stream",
+November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from xml.sax.saxutils import quoteattr
+
+from gateway.interfaces import HttpReply, HttpRequest
+from gateway.kit.signature import is_signed_by_twilio
+
+MAX_FIELDS = 200
+COPIED = {"From": "from", "To": "to", "ForwardedFrom": "ForwardedFrom", "CallerName": "CallerName"}
+"""Fields of the form, and the parameters they become."""
+TOKEN = "token"
+_UNPRINTABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
+_SOCKET_SCHEME = {"https": "wss", "http": "ws"}
+
+
+def read_form(request: HttpRequest) -> list[tuple[str, str]] | None:
+    """The form's names and values as they came; None when the body is not a form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return None
+    try:
+        return parse_qsl(
+            request.body.decode(), keep_blank_values=True, strict_parsing=bool(request.body), max_num_fields=MAX_FIELDS
+        )
+    except ValueError:  # not UTF-8, not a form, or too many fields
+        return None
+
+
+def is_signed(request: HttpRequest, form: list[tuple[str, str]], auth_token: str, url: str) -> bool:
+    """Whether Twilio signed this POST to ``url``, with its form."""
+    return is_signed_by_twilio(auth_token, request.headers.get("x-twilio-signature", "").strip(), url, form)
+
+
+def public_webhook_url(request: HttpRequest, path: str, public_url: str | None) -> str:
+    """The URL Twilio was given for the webhook: behind `server.public_url` where there is one, else as requested."""
+    if public_url is None:
+        return request.url
+    query = urlsplit(request.url).query
+    return f"{public_url.rstrip('/')}{path}?{query}" if query else f"{public_url.rstrip('/')}{path}"
+
+
+def stream_url(webhook_url: str, suffix: str) -> str:
+    """The media stream's address beside its webhook's, without a query: Twilio passes none on."""
+    scheme, netloc, path, _, _ = urlsplit(webhook_url)
+    return urlunsplit((_SOCKET_SCHEME.get(scheme, scheme), netloc, path.rstrip("/").removesuffix(suffix), "", ""))
+
+
+def connect_stream(url: str, form: Mapping[str, str], token: str) -> HttpReply:
+    """TwiML that connects the call to the media stream, both ways."""
+    parameters = {name: form[field] for field, name in COPIED.items() if form.get(field)}
+    body = "".join(
+        f"<Parameter name={quoteattr(name)} value={quoteattr(_UNPRINTABLE.sub(' ', value))}/>"
+        for name, value in {**parameters, TOKEN: token}.items()
+    )
+    twiml = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f"<Response><Connect><Stream url={_quoted(url)}>{body}</Stream></Connect></Response>"
+    )
+    return HttpReply(body=twiml.encode(), content_type="text/xml; charset=utf-8")
+
+
+def _quoted(value: str) -> str:
+    return quoteattr(_UNPRINTABLE.sub(" ", value))
