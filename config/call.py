@@ -18,9 +18,14 @@ def _yaml_word(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-def _interruptions(value: object) -> object:
-    """Nothing may interrupt: ``off`` and ``none`` say the same as an empty list."""
-    return [] if value in ("off", "none") else one_or_many(value)
+def interruptions(value: object) -> object:
+    """None of them: ``off`` and ``none`` say the same as an empty list."""
+    return [] if isinstance(value, str) and value in ("off", "none") else one_or_many(value)
+
+
+def interruptions_or_unset(value: object) -> object:
+    """The same, where nothing written means something else than none of them."""
+    return value if value is None else interruptions(value)
 
 
 Interruption = Literal["speech", "digits"]
@@ -50,7 +55,7 @@ class NoInputSection(Section):
 class BargeInSection(Section):
     """What may interrupt the bot."""
 
-    by: Annotated[tuple[Interruption, ...], BeforeValidator(_interruptions)] = ("speech", "digits")
+    by: Annotated[tuple[Interruption, ...], BeforeValidator(interruptions)] = ("speech", "digits")
     """`speech`, `digits`, both, or nothing (`off`)."""
     min_speech: float = Field(default=0.25, ge=0.06, le=5)
     """Voiced audio before speech interrupts."""
@@ -178,9 +183,7 @@ class CallSection(Section):
     synthesizer: SynthesizerSection = SynthesizerSection()
     no_input: NoInputSection = NoInputSection()
     barge_in: BargeInSection = BargeInSection()
-    hear_during_prompt: Annotated[
-        tuple[Interruption, ...] | None, BeforeValidator(lambda v: v if v is None else _interruptions(v))
-    ] = None
+    hear_during_prompt: Annotated[tuple[Interruption, ...] | None, BeforeValidator(interruptions_or_unset)] = None
     """What is recognized while the bot speaks. Unset: what `barge_in.by` names, and digits."""
     digits: DigitsSection = DigitsSection()
     end_silence: EndSilenceSection = EndSilenceSection()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from config.base import Section, one_or_many
 from config.numbers import normalise, normalise_caller
 
-AuthKind = Literal["basic", "bearer", "digest", "twilio_signature", "none"]
+
+def _or_else(other: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Let a block's JSON Schema say what may stand in its place."""
+
+    def change(schema: dict[str, Any]) -> None:
+        block = dict(schema)
+        schema.clear()
+        schema["anyOf"] = [block, other]
+
+    return change
 
 
 class BasicAuth(Section):
@@ -25,6 +34,8 @@ class BasicAuth(Section):
 
 class BearerAuth(Section):
     """A fixed token in the Authorization header (RFC 6750)."""
+
+    model_config = ConfigDict(json_schema_extra=_or_else({"type": "string", "format": "password"}))
 
     token: SecretStr
     """The token the peer sends."""
@@ -46,6 +57,8 @@ class DigestAuth(Section):
 
 class AuthSection(Section):
     """How peers of a line prove who they are. Exactly one way; `none` must be said, it is never the default."""
+
+    model_config = ConfigDict(json_schema_extra=_or_else({"const": "none"}))
 
     basic: BasicAuth | None = None
     """User name and password with the WebSocket upgrade."""

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from config import files
 from config.base import Section
-from config.bots import BotSection
 from config.call import NumberSettings
 from config.document import Document
 from config.document import Path as KeyPath
@@ -26,10 +25,9 @@ from config.numbers import normalise_pattern
 from config.origins import Layer, Origin, Origins, inherit
 from config.plugins import PluginSections, not_installed
 from config.problems import report
-from config.references import check_number
+from config.references import check_lines, check_number
 from config.server import LoggingSection, MediaSection, RecordsSection, ServerSection
 from config.settings import NumberSection, ProfileSection, Settings
-from config.speech import SpeechSection
 
 LOCAL = "local"
 S = TypeVar("S", bound=Section)
@@ -58,6 +56,8 @@ class _Builder:
         self._document = document
         self._plugins = plugins
         self._country: str | None = None
+        self._base = Layer("defaults", ("defaults",), {})
+        self._layers: dict[str, Layer] = {}
 
     def build(self) -> Settings | None:
         self._check_blocks()
@@ -68,13 +68,15 @@ class _Builder:
             "lines": dict(self._lines()),
             "bots": dict(self._bots()),
             "speech": dict(self._speech()),
-            "defaults": self._section(ProfileSection, ("defaults",)),
+            "defaults": self._defaults(),
             "profiles": dict(self._profiles()),
             "records": self._section(RecordsSection, ("records",)),
             "logging": self._section(LoggingSection, ("logging",)),
             "media": self._section(MediaSection, ("media",)),
         }
-        numbers, origins = self._numbers(parts["defaults"], parts["profiles"])
+        numbers, origins = self._numbers()
+        for finding in check_lines(parts["lines"]):
+            self._document.report(finding.path, finding.text)
         if self._document.problems:
             return None
         settings = Settings(**parts, numbers=numbers)
@@ -121,20 +123,19 @@ class _Builder:
             if section and (line := self._section(section, path, value)):
                 yield name, line
 
-    def _bots(self) -> Iterator[tuple[str, BotSection]]:
+    def _bots(self) -> Iterator[tuple[str, Section]]:
         for name, path, value in self._entries("bots"):
             section = self._plugin(path, "backend", value, self._plugins.backends)
             if section and (bot := self._section(section, path, value)):
                 yield name, bot
 
-    def _speech(self) -> Iterator[tuple[str, SpeechSection]]:
+    def _speech(self) -> Iterator[tuple[str, Section]]:
         for name, path, value in self._entries("speech"):
-            named = value if "vendor" in value else {**value, "vendor": name}
-            section = self._plugin(path, "vendor", named, self._plugins.speech)
-            if section and (vendor := self._section(section, path, named)):
+            section = self._plugin(path, "engine", {"engine": name, **value}, self._plugins.speech)
+            if section and (vendor := self._section(section, path, value)):
                 yield name, vendor
         if LOCAL in self._plugins.speech and LOCAL not in self._names("speech"):
-            yield LOCAL, self._plugins.speech[LOCAL](vendor=LOCAL)
+            yield LOCAL, self._plugins.speech[LOCAL]()
 
     def _plugin(
         self, path: KeyPath, key: str, value: dict[str, Any], sections: Mapping[str, type[S]]
@@ -149,69 +150,83 @@ class _Builder:
         return None
 
     # --- numbers ---------------------------------------------------------------------------------------------------
+    def _conduct(
+        self, section: type[ProfileSection], path: KeyPath, data: Any
+    ) -> tuple[ProfileSection, dict[str, Any]]:
+        """A block that numbers inherit from, checked; without what is wrong, so that the rest is checked as well."""
+        block = dict(data) if isinstance(data, dict) else {}
+        try:
+            return section.model_validate(block), block
+        except ValidationError as error:
+            wrong = report(self._document, error, section, block, path)
+        sound = {key: value for key, value in block.items() if key not in wrong}
+        return section.model_validate(sound), sound
+
     def _profiles(self) -> Iterator[tuple[str, ProfileSection]]:
         for name, path, value in self._entries("profiles"):
             if "profile" in value:
                 self._document.report((*path, "profile"), "a profile inherits from `defaults` alone, from no other")
                 value = {key: item for key, item in value.items() if key != "profile"}
-            if profile := self._section(ProfileSection, path, value):
-                yield name, profile
+            profile, block = self._conduct(ProfileSection, path, value)
+            self._layers[name] = Layer(f"profile {name}", path, block)
+            yield name, profile
 
-    def _numbers(
-        self, defaults: ProfileSection | None, profiles: Mapping[str, ProfileSection]
-    ) -> tuple[dict[str, NumberSettings], Origins]:
+    def _defaults(self) -> ProfileSection:
+        path = ("defaults",)
+        value = self._at(path)
+        if value is not None and not isinstance(value, dict):
+            self._document.report(path, "must be a block of keys")
+        defaults, block = self._conduct(ProfileSection, path, value)
+        self._base = Layer("defaults", path, block)
+        return defaults
+
+    def _numbers(self) -> tuple[dict[str, NumberSettings], Origins]:
         numbers: dict[str, NumberSettings] = {}
         origins: dict[str, Mapping[KeyPath, Origin]] = {}
         written: dict[str, str] = {}
         for raw, path, value in self._entries("numbers"):
             key = normalise_pattern(raw, self._country)
-            entry = self._section(NumberSection, path, value)
             if not key:
                 self._document.report(path, "is not a number, a prefix that ends in *, or *")
             elif key in written:
                 self._document.report(path, f"is the same number as {written[key]!r}")
-            elif entry and (made := self._number(key, path, value, defaults, profiles)):
+            elif made := self._number(key, path, value):
                 numbers[key], origins[key] = made
             written.setdefault(key, raw)
         return numbers, Origins(self._document.places, origins, written)
 
     def _number(
-        self,
-        key: str,
-        path: KeyPath,
-        value: dict[str, Any],
-        defaults: ProfileSection | None,
-        profiles: Mapping[str, ProfileSection],
+        self, key: str, path: KeyPath, value: dict[str, Any]
     ) -> tuple[NumberSettings, dict[KeyPath, Origin]] | None:
-        layers = [Layer("defaults", ("defaults",), self._at(("defaults",)) or {}), Layer("number", path, value)]
-        if (profile := value.get("profile")) is not None:
-            if str(profile) not in self._names("profiles"):
-                near = hint(str(profile), self._names("profiles"))
-                self._document.report((*path, "profile"), f"there is no profile {str(profile)!r}{near}")
-                return None
-            if str(profile) not in profiles:
-                return None
-            block = ("profiles", str(profile))
-            layers.insert(1, Layer(f"profile {profile}", block, self._at(block) or {}))
-        if defaults is None:
-            return None
+        _, block = self._conduct(NumberSection, path, value)
+        layers = [self._base, *self._profile_of(path, block), Layer("number", path, block)]
         merged, origins = inherit(layers, self._document)
         bots = self._names("bots")
         if merged.get("bot") is None and len(bots) == 1:
             merged["bot"] = bots[0]
-            place = self._document.place(("bots", bots[0]))
-            origins[("bot",)] = Origin("only bot", *(place or ()))
+            origins[("bot",)] = Origin("only bot", *(self._document.place(("bots", bots[0])) or ()))
         if merged.get("bot") is None:
-            self._document.report(path, f"needs `bot`: one of {', '.join(bots)}" if bots else "needs `bot`, and `bots`")
+            if (*path, "bot") not in self._document.broken:
+                valid = f"one of {', '.join(bots)}" if bots else "and there is none under `bots`"
+                self._document.report(path, f"needs `bot`, {valid}")
             return None
         number = self._section(NumberSettings, path, {**merged, "number": key})
         if number:
             self._check_references(number, path, origins)
         return (number, origins) if number else None
 
+    def _profile_of(self, path: KeyPath, block: dict[str, Any]) -> list[Layer]:
+        """The layer of the profile that a number names, if it names one."""
+        if block.get("profile") is None:
+            return []
+        name = str(block["profile"])
+        if name not in self._names("profiles"):
+            reason = f"there is no profile {name!r}{hint(name, self._names('profiles'))}"
+            self._document.report((*path, "profile"), reason)
+        return [self._layers[name]] if name in self._layers else []
+
     def _check_references(self, number: NumberSettings, path: KeyPath, origins: Mapping[KeyPath, Origin]) -> None:
-        speech = {*self._names("speech"), LOCAL}
-        for finding in check_number(number, self._names("bots"), speech):
+        for finding in check_number(number, self._names("bots"), {*self._names("speech"), LOCAL}):
             keys = finding.path[2:]
             origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), None)
             self._document.report((*path, *keys), finding.text, origin.place if origin else None)

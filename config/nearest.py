@@ -30,14 +30,13 @@ def hint(written: str, valid: Collection[str]) -> str:
 
 
 def unknown_key(written: str, section: Any, path: tuple[str | int, ...]) -> str:
-    """The sentence for an unknown key at a path below a section: the nearest key, there or one block further in."""
+    """The sentence for an unknown key at a path below a section: the same one block further in, else the nearest."""
     sections = list(sections_at(section, path))
     here = {key for model in sections for key in keys_of(model)}
-    if not suggestion(written, here):
-        for model in sections:
-            for key, annotation in keys_of(model).items():
-                if any(written in keys_of(inner) for inner in sections_at(annotation, ())):
-                    return f"unknown key; did you mean `{key}.{written}`?"
+    for model in sections:
+        for key, annotation in keys_of(model).items():
+            if any(written in keys_of(inner) for inner in sections_at(annotation, ())):
+                return f"unknown key; did you mean `{key}.{written}`?"
     return f"unknown key{hint(written, here)}"
 
 

@@ -1,23 +1,22 @@
-"""What `app` tells the configuration about plug-ins: whose own keys may stand in an entry. The sections live with them."""
+"""What `app` tells the configuration about plug-ins: whose own keys may stand in an entry. Sections live with them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from config.bots import BotSection
+from config.base import Section
 from config.lines import LineSection
 from config.nearest import suggestion
-from config.speech import SpeechSection
 
 
 @dataclass(frozen=True)
 class PluginSections:
-    """The sections of plug-ins, by the name that operators write: `transport`, `backend`, speech vendor."""
+    """The sections of plug-ins, by the name that operators write: a `transport`, a `backend`, an entry of `speech`."""
 
     transports: Mapping[str, type[LineSection]] = field(default_factory=dict)
-    backends: Mapping[str, type[BotSection]] = field(default_factory=dict)
-    speech: Mapping[str, type[SpeechSection]] = field(default_factory=dict)
+    backends: Mapping[str, type[Section]] = field(default_factory=dict)
+    speech: Mapping[str, type[Section]] = field(default_factory=dict)
 
 
 def not_installed(key: str, name: object, valid: Collection[str]) -> str:

@@ -22,22 +22,27 @@ _SENTENCES = {
 }
 
 
-def report(document: Document, error: ValidationError, section: type[BaseModel], data: Any, prefix: Path) -> None:
+def report(document: Document, error: ValidationError, section: type[BaseModel], data: Any, prefix: Path) -> set[str]:
     """Note every error of a section that was read from a path of the document.
 
     Args:
         data: What was validated, as it stands in the document.
         prefix: The section's path.
+    Returns:
+        The section's own keys that have, or hold, an error.
     """
+    wrong: set[str] = set()
     reported: set[tuple[Path, str]] = set()
     for details in error.errors(include_url=False, include_context=True):
         path = _written_path(details["loc"], data)
         reason = _reason(details, section, path)
+        wrong |= {str(key) for key in path[:1]}
         if any((*prefix, *path)[:n] in document.broken for n in range(len(prefix) + len(path) + 1)):
             continue
         if (path, reason) not in reported:
             reported.add((path, reason))
             document.report((*prefix, *path), reason)
+    return wrong
 
 
 def _written_path(loc: tuple[int | str, ...], data: Any) -> Path:

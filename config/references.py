@@ -1,14 +1,18 @@
-"""Names that settings of a number use, and whether anything has them. Errors, so `loading` reports them too."""
+"""Names and paths that settings refer to, and whether they hold. All errors, so `loading` reports them as well."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from config.call import NumberSettings
+from config.lines import LineSection
 from config.nearest import hint
 from config.targets import is_allowed, is_pattern
+
+RESERVED_PATHS = ("/api", "/metrics", "/health")
+"""Paths of the shared port that no line may take; `/` is the console's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,20 @@ class Finding:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.file else ""
         return f"{place}{self.severity}: {self.field}: {self.text}"
+
+
+def check_lines(lines: Mapping[str, LineSection]) -> Iterator[Finding]:
+    """Errors in the paths of lines: each line has its own, and none takes one of the gateway's."""
+    taken: dict[str, str] = {}
+    for name, line in lines.items():
+        if line.path is None:
+            continue
+        where = ("lines", name, "path")
+        if line.path == "/" or any(line.path == path or line.path.startswith(path + "/") for path in RESERVED_PATHS):
+            yield Finding("error", where, f"{line.path} is the gateway's own; take one such as /media/{name}")
+        elif line.path in taken:
+            yield Finding("error", where, f"{line.path} is the path of the line {taken[line.path]!r} already")
+        taken.setdefault(line.path, name)
 
 
 def check_number(number: NumberSettings, bots: Collection[str], speech: Collection[str]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from config.base import Section
 class SpeechSection(Section):
     """A speech vendor. Its entry's name is what `recognizer.vendor` and `synthesizer.vendor` say."""
 
-    vendor: str | None = None
-    """Which vendor this is, where the entry has another name (two accounts with one vendor)."""
+    engine: str | None = None
+    """Which adapter serves this entry, where the entry has another name: two accounts with one vendor, a script."""
     url: str | None = Field(default=None, min_length=1)
     """Another endpoint for the adapter: self-hosted, a proxy, an emulator. Unset: the vendor's own."""
