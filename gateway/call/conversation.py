@@ -104,8 +104,13 @@ class Conversation:
         """When `TimeElapsed` is due; None once the call is over."""
         if self.facts.over:
             return None
-        own = self._deadline(self._derive())
+        own = self.state_deadline()
         return self._call_limit() if own is None else min(own, self._call_limit())
+
+    def state_deadline(self) -> float | None:
+        """The deadline of the state itself, apart from the longest call; rounded as `now` is."""
+        own = self._deadline(self._derive())
+        return None if own is None else round(own, 6)
 
     # --- events ----------------------------------------------------------------------------------------------------
     def _take(self, event: CallEvent) -> None:
@@ -142,7 +147,7 @@ class Conversation:
             case PromptEnded():
                 self._prompt_ended(event)
             case BotReplied():
-                self.turns.replied(event.batch)
+                self._bot_replied(event)
             case BotFailed():
                 self.turns.failed(event)
             case TransferFinished():
@@ -169,6 +174,13 @@ class Conversation:
         if self.announcement not in facts.prompts:
             self.announcement = None
             facts.keep("recording_started")
+
+    def _bot_replied(self, event: BotReplied) -> None:
+        """What the bot was waited for is said at once, also when the caller has begun to speak meanwhile."""
+        was_thinking = self._derive() is State.THINKING
+        self.turns.replied(event.batch)
+        if was_thinking:
+            self.turns.run_script()
 
     def _digit(self, event: DigitPressed) -> None:
         facts = self.facts
@@ -418,7 +430,7 @@ class Conversation:
             if state is State.OVER:
                 return
             self._enter(state)
-            deadline = self._deadline(state)
+            deadline = self.state_deadline()
             if state is State.DIGITS and self._take_entry():
                 continue
             if deadline is None or self.facts.now < deadline:

@@ -33,6 +33,7 @@ class Endings:
         if facts.final_outcome is None:  # the fallback has said already why the call ends
             facts.final_outcome = CallOutcome(result=result, by=by, reason=detail)
         facts.ending_since = facts.now
+        facts.transfer_id = None  # a transfer that is under way goes down with the leg
         self.hearing.forget()
         if facts.prompts:
             self.speaking.stop()
