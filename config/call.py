@@ -89,22 +89,31 @@ class EndSilenceSection(Section):
     """Silence that ends the caller's turn, by what the question expects."""
 
     free: float = Field(default=0.8, ge=0.2, le=5)
+    """Of an open question."""
     yesno: float = Field(default=0.6, ge=0.2, le=5)
+    """Of a question for yes or no."""
     number: float = Field(default=1.2, ge=0.2, le=5)
+    """Of a question for a number."""
     digits: float = Field(default=1.5, ge=0.2, le=5)
+    """Of a question for digits that are spoken one by one."""
     date: float = Field(default=1.2, ge=0.2, le=5)
+    """Of a question for a date."""
     phone: float = Field(default=2.0, ge=0.2, le=5)
+    """Of a question for a telephone number."""
     email: float = Field(default=2.0, ge=0.2, le=5)
+    """Of a question for an e-mail address."""
 
 
 class RecognizerSection(Section):
     """Who listens, and for what."""
 
     vendor: str = "local"
-    """A name under `speech`, or `local`."""
+    """A name under `speech`, or `local`. Where a profile or number names another one than what it inherits from,
+    `model` and `options` start afresh."""
     language: str | None = None
     """BCP 47 tag; unset: the number's language."""
     model: str | None = None
+    """The vendor's name of a model; unset: the one its adapter recommends."""
     hints: tuple[str, ...] = ()
     """Words and phrases callers are likely to say; for the local recognizer, the only ones it can hear."""
     min_confidence: float = Field(default=0.0, ge=0, le=1)
@@ -117,20 +126,27 @@ class FallbackVoiceSection(Section):
     """A synthesizer to take over when the one before it fails."""
 
     vendor: str
+    """A name under `speech`, or `local`."""
     voice: str | None = None
+    """The vendor's name of a voice; unset: its voice for the language."""
     language: str | None = None
+    """BCP 47 tag; unset: that of the synthesizer it stands in for."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the vendor's adapter as they are."""
 
 
 class SynthesizerSection(Section):
     """Who speaks, and how."""
 
     vendor: str = "local"
-    """A name under `speech`, or `local`."""
+    """A name under `speech`, or `local`. Where a profile or number names another one than what it inherits from,
+    `voice`, `model` and `options` start afresh."""
     language: str | None = None
     """BCP 47 tag; unset: the number's language."""
     voice: str | None = None
+    """The vendor's name of a voice; unset: its voice for the language."""
     model: str | None = None
+    """The vendor's name of a model; unset: the one its adapter recommends."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Passed to the vendor's adapter as they are."""
     fallback: tuple[FallbackVoiceSection, ...] = ()
@@ -161,7 +177,8 @@ class TransferSection(Section):
     """Where callers may be sent."""
 
     allow: Annotated[tuple[str, ...], BeforeValidator(one_or_many)] = ()
-    """Patterns every target must match, whoever names it: number prefixes (`+33`) or SIP addresses (`sip:*@pbx`)."""
+    """What every target must match, whoever names it: a prefix (`+33`, `2*`), an extension (`100`), SIP addresses
+    (`sip:*@pbx`), or anything (`*`). Empty: nobody is transferred."""
     ring: float = Field(default=25.0, ge=1, le=300)
     """How long the target may ring."""
 
@@ -170,6 +187,7 @@ class RecordingSection(Section):
     """Recording of the call, stereo: the caller left, the bot right."""
 
     mode: RecordingMode = "off"
+    """Whether the call is recorded."""
     announce: str | None = None
     """Said, and not interruptible, before the first sample is kept."""
 

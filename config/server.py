@@ -73,8 +73,8 @@ class RecordsSection(Section):
     """Folder of journals, recordings and the database of call records."""
     journal: bool = True
     """Whether each call's journal is kept, from which it can be replayed."""
-    database: str | None = None
-    """SQLAlchemy address of the call records. Unset: SQLite in `directory`."""
+    database: SecretStr | None = None
+    """SQLAlchemy address of the call records, password included. Unset: SQLite in `directory`."""
     retention_days: float = Field(default=30.0, ge=0)
     """Days after which records, journals and recordings are removed; 0 keeps them for ever."""
 
