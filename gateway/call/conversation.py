@@ -1,9 +1,8 @@
 """The heart of a call: every decision and every timer, as a function of what happened and when.
 
 `Conversation.handle` takes an event and returns commands; it never waits and never reads a clock. The state is
-derived from `facts.Facts` after each event, first row that fits, and each state has one deadline, computed from the
-same facts, so that there is no timer that could be left running or forgotten. The opposite half, which does what is
-decided here, is `session`.
+derived from the facts after each event and has one deadline (`states`), so that no timer can be left running or
+forgotten. The opposite half, which does what is decided here, is `session`.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ from typing import assert_never
 from gateway.actions import Hangup, Say, Transfer
 from gateway.call.bargein import Attempt, Verdict, judge
 from gateway.call.commands import Answer, Command, PausePlayout, ResumePlayout
-from gateway.call.endings import LEG_CLOSES_WITHIN, Endings
+from gateway.call.endings import Endings
 from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
 from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, NoMatch
 from gateway.call.question import Question
-from gateway.call.speaking import STOP_WAIT, Speaking
+from gateway.call.speaking import Speaking
+from gateway.call.states import States
 from gateway.call.turns import Turns
 from gateway.call.voices import SpeechInForce
 from gateway.events import (
@@ -42,7 +42,6 @@ from gateway.events import (
     TransferFinished,
 )
 
-ANSWER_WITHIN = 30.0  # s a leg may take to let the caller hear us
 LAST_WORDS = 15.0  # s beyond `max_call` for the goodbye; then the call is over
 MAX_MUTE = 3  # prompts in a row that nothing could speak, before the fallback
 MAX_ROUNDS = 64  # steps one event may cause; more is a loop, hence a bug
@@ -62,6 +61,7 @@ class Conversation:
         self.speaking = Speaking(self.facts, self.speech, self.question)
         self.hearing = Hearing(self.facts, self.question)
         self.endings = Endings(self.facts, self.speaking, self.hearing)
+        self.states = States(self.facts, self.question, self.hearing)
         self.turns = Turns(self.facts, self.speech, self.question, self.speaking, self.hearing, self.endings)
         self.announcement: int | None = None
         self.touched_sensitive = False
@@ -89,7 +89,7 @@ class Conversation:
 
     @property
     def state(self) -> State:
-        return self._derive()
+        return self.states.derive()
 
     @property
     def is_over(self) -> bool:
@@ -109,7 +109,7 @@ class Conversation:
 
     def state_deadline(self) -> float | None:
         """The deadline of the state itself, apart from the longest call; rounded as `now` is."""
-        own = self._deadline(self._derive())
+        own = self.states.deadline(self.states.derive())
         return None if own is None else round(own, 6)
 
     # --- events ----------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class Conversation:
 
     def _bot_replied(self, event: BotReplied) -> None:
         """What the bot was waited for is said at once, also when the caller has begun to speak meanwhile."""
-        was_thinking = self._derive() is State.THINKING
+        was_thinking = self.states.derive() is State.THINKING
         self.turns.replied(event.batch)
         if was_thinking:
             self.turns.run_script()
@@ -228,15 +228,9 @@ class Conversation:
     def _speech_stopped(self, event: SpeechStopped) -> None:
         self.hearing.speech_stopped(event)
         facts = self.facts
-        if facts.paused_at is not None and not self._has_partials():
+        if facts.paused_at is not None and not self.hearing.has_partials:
             facts.paused_at = facts.now  # without partials the time to confirm counts from here
             self.hearing.finish()
-
-    def _has_partials(self) -> bool:
-        ear = self.facts.ear
-        vendor = ear.settings.vendor if ear else self.speech.recognizer_vendor
-        capabilities = self.facts.setup.recognizers.get(vendor)
-        return capabilities is None or capabilities.partials
 
     def _speech_cut(self) -> None:
         """A peer that speaks for itself has stopped because the caller spoke; its prompts report what was heard."""
@@ -337,96 +331,20 @@ class Conversation:
         self.speaking.stop()
         facts.script.append((None, Transfer(transfer_id="operator", target=event.target, feedback=False)))
 
-    # --- state and deadline ----------------------------------------------------------------------------------------
-    def _derive(self) -> State:
-        """The first row that fits."""
-        facts = self.facts
-        rows = (
-            (facts.over, State.OVER),
-            (facts.ending_since is not None, State.ENDING),
-            (not facts.answered, State.RINGING),
-            (facts.transfer_id is not None, State.TRANSFERRING),
-            (facts.paused_at is not None, State.PAUSED),
-            (facts.stop_at is not None, State.STOPPING),
-            (bool(facts.prompts), State.SPEAKING),
-            (facts.waiting is not None and facts.waiting.replied_at is None, State.THINKING),
-            (bool(self.hearing.keys), State.DIGITS),
-            (facts.ear is not None and (facts.ear.finish_at is not None or self._is_complete()), State.FINISHING),
-            (facts.caller.started_at is not None and facts.caller.stopped_at is None, State.HEARING),
-            (facts.caller.started_at is not None, State.CLOSING),
-            (self._is_gap(), State.GAP),
-            (facts.idle_since is not None, State.IDLE),
-        )
-        return next((state for fits, state in rows if fits), State.LISTENING)
-
-    def _is_complete(self) -> bool:
-        """The stream ended by itself, with something in it."""
-        ear = self.facts.ear
-        return ear is not None and ear.ended and self.facts.caller.started_at is not None
-
-    def _is_gap(self) -> bool:
-        waiting = self.facts.waiting
-        return waiting is not None and not waiting.gap_over and not self.facts.question_asked
-
-    def _deadline(self, state: State) -> float | None:
-        facts, number, caller = self.facts, self.facts.number, self.facts.caller
-        match state:
-            case State.OVER | State.SPEAKING:
-                return None
-            case State.RINGING:
-                return ANSWER_WITHIN
-            case State.ENDING:
-                return (facts.ending_since or 0.0) + LEG_CLOSES_WITHIN
-            case State.TRANSFERRING:
-                return facts.transfer_until
-            case State.PAUSED:
-                return self._pause_deadline()
-            case State.STOPPING:
-                return (facts.stop_at or 0.0) + STOP_WAIT
-            case State.THINKING:
-                assert facts.waiting is not None
-                return min(facts.waiting.next_filler, facts.waiting.sent_at + number.answer_timeout)
-            case State.DIGITS:
-                return self.hearing.keys.deadline()
-            case State.FINISHING:
-                assert facts.ear is not None
-                since = facts.now if facts.ear.finish_at is None else facts.ear.finish_at
-                return since if facts.ear.ended else since + number.transcript_timeout
-            case State.HEARING:
-                return (caller.started_at or 0.0) + self.question.max_length
-            case State.CLOSING:
-                return (caller.stopped_at or 0.0) + self.question.end_silence
-            case State.GAP:
-                assert facts.waiting is not None
-                return (facts.waiting.replied_at or 0.0) + number.batch_gap
-            case State.IDLE:
-                return (facts.idle_since or 0.0) + number.idle_limit
-            case State.LISTENING:
-                return (facts.now if facts.listen_since is None else facts.listen_since) + self.question.start_timeout
-            case _:
-                assert_never(state)
-
-    def _pause_deadline(self) -> float:
-        facts = self.facts
-        confirm = facts.number.barge_in.confirm_within
-        if facts.voice and not self._has_partials():  # words cannot come before the speech is over
-            return (facts.paused_at or 0.0) + self.question.max_length
-        return (facts.paused_at or 0.0) + confirm
-
+    # --- settling --------------------------------------------------------------------------------------------------
     def _call_limit(self) -> float:
         limit = self.facts.number.max_call
         return limit + LAST_WORDS if self.facts.too_long else limit
 
-    # --- settling --------------------------------------------------------------------------------------------------
     def _settle(self) -> None:
         """Act on what the facts now say, until nothing is due."""
         for _ in range(MAX_ROUNDS):
             if self.facts.now >= self._call_limit():
                 self._call_too_long()
-            state = self._derive()
+            state = self.states.derive()
             if state not in HOLDING:
                 self.turns.run_script()
-                state = self._derive()
+                state = self.states.derive()
             if state is State.OVER:
                 return
             self._enter(state)
@@ -434,11 +352,11 @@ class Conversation:
             if state is State.DIGITS and self._take_entry():
                 continue
             if deadline is None or self.facts.now < deadline:
-                if self._derive() is state:
+                if self.states.derive() is state:
                     return
                 continue
             self._due(state)
-        raise RuntimeError(f"the conversation does not settle in state {self._derive()}")
+        raise RuntimeError(f"the conversation does not settle in state {self.states.derive()}")
 
     def _enter(self, state: State) -> None:
         """What a state needs while it lasts: its start, and an ear."""

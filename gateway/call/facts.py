@@ -22,7 +22,7 @@ from gateway.interfaces import BackendCapabilities, LegCapabilities, ListenSetti
 
 
 class State(StrEnum):
-    """Where a call stands; the first row that fits, in this order (`conversation.Conversation._derive`)."""
+    """Where a call stands; the first row that fits, in this order (`states.States.derive`)."""
 
     OVER = "over"
     RINGING = "ringing"
@@ -71,8 +71,8 @@ class CallSetup:
 
     number: NumberSettings
     info: CallInfo
-    leg: LegCapabilities = LegCapabilities()
-    backend: BackendCapabilities = BackendCapabilities()
+    leg: LegCapabilities = field(default_factory=LegCapabilities)
+    backend: BackendCapabilities = field(default_factory=BackendCapabilities)
     recognizers: Mapping[str, RecognizerCapabilities] = field(default_factory=dict)
     synthesizers: tuple[str, ...] = ()
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)

@@ -182,6 +182,14 @@ class Hearing:
         self.close_ear()
         self.facts.caller = CallerTurn()
 
+    @property
+    def has_partials(self) -> bool:
+        """Whether words can be known before the caller has finished."""
+        ear = self.facts.ear
+        vendor = ear.settings.vendor if ear else self.question.speech.recognizer_vendor
+        capabilities = self.facts.setup.recognizers.get(vendor)
+        return capabilities is None or capabilities.partials
+
     # --- closing the turn ------------------------------------------------------------------------------------------
     def continues(self) -> bool:
         """The stream is complete, but the caller has gone on speaking since: merge what follows."""
