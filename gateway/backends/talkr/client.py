@@ -25,6 +25,7 @@ from gateway.backends.talkr.protocol import (
 )
 from gateway.backends.talkr.reply import Reply, parse_reply
 from gateway.backends.talkr.settings import TalkrBotSection
+from gateway.backends.talkr.speech import region_table
 from gateway.errors import RemoteProtocolError, VendorRejected, VendorReplyInvalid
 from gateway.events import CallerEvent, CallInfo, CallStarted, NoInput, PlaybackDone, UserChoice, UserDigits, UserText
 from gateway.interfaces import BackendCapabilities, Problem, Webhook
@@ -82,7 +83,7 @@ class TalkrChat:
         self._http = http
         self._call = call
         self._sleep = sleep
-        self._state = State()
+        self._state = State(regions=region_table(settings.regions, call.language))
         self._renewals = 0
         self._outbox = Outbox()
         self._policy = RetryPolicy(delays=settings.retry_delays)
@@ -147,7 +148,7 @@ class TalkrChat:
         self._renewals += 1
         log.info("session renewed", bot=self._name, call_id=self._call.call_id, renewals=self._renewals)
         welcome = await self._post("init", init_body())
-        self._state, settings = adopt(welcome, self._state, self._settings)
+        self._state, settings = adopt(welcome, self._state)
         return settings
 
     def _answer(self, turn: int, reply: Reply, settings: tuple[Action, ...] = ()) -> None:

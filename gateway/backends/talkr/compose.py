@@ -25,7 +25,7 @@ from gateway.actions import (
 )
 from gateway.backends.talkr.reply import Block, Reply, mapping, text
 from gateway.backends.talkr.settings import TalkrBotSection
-from gateway.backends.talkr.words import detect, norm, sentences, stands_in, without_placeholders
+from gateway.text.speakable import detect, norm, speakable
 
 AUDIO_TYPES = frozenset({"audio", "sound"})
 VISUAL_TYPES = frozenset({"image", "video", "card", "file"})
@@ -49,9 +49,7 @@ def compose(reply: Reply, before: Before, settings: TalkrBotSection, turn: int) 
     parts: list[Action] = []
     for index, block in enumerate(reply.messages):
         parts += _message(block, settings, f"{turn}.{index}")
-    answer = without_placeholders(reply.answer or "")
-    if _has_placeholder(reply):
-        parts.append(Record(kind="event", data={"warning": "a placeholder was left in the bot's text"}))
+    answer = reply.answer if reply.answer and norm(reply.answer) else ""
     spoken = _arrange(_speech(parts), answer, reply, before, settings)
     return [*spoken, *_last(parts, reply, turn)]
 
@@ -124,8 +122,17 @@ def _is_stale(reply: Reply, before: Before) -> bool:
     return reply.answer == before.answer and reply.texts != before.texts and reply.tracking != before.tracking
 
 
-def _has_placeholder(reply: Reply) -> bool:
-    return any(without_placeholders(item) != item for item in (reply.answer or "", *reply.texts))
+def sentences(content: str) -> list[str]:
+    """The content's sentences in plain form, without their full stops."""
+    plain = speakable(content, detect(content), "en").plain.casefold()
+    pieces = (piece.strip(" .!?…") for piece in re.split(r"(?<=[.!?…])\s+|\n+", plain))
+    return [piece for piece in pieces if piece]
+
+
+def stands_in(part: list[str], whole: list[str]) -> bool:
+    """Whether ``part`` occurs in ``whole`` as whole sentences, in order and without a gap."""
+    size = len(part)
+    return any(whole[start : start + size] == part for start in range(len(whole) - size + 1))
 
 
 def _message(block: Block, settings: TalkrBotSection, name: str) -> list[Action]:
@@ -147,9 +154,8 @@ def _message(block: Block, settings: TalkrBotSection, name: str) -> list[Action]
 
 
 def _spoken(block: Block) -> list[Action]:
-    content = without_placeholders(block.content)
-    if content:
-        return [say(content)]
+    if norm(block.content):
+        return [say(block.content)]
     return [] if block.type in ("", "text", "custom") else _skipped(block)
 
 
@@ -187,7 +193,7 @@ def _menu(block: Block, name: str) -> list[Action]:
         return []
     prompt = next((found for key in ("text", "title", "question", "content") if (found := text(fields.get(key)))), "")
     options = tuple(MenuOption(id=str(place), label=label) for place, label in enumerate(labels, 1))
-    return [Menu(menu_id=name, prompt=without_placeholders(prompt) or None, options=options)]
+    return [Menu(menu_id=name, prompt=prompt or None, options=options)]
 
 
 def _label(item: Any) -> str:

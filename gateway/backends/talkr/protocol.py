@@ -27,8 +27,9 @@ from gateway.backends.talkr.compose import Before, compose
 from gateway.backends.talkr.reply import Reply, plain
 from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.backends.talkr.speech import speech_wish
-from gateway.backends.talkr.words import detect, norm, without_placeholders
 from gateway.events import CallInfo, UserChoice, UserDigits, UserText
+from gateway.text.language import DEFAULT_REGIONS
+from gateway.text.speakable import detect, norm
 
 MAX_TEXT = 4000  # characters of one caller turn; the document names no limit
 MAX_PROMPTS = 10  # retry blocks that can ever be spoken: `retries` is capped at this
@@ -47,6 +48,7 @@ class State:
         told: The block whose silence the bot was told of.
         silent: Answers in a row that said nothing.
         kept: What the call record already has.
+        regions: Region by language, for languages the bot names without one.
     """
 
     session: str = ""
@@ -58,6 +60,7 @@ class State:
     silent: int = 0
     before: Before = field(default_factory=Before)
     kept: Mapping[str, Any] = field(default_factory=dict)
+    regions: Mapping[str, str] = field(default_factory=lambda: DEFAULT_REGIONS)
 
 
 # --- out -----------------------------------------------------------------------------------------------------------
@@ -104,7 +107,7 @@ def interpret(reply: Reply, state: State, settings: TalkrBotSection, turn: int) 
     spoken = compose(reply, state.before, settings, turn)
     is_silent = not any(isinstance(item, (Say, Play, Menu, Transfer, Hangup)) for item in spoken)
     silent = 0 if not is_silent else state.silent if reply.error else state.silent + 1
-    actions = [*_settings(reply, state, after, settings), *spoken]
+    actions = [*_settings(reply, state, after), *spoken]
     if not any(isinstance(item, Hangup) for item in spoken):
         actions.append(_listen(reply, after, settings))
     if is_silent and reply.error:
@@ -116,11 +119,11 @@ def interpret(reply: Reply, state: State, settings: TalkrBotSection, turn: int) 
     return replace(after, silent=silent), tuple(actions)
 
 
-def adopt(welcome: Reply, state: State, settings: TalkrBotSection) -> tuple[State, tuple[Action, ...]]:
+def adopt(welcome: Reply, state: State) -> tuple[State, tuple[Action, ...]]:
     """A new session in the middle of a call: its settings count, its welcome is not spoken."""
-    fresh = State(silent=state.silent, kept=state.kept)
+    fresh = State(silent=state.silent, kept=state.kept, regions=state.regions)
     after = _advance(welcome, fresh)
-    return replace(after, silent=state.silent), tuple(_settings(welcome, fresh, after, settings))
+    return replace(after, silent=state.silent), tuple(_settings(welcome, fresh, after))
 
 
 def silence_is_news(state: State, settings: TalkrBotSection) -> bool:
@@ -172,8 +175,8 @@ def _facts(reply: Reply) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value not in ("", None, {})}
 
 
-def _settings(reply: Reply, state: State, after: State, settings: TalkrBotSection) -> list[Action]:
-    wish = speech_wish(reply, settings.regions)
+def _settings(reply: Reply, state: State, after: State) -> list[Action]:
+    wish = speech_wish(reply, state.regions)
     found: list[Action] = []
     if after.kept and after.kept != state.kept:
         found.append(Record(kind="variables", data=dict(after.kept)))
@@ -188,7 +191,7 @@ def _settings(reply: Reply, state: State, after: State, settings: TalkrBotSectio
 
 def _listen(reply: Reply, after: State, settings: TalkrBotSection) -> Listen:
     """The bot's silence policy. Without a retry block, or with a blank one, the last answer is repeated."""
-    prompts = tuple(without_placeholders(item.content) for item in reply.responses[:MAX_PROMPTS]) or ("",)
+    prompts = tuple(item.content if norm(item.content) else "" for item in reply.responses[:MAX_PROMPTS]) or ("",)
     tells = silence_is_news(after, settings)
     return Listen(
         no_input_prompts=prompts,

@@ -6,9 +6,9 @@ import string
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from config.base import Section
+from config.bots import BotSection
 from gateway.events import CallInfo
 
 URL_PLACEHOLDERS = ("company", "bot_id", "channel")
@@ -19,7 +19,7 @@ def _names_in(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
-class TalkrBotSection(Section):
+class TalkrBotSection(BotSection):
     """A bot reached by the TALKR Chatbot API v4.2."""
 
     backend: Literal["talkr"] = "talkr"
@@ -27,7 +27,7 @@ class TalkrBotSection(Section):
     """The endpoint TALKR gave you; `{company}`, `{bot_id}` and `{channel}` in it are filled in."""
     company: str | None = None
     """Name of the workspace, for `{company}`."""
-    bot_id: Annotated[str | None, BeforeValidator(lambda v: str(v) if type(v) is int else v)] = None
+    bot_id: str | None = None
     """Number of the bot, for `{bot_id}`."""
     channel: Literal["telephony", "web"] = "telephony"
     """`web` brings no speech settings; it is there for tests."""
@@ -58,7 +58,8 @@ class TalkrBotSection(Section):
     send_links: bool = False
     """Hand the URLs of pictures, videos and files on, to be sent as text messages."""
     regions: dict[str, str] = Field(default_factory=dict)
-    """Region for a language the bot names without one, such as `{en: en-US}`."""
+    """Region for a language the bot names without one, such as `{en: US}`. Unset: that of the number's own
+    language, else the usual one (`en-GB`)."""
     connect_timeout: float = Field(default=3.0, gt=0, le=30)
     """Time for the connection."""
     timeout: float = Field(default=20.0, gt=0, le=120)

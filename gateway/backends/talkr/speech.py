@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.actions import RecognizerChoice, SetSpeech, SynthesizerChoice
 from gateway.backends.talkr.reply import Absent, Reply, flag, mapping, number, plain, text
-from gateway.backends.talkr.words import bcp47
+from gateway.text.language import DEFAULT_REGIONS, base, bcp47
 
 VENDOR_ALIASES = {
     "microsoft": "azure",
@@ -68,12 +68,18 @@ class SpeechWish:
     asked: dict[str, dict[str, Any]]
 
 
+def region_table(configured: Mapping[str, str], language: str) -> dict[str, str]:
+    """Region by base language: the operator's, else that of the number's own language, else the usual one."""
+    own = {base(tag): tag.rpartition("-")[2] for tag in [bcp47(language)] if "-" in tag}
+    return {**DEFAULT_REGIONS, **own, **{base(key): value.rpartition("-")[2] for key, value in configured.items()}}
+
+
 def speech_wish(reply: Reply, regions: Mapping[str, str]) -> SpeechWish:
     """Both objects and the conversation's language. A missing object is None, an explicit null an empty choice."""
     asked: dict[str, dict[str, Any]] = {}
     synthesizer = None if isinstance(reply.synthesis, Absent) else _synthesizer(reply.synthesis or {}, regions)
     recognizer = None if isinstance(reply.recognizer, Absent) else _recognizer(reply.recognizer or {}, regions, asked)
-    language = bcp47(reply.slug, regions)
+    language = bcp47(reply.slug, regions) or None
     if synthesizer is None and recognizer is None and language is None:
         return SpeechWish(settings=None, asked={})
     return SpeechWish(
@@ -85,7 +91,7 @@ def _synthesizer(wish: Mapping[str, Any], regions: Mapping[str, str]) -> Synthes
     return SynthesizerChoice(
         vendor=_vendor(wish),
         voice=_first(wish, VOICE_KEYS),
-        language=bcp47(_first(wish, LANGUAGE_KEYS) or "", regions),
+        language=bcp47(_first(wish, LANGUAGE_KEYS) or "", regions) or None,
         model=_first(wish, ("model", "model_id", "engine")),
         options=_options(wish),
     )
@@ -101,7 +107,7 @@ def _recognizer(
             timers[name], asked[name] = found
     return RecognizerChoice(
         vendor=_vendor(wish),
-        language=bcp47(_first(wish, LANGUAGE_KEYS) or "", regions),
+        language=bcp47(_first(wish, LANGUAGE_KEYS) or "", regions) or None,
         model=_first(wish, ("model",)),
         hints=_hints(wish),
         barge_in=_barge_in(wish),

@@ -42,9 +42,9 @@ async def test_g3_tk16_tk18_tk19_tk26_waiting_message_gap_answer_and_language():
         batch = await call.start()
     speech = [action for action in batch.actions if isinstance(action, (Say, Pause))]
     assert speech == [
-        Say(text="Please wait...", role="waiting", interruptible=False),
+        Say(text="Please wait...", format="markdown", role="waiting", interruptible=False),
         Pause(seconds=0.4, interruptible=False),
-        Say(text="Final bot response"),
+        Say(text="Final bot response", format="markdown"),
     ]
     assert of(SetSpeech, batch) == [SetSpeech(language="fr-FR")]
     assert (batch.turn, batch.turn_done) == (0, True)
