@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 from typing import Any
 
 from gateway.speech.local.wire import Kind, Message, Reader, json_to_wire, to_wire
 
 READ_BYTES = 1 << 16
+BEAT = 0.5
+"""Seconds between signs of life while a worker has nothing else to say."""
 
 
 class Pipe:
@@ -23,6 +26,7 @@ class Pipe:
         self._out = os.dup(1)
         os.dup2(2, 1)
         self._reader = Reader()
+        self._wrote = 0.0
 
     def read(self, *, wait: bool) -> list[Message]:
         """The messages that are there; with ``wait``, at least the next bytes.
@@ -48,7 +52,13 @@ class Pipe:
     def send_json(self, kind: Kind, job: int, value: dict[str, Any]) -> None:
         self._write(json_to_wire(kind, job, value))
 
+    def beat(self) -> None:
+        """Say that the worker is alive, if it has been silent for a while: much work is not to be taken for a hang."""
+        if time.monotonic() - self._wrote > BEAT:
+            self.send(Kind.PONG)
+
     def _write(self, data: bytes) -> None:
+        self._wrote = time.monotonic()
         view = memoryview(data)
         try:
             while view:

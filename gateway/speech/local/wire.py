@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from audio.format import Encoding
 from config.errors import GatewayError
 
 HEADER = struct.Struct("!IBI")
 MAX_BODY = 1 << 22
 """Two minutes of 16 kHz PCM; nothing that either end sends is longer."""
+
+
+ENCODINGS = {b"u": Encoding.PCMU, b"a": Encoding.PCMA, b"l": Encoding.L16}
+"""First byte of caller audio."""
+CODES = {encoding: code for code, encoding in ENCODINGS.items()}
 
 
 class Kind(IntEnum):
@@ -25,7 +31,7 @@ class Kind(IntEnum):
     OPEN = 1
     """JSON: what to say, or what to listen for."""
     AUDIO_IN = 2
-    """Caller audio for an open job."""
+    """Caller audio for an open job: a byte for its encoding, then samples at 8 kHz."""
     FINISH = 3
     """No more audio: deliver what is left."""
     CANCEL = 4
@@ -35,6 +41,7 @@ class Kind(IntEnum):
     HELLO = 16
     """The worker is ready. Its first message."""
     PONG = 17
+    """A sign of life: the answer to a ping, or unasked while there is much to do."""
     AUDIO_OUT = 18
     """Speech: four bytes, how far in the text it reaches (in characters), then samples."""
     RESULT = 19
