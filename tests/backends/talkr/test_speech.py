@@ -1,0 +1,184 @@
+"""The bot's speech objects as wishes: names, units, clamps, and what a missing or a null object means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.actions import RecognizerChoice, SetSpeech, SynthesizerChoice
+from gateway.backends.talkr.reply import parse_reply
+from gateway.backends.talkr.speech import SpeechWish, region_table, speech_wish
+
+
+def wish(slug: str = "", language: str = "", regions: dict[str, str] | None = None, **data: Any) -> SpeechWish:
+    reply = parse_reply(json.dumps({"language": {"slug": slug}, "data": data}).encode())
+    return speech_wish(reply, region_table(regions or {}, language))
+
+
+def synthesizer(**fields: Any) -> SynthesizerChoice:
+    settings = wish(speech_synthesis=fields).settings
+    assert settings is not None
+    assert settings.synthesizer is not None
+    return settings.synthesizer
+
+
+def recognizer(**fields: Any) -> RecognizerChoice:
+    settings = wish(speech_recognizer=fields).settings
+    assert settings is not None
+    assert settings.recognizer is not None
+    return settings.recognizer
+
+
+def test_nothing_said_is_nothing_set():
+    assert wish() == SpeechWish(settings=None, asked={})
+
+
+def test_absent_keeps_and_null_goes_back():
+    assert wish(speech_synthesis=None).settings == SetSpeech(synthesizer=SynthesizerChoice())
+    assert wish(speech_recognizer=None).settings == SetSpeech(recognizer=RecognizerChoice())
+    assert wish(speech_recognizer={}).settings == SetSpeech(recognizer=RecognizerChoice())
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [("Microsoft", "azure"), ("azure", "azure"), ("11labs", "elevenlabs"), ("ELEVEN", "elevenlabs"),
+     ("eleven_labs", "elevenlabs"), ("gcp", "google"), ("google_cloud", "google"), ("acme-tts", "acme-tts")],
+)  # fmt: skip
+def test_vendor_aliases(name: str, canonical: str):
+    assert synthesizer(vendor=name).vendor == recognizer(provider=name).vendor == canonical
+
+
+@pytest.mark.parametrize("key", ["vendor", "provider", "engine_vendor"])
+def test_vendor_keys(key: str):
+    assert synthesizer(**{key: "google"}).vendor == "google"
+
+
+@pytest.mark.parametrize("key", ["language", "lang", "language_code", "locale"])
+def test_language_keys(key: str):
+    assert synthesizer(**{key: "fr-CA"}).language == "fr-CA"
+    assert recognizer(**{key: "fr"}).language == "fr-FR"
+
+
+@pytest.mark.parametrize("key", ["voice", "voice_id", "voiceId", "voice_name", "voiceName"])
+def test_voice_keys(key: str):
+    assert synthesizer(**{key: "marie"}).voice == "marie"
+
+
+@pytest.mark.parametrize("key", ["model", "model_id", "engine"])
+def test_model_keys(key: str):
+    assert synthesizer(**{key: "turbo"}).model == "turbo"
+
+
+def test_the_first_name_with_a_value_wins():
+    assert synthesizer(voice=" ", voice_id=None, voiceId="a", voice_name="b").voice == "a"
+
+
+def test_tk24_options_of_the_vendor():
+    options = {"stability": 0.5, "use_speaker_boost": True, "speed": 1}
+    assert synthesizer(vendor="elevenlabs", options=options).options == options
+    assert synthesizer(vendor="11labs", elevenlabs=options).options == options
+    assert synthesizer(vendor="elevenlabs", eleven_labs=options).options == options
+    assert synthesizer(google={"pitch": -2.5}).options == {"pitch": -2.5}
+    assert synthesizer(vendor="azure", google={"pitch": 1}, microsoft={"styledegree": 2}).options == {"styledegree": 2}
+    assert synthesizer(vendor="azure", google={"pitch": 1}).options == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "keys"),
+    [
+        ("start_timeout", ["timeout", "no_input_timeout", "initial_silence_timeout", "start_timeout"]),
+        ("end_silence", ["speech_timeout", "speechTimeout", "asrTimeout", "end_timeout", "end_silence_timeout",
+                         "silence_timeout"]),
+        ("max_length", ["max_duration", "max_speech_timeout", "recognition_timeout"]),
+    ],
+)  # fmt: skip
+def test_tk25_timer_keys(field: str, keys: list[str]):
+    for key in keys:
+        assert getattr(recognizer(**{key: 3}), field) == 3.0
+        assert getattr(recognizer(**{key: "3"}), field) == 3.0
+        assert getattr(recognizer(**{key: 3000}), field) == 3.0
+        assert getattr(recognizer(**{f"{key}_ms": 3000}), field) == 3.0
+        assert getattr(recognizer(**{f"{key}Ms": 3000}), field) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "used"),
+    [
+        ({"timeout": 7}, 7.0),
+        ({"timeout": 4.25}, 4.25),
+        ({"timeout": 30}, 30.0),
+        ({"timeout": 60}, 30.0),
+        ({"timeout": 61}, 1.0),
+        ({"timeout": 5000}, 5.0),
+        ({"timeout": 0}, 1.0),
+        ({"timeout": 0.5}, 1.0),
+        ({"initialSpeechTimeoutMs": 2500}, 2.5),
+        ({"initialSpeechTimeoutMs": 50}, 1.0),
+        ({"timeout": "soon", "start_timeout": 9}, 9.0),
+        ({"timeout": -1}, None),
+        ({"timeout": True}, None),
+        ({"timeout": None}, None),
+    ],
+)
+def test_tk25_units_and_clamps(fields: dict[str, Any], used: float | None):
+    assert recognizer(**fields).start_timeout == used
+
+
+def test_tk25_the_other_clamps():
+    assert (recognizer(speech_timeout=0.1).end_silence, recognizer(speech_timeout=9).end_silence) == (0.2, 5.0)
+    assert (recognizer(max_duration=1).max_length, recognizer(max_duration=600_000).max_length) == (2.0, 60.0)
+
+
+def test_tk25_asked_and_used_are_told():
+    asked = wish(speech_recognizer={"timeout": "45", "asrTimeout": 900}).asked
+    assert asked == {
+        "start_timeout": {"key": "timeout", "asked": "45", "used": 30.0},
+        "end_silence": {"key": "asrTimeout", "asked": 900, "used": 0.9},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "hints"),
+    [
+        ({"hints": ["yes", " no ", "yes", ""]}, ("yes", "no")),
+        ({"hints": "yes, no"}, ("yes", "no")),
+        ({"hints": [], "phrases": [{"phrase": "yes"}]}, ("yes",)),
+        ({"context": ["12", 13]}, ("12", "13")),
+        ({"hints": [None, {}, []]}, ()),
+        ({}, ()),
+    ],
+)
+def test_hints(fields: dict[str, Any], hints: tuple[str, ...]):
+    assert recognizer(**fields).hints == hints
+
+
+@pytest.mark.parametrize(
+    ("fields", "barge_in"),
+    [({"barge_in": 1}, True), ({"bargein": "false"}, False), ({"bargein": {"enable": True}}, True),
+     ({"barge_in": None, "bargein": 0}, False), ({}, None), ({"barge_in": "perhaps"}, None)],
+)  # fmt: skip
+def test_barge_in(fields: dict[str, Any], barge_in: bool | None):
+    assert recognizer(**fields).barge_in is barge_in
+
+
+@pytest.mark.parametrize(
+    ("slug", "tag"),
+    [("FR", "fr-FR"), ("EN", "en-GB"), ("DE", "de-DE"), ("ES", "es-ES"), ("IT", "it-IT"), ("NL", "nl-NL"),
+     ("PT", "pt-PT"), ("fr-CA", "fr-CA"), ("pt_BR", "pt-BR"), ("sv", "sv")],
+)  # fmt: skip
+def test_tk26_language_slugs(slug: str, tag: str):
+    assert wish(slug).settings == SetSpeech(language=tag)
+
+
+def test_tk26_whose_region():
+    assert wish("EN", language="en-US").settings == SetSpeech(language="en-US")
+    assert wish("EN", language="fr-FR").settings == SetSpeech(language="en-GB")
+    assert wish("EN", language="en-US", regions={"EN": "en-IE"}).settings == SetSpeech(language="en-IE")
+    assert wish("EN", regions={"en": "AU"}).settings == SetSpeech(language="en-AU")
+
+
+@pytest.mark.parametrize("slug", ["", "French (France)", "1", "-"])
+def test_tk26_what_is_no_language_changes_nothing(slug: str):
+    assert wish(slug).settings is None
