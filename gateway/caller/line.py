@@ -248,7 +248,7 @@ class CallerLine:
                 for message in self.peer.take_messages():
                     await self._connection.send(message)
         if self.peer.is_over:
-            await self._connection.close()
+            await self._connection.close(self.peer.close_code)
 
     def _collect(self, now: float) -> None:
         events = self.peer.take_events()

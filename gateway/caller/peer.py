@@ -103,8 +103,11 @@ class Peer(Protocol):
     def ear(self) -> Ear: ...
     @property
     def is_over(self) -> bool:
-        """The peer ends the call: its socket is to be closed."""
+        """The gateway ended the call, or broke it: the socket is to be closed with `close_code`."""
         ...
+
+    @property
+    def close_code(self) -> int: ...
 
     def start(self, now: float) -> None:
         """The socket is open."""

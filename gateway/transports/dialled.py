@@ -11,6 +11,7 @@ from websockets.typing import Subprotocol
 from gateway.errors import VendorRejected, VendorUnavailable
 from gateway.transports.sockets import (
     CLOSE_OK,
+    CLOSE_TIMEOUT,
     MAX_MESSAGE_BYTES,
     PING_INTERVAL,
     PING_TIMEOUT,
@@ -18,8 +19,6 @@ from gateway.transports.sockets import (
     SocketClosed,
     close_reason,
 )
-
-CLOSE_TIMEOUT = 2.0
 
 
 class ClientSocket:

@@ -84,7 +84,7 @@ class SocketDoor:
         except SocketClosed:
             self._log.info("peer left before the media socket was accepted")
             return
-        leg = await self.welcome(socket, upgrade)
+        leg = await self.welcome(socket, self._begin(socket, upgrade), upgrade.peer)
         if leg is not None:
             await self.conduct(leg, socket, offer)
 
@@ -92,11 +92,11 @@ class SocketDoor:
         self._log.warning("media socket refused", status=refusal.status, reason=refusal.reason, peer=upgrade.peer)
         await socket.refuse(refusal)
 
-    async def welcome(self, socket: MediaSocket, upgrade: Upgrade) -> Leg | None:
+    async def welcome(self, socket: MediaSocket, beginning: Awaitable[Leg], peer: str = "") -> Leg | None:
         """Read who calls; None when that fails, and then the socket is closed and the log says why."""
         try:
             async with asyncio.timeout(self._start_timeout):
-                return await self._begin(socket, upgrade)
+                return await beginning
         except TimeoutError:
             reason, code = f"no start within {self._start_timeout:g} s", CLOSE_POLICY
         except SocketClosed as closed:
@@ -105,7 +105,7 @@ class SocketDoor:
             reason, code = error.hint, CLOSE_POLICY
         except RemoteProtocolError as error:
             reason, code = error.hint, CLOSE_BAD_MESSAGE
-        self._log.warning("media socket closed before the call", reason=reason, code=code, peer=upgrade.peer)
+        self._log.warning("media socket closed before the call", reason=reason, code=code, peer=peer)
         await socket.close(code, reason)
         return None
 

@@ -26,6 +26,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries at most 125 bytes, two of them the close code
 PING_INTERVAL = PING_TIMEOUT = 10.0
 REFUSAL_LINGER = 1.0
+CLOSE_TIMEOUT = 2.0
 CLOSED_CLEANLY = frozenset({1000, 1001, 1005})  # RFC 6455 section 7.4.1; 1005: a close frame without a code
 CLOSE_OK, CLOSE_BAD_MESSAGE, CLOSE_POLICY, CLOSE_TOO_BIG = 1000, 1007, 1008, 1009
 
@@ -199,8 +200,9 @@ class ServerSocket:
         if self._closed is not None:
             return
         try:
-            await self._put({"type": "websocket.close", "code": code, "reason": close_reason(reason)})
-        except SocketClosed:
+            async with asyncio.timeout(CLOSE_TIMEOUT):  # a peer that does not read is left to the server's pings
+                await self._put({"type": "websocket.close", "code": code, "reason": close_reason(reason)})
+        except (SocketClosed, TimeoutError):
             return
         self._closed = SocketClosed(code, reason)
 

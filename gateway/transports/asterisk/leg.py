@@ -1,0 +1,196 @@
+"""A channel of Asterisk's on a media WebSocket: `protocol` put on a socket.
+
+Asterisk queues what we send and plays a frame every 20 ms. Outside buffering mode it throws away what does not fill a
+frame, so every message here is a whole number of frames; what is over waits for the next one, or for the mark behind
+it, before which it is filled up with silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import structlog
+
+from audio.frame import Frame
+from gateway.clock import Clock
+from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
+from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
+from gateway.kit.waiting import Cuttable
+from gateway.transports.asterisk.protocol import (
+    MAX_BINARY_BYTES,
+    AsteriskEvent,
+    AsteriskProtocol,
+    Complaint,
+    MediaStarted,
+    QueueEased,
+    QueueFilled,
+    UnknownMessage,
+)
+from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
+from gateway.transports.timeline import Timeline
+
+HANGUP_TIMEOUT = 2.0
+"""Seconds Asterisk has to close the socket after HANGUP."""
+MAX_IGNORED = 20
+
+log = structlog.get_logger(__name__)
+
+
+def capabilities(started: MediaStarted) -> LegCapabilities:
+    """What a channel can do; its transfers are the dialplan's, after our hang-up."""
+    return LegCapabilities(
+        format=started.format,
+        lookahead=1.0,
+        message=0.2,
+        multiple_of=started.frame_bytes,
+        max_message_bytes=MAX_BINARY_BYTES - MAX_BINARY_BYTES % started.frame_bytes,
+        has_marks=True,
+        has_clear=True,
+    )
+
+
+class AsteriskLeg:
+    """One channel.
+
+    Args:
+        socket: Accepted or dialled, and read up to MEDIA_START.
+        protocol: Has read ``started``.
+    """
+
+    def __init__(
+        self, socket: MediaSocket, protocol: AsteriskProtocol, started: MediaStarted, info: CallInfo, clock: Clock
+    ) -> None:
+        self.info = info
+        self.capabilities = capabilities(started)
+        self._socket = socket
+        self._protocol = protocol
+        self._format = started.format
+        self._timeline = Timeline(started.format, clock)
+        self._tail = b""
+        self._sending = Cuttable()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._closed: LegClosed | None = None
+        self._is_read = False
+        self._gone = asyncio.Event()
+        self._ignored: set[str] = set()
+
+    async def answer(self) -> None:
+        await self._send(self._protocol.answer())
+
+    async def events(self) -> AsyncIterator[LegEvent]:
+        receive, read, timeline = self._socket.receive, self._protocol.receive, self._timeline
+        self._is_read = True
+        try:
+            while True:
+                event = read(await receive())
+                if type(event) is bytes:
+                    for silence in timeline.gap_by_clock():
+                        yield AudioReceived(silence)
+                    yield AudioReceived(timeline.frame(event))
+                elif (said := self._said(event)) is not None:
+                    yield said
+        except SocketClosed as closed:
+            self._gone.set()
+            yield self._end(LegClosed(by="caller" if closed.is_clean else "failure", reason=str(closed)))
+        except RemoteProtocolError as error:
+            log.warning("channel broken off", call_id=self.info.call_id, reason=str(error))
+            self._gone.set()
+            ended = self._end(LegClosed(by="failure", reason=str(error)))
+            await self._socket.close(CLOSE_BAD_MESSAGE, error.hint)
+            yield ended
+        finally:
+            self._is_read = False
+
+    async def send_audio(self, frame: Frame) -> None:
+        if frame.format != self._format:
+            raise LocalProtocolError(f"this channel carries {self._format}, not {frame.format}")
+        await self._sending.wait(self._send_whole_frames(self._tail + frame.data))
+
+    async def mark(self, mark_id: str) -> None:
+        commands = self._protocol.mark(mark_id)
+        if self._tail:
+            missing = self.capabilities.multiple_of - len(self._tail)
+            padding = self._format.silence(self._format.samples(missing))
+            await self._sending.wait(self._send_whole_frames(self._tail + padding))
+        for command in commands:
+            await self._send(command)
+
+    async def clear(self) -> None:
+        self._sending.cut()
+        self._tail = b""
+        await self._send(self._protocol.flush())
+
+    async def hang_up(self, reason: HangupReason) -> None:
+        if self._closed is not None:
+            return
+        hang_up = self._protocol.hang_up()
+        self._end(LegClosed(by="gateway", reason=reason))
+        with suppress(TimeoutError, SocketClosed):
+            async with asyncio.timeout(HANGUP_TIMEOUT):
+                await self._socket.send(hang_up)
+                await self._wait_until_gone()
+        await self._socket.close()
+
+    async def transfer(self, target: TransferTarget) -> TransferOutcome:
+        return TransferOutcome(ok=False, cause="unsupported")
+
+    async def send_digits(self, digits: str) -> None:
+        raise LocalProtocolError("a media socket of Asterisk's cannot send digits")
+
+    async def speak(self, utterance: Utterance, mark_id: str) -> None:
+        raise LocalProtocolError("a media socket of Asterisk's carries audio, not text")
+
+    async def _send_whole_frames(self, data: bytes) -> None:
+        whole = len(data) - len(data) % self.capabilities.multiple_of
+        self._tail = data[whole:]
+        size = self.capabilities.max_message_bytes
+        for start in range(0, whole, size):
+            await self._has_room.wait()
+            await self._send(data[start : min(start + size, whole)])
+
+    async def _send(self, message: str | bytes) -> None:
+        """Send, unless the leg is gone: then `events` has said so, or is about to."""
+        if self._closed is not None:
+            return
+        try:
+            await self._socket.send(message)
+        except SocketClosed:
+            log.debug("nothing can be sent on a closed socket", call_id=self.info.call_id)
+
+    async def _wait_until_gone(self) -> None:
+        if self._is_read:
+            await self._gone.wait()
+        while not self._gone.is_set():
+            await self._socket.receive()  # nobody else reads: until SocketClosed
+
+    def _said(self, event: AsteriskEvent) -> LegEvent | None:
+        match event:
+            case DigitPressed() | MarkReached():
+                return event
+            case QueueFilled():
+                self._has_room.clear()
+            case QueueEased():
+                self._has_room.set()
+            case Complaint(text=text):
+                self._note("error", "Asterisk refused a command", text)
+            case UnknownMessage(name=name):
+                self._note(name, "message without use ignored", name)
+            case _:
+                raise AssertionError(event)  # audio and MEDIA_START are taken elsewhere
+        return None
+
+    def _note(self, key: str, what: str, text: str) -> None:
+        if key not in self._ignored and len(self._ignored) < MAX_IGNORED:
+            self._ignored.add(key)
+            log.info(what, call_id=self.info.call_id, message=text[:80])
+
+    def _end(self, closed: LegClosed) -> LegClosed:
+        """The leg has ended; the first to say why is right."""
+        if self._closed is None:
+            self._closed = closed
+        self._sending.cut()
+        return self._closed

@@ -1,0 +1,46 @@
+"""Settings of an `asterisk` line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from config.lines import LineSection
+
+USABLE_AUTH = ("basic", "bearer", "none")
+
+
+def _socket_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a WebSocket address such as ws://asterisk:8088, with the HTTP server's prefix if any")
+    return value.rstrip("/")
+
+
+class AsteriskLine(LineSection):
+    """Calls from Asterisk's chan_websocket (20.16, 21.11, 22.6, 23.0 and later).
+
+    Asterisk dials the line's `path` (`connection_type = per_call_config` in websocket_client.conf). With `f(json)` who
+    calls whom comes as channel variables; as plain text, the called number is the last part of the path.
+    """
+
+    transport: Literal["asterisk"] = "asterisk"
+    path: str = "/media/asterisk"
+    """Path of the media socket on the shared port; a called number may follow it, as in `/media/asterisk/601`."""
+    dial: Annotated[str | None, AfterValidator(_socket_url)] = None
+    """Asterisk's HTTP server, such as `ws://asterisk:8088`, for channels that wait for us
+    (`Dial(WebSocket/INCOMING/...)`) and are announced by `POST /api/lines/{line}/connect`."""
+    dial_timeout: float = Field(default=5.0, gt=0, le=60)
+    """Seconds a connection to `dial` may take."""
+    start_timeout: float = Field(default=10.0, gt=0, le=60)
+    """Seconds Asterisk may take to describe the channel."""
+
+    @model_validator(mode="after")
+    def _auth_fits(self) -> Self:
+        if self.auth is None or self.auth.kind not in USABLE_AUTH:
+            raise ValueError(f"an asterisk line takes one of {', '.join(USABLE_AUTH)} as its auth")
+        return self
