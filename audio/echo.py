@@ -29,16 +29,20 @@ PAUSE = 0.3  # s without outgoing audio that make what follows a new prompt
 TAPS = 0.008  # s
 ADVANCE = 0.002  # s of the filter that lie before the delay
 SEGMENT = 0.24  # s of caller audio that are searched for
-FIRST_SEGMENT = 0.12  # s of caller audio that make a first search worth while
+FIRST_SEARCH = 6  # frames of caller audio that make a first search worth while
 SEARCH_EVERY = 4  # loud frames
 CLEAR_PEAK = 6.5  # see `find_delay`
 EXPLAINED = 0.6  # share of the caller audio that the path must explain to be believed
-GIVE_UP_AFTER = 3  # searches without a result: what we hear is no echo
-LATER = 50  # loud frames between searches from then on
-STRONGEST = 0.25  # power of an echo of unknown path relative to what was played: -6 dB
+EXPLAINED_AGAIN = 0.15  # is enough where two searches in a row have found the same delay: the caller talks as well
+SAME_DELAY = 0.001  # s
+GIVE_UP_AFTER = 4  # searches without a result: what we hear is no echo
+SELDOM = 40  # loud frames between searches in the end
+STRONGEST = 0.16  # power of an echo of unknown path relative to what was played: -8 dB
 LEAK_MAX = 2.0  # power of a remainder relative to the predicted echo while the path is new ...
-LEAK_MIN = 0.1  # ... and at best
+LEAK_MIN = 0.03  # ... and at best
 LEAK_MARGIN = 4.0  # over the remainder that is seen on average
+HOLD_AFTER = 2  # frames in a row with a voice ...
+HOLD = 5  # ... that let so many more through, so that a word keeps its quiet end
 NEW_FRAMES = 25  # with echo, for which a path counts as new
 FORGET = 0.99
 LEARN_EVERY = 4  # frames, when the path is good
@@ -63,12 +67,16 @@ class EchoCanceller:
         self._spans: deque[list[int]] = deque()  # stretches of outgoing audio: start and end; bounded by forgetting
         self._path = EchoPath(round(TAPS * rate), round(ADVANCE * rate))
         self._delay: int | None = None
+        self._candidate: int | None = None  # a delay that a search has found, but not proved
         self._is_settled = False  # the delay is confirmed for the prompt that is being heard
         self._is_released = False  # what comes in has been found to be no echo
         self._prompt = 0  # where the prompt began that is being heard
         self._loud = 0  # loud frames since then
         self._next_search = 0  # at this many of them
+        self._held = 0  # frames in a row that may be echo
         self._failures = 0
+        self._voiced = 0  # frames in a row with the caller's voice
+        self._hold_left = 0
         self._remainder = LEAK_MAX / LEAK_MARGIN  # average power of what is left relative to the predicted echo
         self._predicted: deque[float] = deque([0.0] * 3, maxlen=3)
         self._frames = 0  # with echo, since the path was found
@@ -138,19 +146,22 @@ class EchoCanceller:
         if newest != self._prompt or not self._loud:
             self._prompt = newest
             self._loud = self._failures = 0
-            self._next_search = round(FIRST_SEGMENT / 0.02)
+            self._next_search = FIRST_SEARCH
             self._is_settled = self._is_released = False
+            self._held = 0
         return True
 
     # --- the delay is unknown ---------------------------------------------------------------------------------------
     def _hold(self, frame: Frame, back: Floats) -> Frame:
-        if self._loud >= self._next_search:
-            self._search(frame.end_samples)
+        may_be_echo = power(back) <= STRONGEST * self._loudest_sent(frame.pts_samples, len(back))
+        self._held = self._held + 1 if may_be_echo else 0
+        if not self._is_only_echo(may_be_echo):
+            return frame
+        if self._held >= FIRST_SEARCH and self._loud >= self._next_search:
+            self._search(frame.end_samples, self._held)
             if self._delay is not None:
                 return self._cancel(frame, back, learn=False)
-        if self._is_released or power(back) > STRONGEST * self._loudest_sent(frame.pts_samples, len(back)):
-            return frame
-        return _silence(frame)
+        return frame if self._is_released else _silence(frame)
 
     def _loudest_sent(self, start: int, count: int) -> float:
         """Highest power of a frame that may be echoing now."""
@@ -160,23 +171,26 @@ class EchoCanceller:
         sent = self._sent.read(early, frames * count).reshape(frames, count)
         return float(np.einsum("ij,ij->i", sent, sent).max()) / count
 
-    def _search(self, end: int) -> None:
-        """Look for the newest caller audio in what was sent."""
+    def _search(self, end: int, frames: int) -> None:
+        """Look for the newest caller audio, so many frames of it, in what was sent."""
         assert self._sent is not None
-        count = min(self._loud * round(0.02 * self._rate), round(SEGMENT * self._rate))
+        count = min(frames * round(0.02 * self._rate), round(SEGMENT * self._rate))
         late = self._back.read(end - count, count)
         longest, shortest = round(LONGEST_DELAY * self._rate), -round(EARLIEST * self._rate)
         early = self._sent.read(end - count - longest, count + longest - shortest)
-        self._next_search = self._loud + SEARCH_EVERY
         offset, peak = find_delay(late, early, self._rate)
-        if peak >= CLEAR_PEAK and self._fit(end - count, count, longest - offset):
-            return
+        delay = longest - offset
+        if peak >= CLEAR_PEAK:
+            is_same = self._candidate is not None and abs(delay - self._candidate) <= SAME_DELAY * self._rate
+            self._candidate = delay
+            if self._fit(end - count, count, delay, EXPLAINED_AGAIN if is_same else EXPLAINED):
+                return
         self._failures += 1
-        if self._failures >= GIVE_UP_AFTER:
-            self._is_released = True
-            self._next_search = self._loud + LATER
+        self._is_released = self._failures >= GIVE_UP_AFTER
+        pause = SEARCH_EVERY * (self._failures - GIVE_UP_AFTER) if self._is_released else 0
+        self._next_search = self._loud + min(max(SEARCH_EVERY, pause), SELDOM)
 
-    def _fit(self, start: int, count: int, delay: int) -> bool:
+    def _fit(self, start: int, count: int, delay: int, explained: float) -> bool:
         """Fit a path with this delay; keep both if they explain what came back."""
         assert self._sent is not None
         path = EchoPath(self._path.taps, self._path.advance)
@@ -184,7 +198,7 @@ class EchoCanceller:
         back = self._back.read(start, count)
         path.learn(sent, back, 1 / (power(back) + 1), 1.0)
         path.solve()
-        if power(back - path.predict(sent)) > (1 - EXPLAINED) * power(back):
+        if power(back - path.predict(sent)) > (1 - explained) * power(back):
             return False
         self._path, self._delay = path, delay
         self._is_settled, self._failures = True, 0
@@ -212,9 +226,18 @@ class EchoCanceller:
         is_echo = left_power <= leak * expected + SILENCE_POWER
         if learn and self._is_settled and echo_power > SILENCE_POWER:
             self._adapt(sent, back, left_power, echo_power, is_echo)
-        if is_echo:
+        if self._is_only_echo(is_echo):
             return _silence(frame)
         return _written(left, frame) if expected > SILENCE_POWER / 10 else frame
+
+    def _is_only_echo(self, is_echo: bool) -> bool:
+        self._voiced = 0 if is_echo else self._voiced + 1
+        if self._voiced >= HOLD_AFTER:
+            self._hold_left = HOLD
+        elif is_echo and self._hold_left:
+            self._hold_left -= 1
+            return False
+        return is_echo
 
     def _adapt(self, sent: Floats, back: Floats, left_power: float, echo_power: float, is_echo: bool) -> None:
         """Keep the path true to the line: often while it is new, now and then later."""
@@ -227,7 +250,7 @@ class EchoCanceller:
         if not self._frames % (SOLVE_EVERY_NEW if is_new else SOLVE_EVERY):
             self._path.solve()
         if self._frames > NEW_FRAMES and self._remainder > BAD_REMAINDER and not self._frames % NEW_FRAMES:
-            self._search(self._back.end)
+            self._search(self._back.end, NEW_FRAMES)
 
     def _loudest_around(self, start: int, count: int) -> float:
         """Highest power of an echo through the known path, were its delay off by the jitter."""
@@ -248,7 +271,7 @@ class EchoCanceller:
         at, length = self._path.window(end - count - jitter, self._delay, count + 2 * jitter)
         echo = self._path.predict(self._sent.read(at, length))
         back = self._back.read(end - count, count)
-        offset, peak = find_delay(back, echo, self._rate)
+        offset, _ = find_delay(back, echo, self._rate)
         moved = jitter - offset
         self._next_search = self._loud + SEARCH_EVERY
         best = echo[offset : offset + count]
@@ -258,7 +281,7 @@ class EchoCanceller:
             return
         self._failures += 1
         if self._failures % GIVE_UP_AFTER == 0:
-            self._search(end)
+            self._search(end, self._loud)
 
 
 def _silence(frame: Frame) -> Frame:
