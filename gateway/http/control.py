@@ -1,0 +1,69 @@
+"""What the shared port asks of the gateway. `app` implements it; a test gives a small one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class UnknownName(LookupError):
+    """There is no such call, line, number or record."""
+
+
+class Refused(Exception):
+    """It is there, and it cannot be done; the sentence says why."""
+
+
+class Control(Protocol):
+    """The gateway, as its operator's API sees it. Everything returned is JSON."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new calls are accepted."""
+        ...
+
+    def refuses_calls(self) -> str | None:
+        """Why a new call would be refused now (``full``, ``draining``); None: it would be accepted."""
+        ...
+
+    def status(self) -> Json: ...
+    def lines(self) -> Sequence[Json]: ...
+    def calls(self) -> Sequence[Json]: ...
+    def call(self, call_id: str) -> Json:
+        """One running or recent call with its turns. Raises UnknownName."""
+        ...
+
+    async def hang_up(self, call_id: str) -> None:
+        """Raises UnknownName."""
+        ...
+
+    async def transfer(self, call_id: str, target: str) -> None:
+        """Raises UnknownName."""
+        ...
+
+    async def connect(self, line: str, connection_id: str, caller: str, called: str, custom: Mapping[str, str]) -> None:
+        """Dial a media connection that waits for us. Raises UnknownName, Refused."""
+        ...
+
+    def explain(self, number: str) -> Sequence[Json]:
+        """Effective settings of a number with their origins, secrets masked. Raises UnknownName."""
+        ...
+
+    async def records(self, *, limit: int, number: str | None, before: str | None) -> Sequence[Json]: ...
+    async def record(self, call_id: str) -> Json:
+        """Raises UnknownName."""
+        ...
+
+    async def reload(self) -> Sequence[str]:
+        """Read the configuration again. Returns what is wrong with it; empty: it is in force for new calls."""
+        ...
+
+    async def drain(self) -> None:
+        """Accept no more calls."""
+        ...
+
+    def metrics(self) -> bytes:
+        """Prometheus text format."""
+        ...
