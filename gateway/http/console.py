@@ -15,7 +15,8 @@ from gateway.http.control import Control
 STYLE = """
 :root{color-scheme:light dark;--ink:#1d2733;--quiet:#62707f;--line:#dfe5ea;--paper:#fbfcfd;--accent:#0b7a75}
 @media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--quiet:#93a1af;--line:#2b3743;--paper:#131a21;--accent:#4fc3bc}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;padding:2rem 1.25rem;max-width:64rem}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;
+  padding:2rem 1.25rem;max-width:64rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2.2rem 0 .6rem}p{margin:.2rem 0;color:var(--quiet)}
 table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:top}
@@ -46,17 +47,7 @@ def render(control: Control, records: Sequence[dict[str, Any]]) -> str:
     )
     latest = _table(
         ("Started", "Number", "Outcome", "Turns", "Seconds", "Median answer"),
-        [
-            (
-                r["started_at"],
-                r["number"],
-                r["result"],
-                r["turns"],
-                f"{r['seconds']:.0f}",
-                _latency(r.get("answer_p50")),
-            )
-            for r in records
-        ],
+        [_ended(record) for record in records],
         "No call has ended yet.",
     )
     return (
@@ -67,6 +58,11 @@ def render(control: Control, records: Sequence[dict[str, Any]]) -> str:
         f"<h2>On the line</h2>{calls}<h2>Latest calls</h2>{latest}<h2>Lines</h2>{lines}"
         "<p>More by the API: <code>/api</code>, <code>/metrics</code>.</p></body></html>"
     )
+
+
+def _ended(record: dict[str, Any]) -> tuple[Any, ...]:
+    seconds, answer = f"{record['seconds']:.0f}", _latency(record.get("answer_p50"))
+    return record["started_at"], record["number"], record["result"], record["turns"], seconds, answer
 
 
 def _latency(seconds: float | None) -> str:

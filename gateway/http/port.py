@@ -90,9 +90,7 @@ class Admission:
         await refuse_upgrade(scope, receive, send, 503, f"no more calls: {reason}")
 
 
-def webhook_route(
-    hook: Webhook, public_url: str | None, *, holder: Callable[[str], Awaitable[None]] | None = None
-) -> Route:
+def webhook_route(hook: Webhook, public_url: str | None) -> Route:
     """Serve a plug-in's webhook: bounded body, plain values in and out."""
 
     async def endpoint(request: Request) -> Response:
