@@ -137,6 +137,10 @@ class AsteriskPeer:
     def advance(self, now: float) -> None:
         self._queue.advance(now)
 
+    @property
+    def has_queued(self) -> bool:
+        return self._queue.frames > 0 and not self._queue.is_paused
+
     def next_due(self) -> float | None:
         return self._queue.next_due()
 

@@ -234,10 +234,12 @@ class CallerLine:
 
     def _next_due(self) -> float | None:
         due = self.peer.next_due()
-        if self._hear_every is not None:
-            piece = self.peer.ear.piece_due(self._hear_every)
-            due = piece if due is None else due if piece is None else min(due, piece)
-        return due
+        if self._hear_every is None:
+            return due
+        pieces = [due, self.peer.ear.piece_due(self._hear_every)]
+        if self.peer.has_queued:
+            pieces.append(self._clock.now() + self._hear_every)
+        return min((piece for piece in pieces if piece is not None), default=None)
 
     async def _flush(self) -> None:
         """Send and report what the peer has collected."""

@@ -108,6 +108,10 @@ class Peer(Protocol):
 
     @property
     def close_code(self) -> int: ...
+    @property
+    def has_queued(self) -> bool:
+        """Audio waits that `ear` does not know of yet, because only `advance` plays it."""
+        ...
 
     def start(self, now: float) -> None:
         """The socket is open."""

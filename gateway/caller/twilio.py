@@ -66,6 +66,7 @@ class TwilioPeer:
     format = PCMU_8K
     is_over = False
     close_code = 1000
+    has_queued = False
 
     def __init__(self, parameters: Mapping[str, str], *, call_sid: str | None = None, ear: Ear | None = None) -> None:
         self.ear = ear or Ear(PCMU_8K)

@@ -45,7 +45,7 @@ class LineContext:
         trusted_proxies: `server.trusted_proxies`.
         country: `server.country`, for numbers in national form.
         new_id: Makes the id of a call.
-        clock: Time.
+        clock: Time of day, for what expires.
     """
 
     new_id: Callable[[], str]

@@ -14,7 +14,6 @@ from contextlib import suppress
 import structlog
 
 from audio.frame import Frame
-from gateway.clock import Clock
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
 from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
@@ -30,7 +29,6 @@ from gateway.transports.asterisk.protocol import (
     UnknownMessage,
 )
 from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
-from gateway.transports.timeline import Timeline
 
 HANGUP_TIMEOUT = 2.0
 """Seconds Asterisk has to close the socket after HANGUP."""
@@ -60,15 +58,13 @@ class AsteriskLeg:
         protocol: Has read ``started``.
     """
 
-    def __init__(
-        self, socket: MediaSocket, protocol: AsteriskProtocol, started: MediaStarted, info: CallInfo, clock: Clock
-    ) -> None:
+    def __init__(self, socket: MediaSocket, protocol: AsteriskProtocol, started: MediaStarted, info: CallInfo) -> None:
         self.info = info
         self.capabilities = capabilities(started)
         self._socket = socket
         self._protocol = protocol
         self._format = started.format
-        self._timeline = Timeline(started.format, clock)
+        self._position = 0
         self._tail = b""
         self._sending = Cuttable()
         self._has_room = asyncio.Event()
@@ -82,15 +78,15 @@ class AsteriskLeg:
         await self._send(self._protocol.answer())
 
     async def events(self) -> AsyncIterator[LegEvent]:
-        receive, read, timeline = self._socket.receive, self._protocol.receive, self._timeline
+        receive, read, format = self._socket.receive, self._protocol.receive, self._format
         self._is_read = True
         try:
             while True:
                 event = read(await receive())
                 if type(event) is bytes:
-                    for silence in timeline.gap_by_clock():
-                        yield AudioReceived(silence)
-                    yield AudioReceived(timeline.frame(event))
+                    # Counted: chan_websocket stamps nothing. While the caller's side sends nothing, neither does it.
+                    yield AudioReceived(Frame(event, format, self._position))
+                    self._position += format.samples(len(event))
                 elif (said := self._said(event)) is not None:
                     yield said
         except SocketClosed as closed:

@@ -126,4 +126,4 @@ class AsteriskTransport:
             custom=custom,
         )
         log.info("channel started", line=self._name, call_id=info.call_id, channel=started.channel_id)
-        return AsteriskLeg(socket, protocol, started, info, self._context.clock)
+        return AsteriskLeg(socket, protocol, started, info)

@@ -8,13 +8,11 @@ import structlog
 
 from audio.format import PCMU_8K
 from audio.frame import Frame
-from gateway.clock import Clock
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.events import AudioReceived, CallInfo, LegClosed, LegEvent
 from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
 from gateway.kit.waiting import Cuttable
 from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
-from gateway.transports.timeline import Timeline
 from gateway.transports.twilio.protocol import (
     SAMPLES_PER_MS,
     MediaReceived,
@@ -41,11 +39,12 @@ class TwilioLeg:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, socket: MediaSocket, protocol: TwilioProtocol, info: CallInfo, clock: Clock) -> None:
+    def __init__(self, socket: MediaSocket, protocol: TwilioProtocol, info: CallInfo) -> None:
         self.info = info
         self._socket = socket
         self._protocol = protocol
-        self._timeline = Timeline(PCMU_8K, clock)
+        self._first_timestamp: int | None = None
+        self._position = 0
         self._sending = Cuttable()
         self._has_stopped = False
         self._closed: LegClosed | None = None
@@ -55,7 +54,7 @@ class TwilioLeg:
         """Twilio has answered already."""
 
     async def events(self) -> AsyncIterator[LegEvent]:
-        receive, read, timeline = self._socket.receive, self._protocol.receive, self._timeline
+        receive, read = self._socket.receive, self._protocol.receive
         while True:
             try:
                 event = read(await receive())
@@ -66,10 +65,7 @@ class TwilioLeg:
                 yield await self._give_up(error)
                 return
             if type(event) is MediaReceived:
-                if event.timestamp is not None:
-                    for silence in timeline.gap_by_stamp(event.timestamp * SAMPLES_PER_MS):
-                        yield AudioReceived(silence)
-                yield AudioReceived(timeline.frame(event.payload))
+                yield AudioReceived(self._frame(event))
             elif event is not None and (said := self._said(event)) is not None:
                 yield said
 
@@ -99,6 +95,16 @@ class TwilioLeg:
 
     async def speak(self, utterance: Utterance, mark_id: str) -> None:
         raise LocalProtocolError("a Twilio stream carries audio, not text")
+
+    def _frame(self, media: MediaReceived) -> Frame:
+        """The caller's audio where Twilio's time stamp puts it; a gap shows as a jump, which the call fills."""
+        if media.timestamp is not None:
+            if self._first_timestamp is None:
+                self._first_timestamp = media.timestamp
+            self._position = (media.timestamp - self._first_timestamp) * SAMPLES_PER_MS
+        frame = Frame(media.payload, PCMU_8K, self._position)
+        self._position += len(media.payload)
+        return frame
 
     async def _send(self, message: str) -> None:
         """Send, unless the leg is gone: then `events` has said so, or is about to."""

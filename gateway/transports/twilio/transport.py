@@ -56,7 +56,7 @@ class TwilioTransport:
         while not isinstance(event := protocol.receive(await socket.receive()), StreamStarted):
             if isinstance(event, StreamStopped):
                 raise Unwelcome("the stream ended before it began")
-        return TwilioLeg(socket, protocol, self._call(event), self._context.clock)
+        return TwilioLeg(socket, protocol, self._call(event))
 
     def _call(self, started: StreamStarted) -> CallInfo:
         parameters = self._redeemed(started)
