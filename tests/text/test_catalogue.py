@@ -10,7 +10,7 @@ from gateway.errors import ConfigError
 from gateway.text.catalogue import Catalogue
 from gateway.text.fold import fold
 from gateway.text.language import DEFAULT_REGIONS, LANGUAGES, base, bcp47
-from gateway.text.lexicon import Lexicon, read_words, lexicon
+from gateway.text.lexicon import Lexicon, lexicon, read_words
 
 REGIONAL = ("en-US", "fr-CA", "pt-BR")
 FIELD = re.compile(r"\{\w+\}")
