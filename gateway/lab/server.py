@@ -77,6 +77,7 @@ class LabServer:
         self._port = port
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._arrival = asyncio.Event()
         self.requests: deque[LabRequest] = deque(maxlen=KEPT_REQUESTS)
 
     async def start(self) -> None:
@@ -104,6 +105,12 @@ class LabServer:
     ) -> None:
         await self.stop()
 
+    async def received(self, count: int) -> None:
+        """Wait until so many requests have come, answered or not; the caller bounds the wait."""
+        while len(self.requests) < count:
+            self._arrival.clear()
+            await self._arrival.wait()
+
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
@@ -126,6 +133,7 @@ class LabServer:
         wire = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER_BYTES)
         while (request := await _read(wire, reader, writer)) is not None:
             self.requests.append(request)
+            self._arrival.set()
             if not await _write(wire, writer, await self._handle(request)):
                 return
             if wire.our_state is not h11.DONE or wire.their_state is not h11.DONE:

@@ -17,8 +17,9 @@ from tests.fakes.talkr import VECTORS
 
 SETTINGS = TalkrBotSection(url="http://bot.example/")
 ODD: list[Any] = [
-    None, True, 0, 1, -1, 7.5, 1e300, "", " ", "200", "<speak>Hi", "a < b & c", "\ud83d", "{name}", "https://x.example/a",
-    "transfer", "buttons", "audio", [], {}, [None, 3, "x"], {"content": ["a"], "type": "buttons"}, {"options": {"a": [1]}},
+    None, True, 0, 1, -1, 7.5, 1e300, "", " ", "200", "<speak>Hi", "a < b & c", "\ud83d", "{name}",
+    "https://x.example/a", "transfer", "buttons", "audio", [], {}, [None, 3, "x"],
+    {"content": ["a"], "type": "buttons"}, {"options": {"a": [1]}},
 ]  # fmt: skip
 VALUES = st.sampled_from(ODD)
 BLOCKS = st.lists(st.dictionaries(st.sampled_from(["type", "content", "tracking", "text", "url"]), VALUES), max_size=2)
