@@ -32,8 +32,9 @@ SEGMENT = 0.24  # s of caller audio that are searched for
 FIRST_SEARCH = 6  # frames of caller audio that make a first search worth while
 SEARCH_EVERY = 4  # loud frames
 CLEAR_PEAK = 6.5  # see `find_delay`
+VERY_CLEAR_PEAK = 9.0
 EXPLAINED = 0.6  # share of the caller audio that the path must explain to be believed
-EXPLAINED_AGAIN = 0.15  # is enough where two searches in a row have found the same delay: the caller talks as well
+EXPLAINED_AGAIN = 0.3  # is enough where two searches have found the same delay clearly: the caller talks as well
 SAME_DELAY = 0.001  # s
 GIVE_UP_AFTER = 4  # searches without a result: what we hear is no echo
 SELDOM = 40  # loud frames between searches in the end
@@ -49,7 +50,8 @@ LEARN_EVERY = 4  # frames, when the path is good
 SOLVE_EVERY_NEW = 5
 SOLVE_EVERY = 25
 GOOD_REMAINDER = 0.03
-BAD_REMAINDER = 0.3  # the path has changed, or its delay was found wrongly: look for another
+BAD_REMAINDER = 0.3
+DOUBTS = 15  # frames unexplained: the caller talks, or the path has changed or was found wrongly: look for another
 SILENCE_POWER = QUIET_BELOW**2 / 2.0
 
 
@@ -80,6 +82,7 @@ class EchoCanceller:
         self._remainder = LEAK_MAX / LEAK_MARGIN  # average power of what is left relative to the predicted echo
         self._predicted: deque[float] = deque([0.0] * 3, maxlen=3)
         self._frames = 0  # with echo, since the path was found
+        self._doubts = 0  # of them the path did not explain
         self._gates: dict[Encoding, object] = {}
         self._format: AudioFormat | None = None
         self._is_loud = level_gate(Encoding.PCMU)
@@ -182,6 +185,7 @@ class EchoCanceller:
         delay = longest - offset
         if peak >= CLEAR_PEAK:
             is_same = self._candidate is not None and abs(delay - self._candidate) <= SAME_DELAY * self._rate
+            is_same = is_same and peak >= VERY_CLEAR_PEAK
             self._candidate = delay
             if self._fit(end - count, count, delay, EXPLAINED_AGAIN if is_same else EXPLAINED):
                 return
@@ -203,7 +207,7 @@ class EchoCanceller:
         self._path, self._delay = path, delay
         self._is_settled, self._failures = True, 0
         self._remainder = LEAK_MAX / LEAK_MARGIN
-        self._frames = 0
+        self._frames = self._doubts = 0
         return True
 
     # --- the delay is known -----------------------------------------------------------------------------------------
@@ -249,8 +253,12 @@ class EchoCanceller:
             self._path.learn(sent, back, 1 / (left_power + 0.01 * echo_power), FORGET)
         if not self._frames % (SOLVE_EVERY_NEW if is_new else SOLVE_EVERY):
             self._path.solve()
-        if self._frames > NEW_FRAMES and self._remainder > BAD_REMAINDER and not self._frames % NEW_FRAMES:
-            self._search(self._back.end, NEW_FRAMES)
+        self._doubts += not is_echo or self._remainder > BAD_REMAINDER
+        if self._doubts >= DOUBTS:
+            self._doubts = 0
+            self._search(self._back.end, DOUBTS)
+            if self._failures >= GIVE_UP_AFTER and self._remainder > BAD_REMAINDER:
+                self._delay = None  # it never was an echo
 
     def _loudest_around(self, start: int, count: int) -> float:
         """Highest power of an echo through the known path, were its delay off by the jitter."""
