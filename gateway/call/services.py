@@ -1,0 +1,111 @@
+"""What a session is given to work with. `app` builds it; a test gives what it needs and leaves out the rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from audio.endpointing import VoiceEvent
+from audio.format import AudioFormat
+from audio.frame import Frame
+from config.call import FallbackVoiceSection
+from gateway.call.commands import Command
+from gateway.clock import Clock, LoopClock
+from gateway.events import CallEvent
+from gateway.interfaces import ListenSettings, RecognitionStream, SpokenFrame, Utterance
+
+
+class Decider(Protocol):
+    """Who decides; in production `gateway.call.conversation.Conversation`."""
+
+    def handle(self, event: CallEvent, now: float) -> list[Command]: ...
+    def next_deadline(self) -> float | None: ...
+
+
+class Speech(Protocol):
+    """All configured recognizers and synthesizers, conversions and fallbacks included."""
+
+    def speak(
+        self, utterance: Utterance, target: AudioFormat, fallback: Sequence[FallbackVoiceSection] = ()
+    ) -> AsyncIterator[SpokenFrame]:
+        """Audio in the target format. Raises VendorError when every voice has failed."""
+        ...
+
+    def listen(
+        self, settings: ListenSettings, source: AudioFormat
+    ) -> AbstractAsyncContextManager[RecognitionStream]: ...
+
+
+class Detector(Protocol):
+    """Says when voice starts, goes on and ends; positions in samples at `rate`. See `audio.ear.SpeechDetector`."""
+
+    @property
+    def rate(self) -> int: ...
+    @property
+    def end_silence(self) -> float: ...
+    @end_silence.setter
+    def end_silence(self, seconds: float) -> None: ...
+    def push(self, frame: Frame) -> None: ...
+    def close(self) -> None: ...
+
+
+class Canceller(Protocol):
+    """Takes our own voice out of what comes back. See `audio.echo.EchoCanceller`."""
+
+    def reference(self, pcm: bytes, at_samples: int) -> None: ...
+    def cut(self, at_samples: int) -> None: ...
+    def process(self, frame: Frame) -> Frame: ...
+
+
+class Recorder(Protocol):
+    """Keeps both sides of the call; all times are call times in seconds."""
+
+    def caller(self, frame: Frame, at: float) -> None: ...
+    def bot(self, data: bytes, at: float) -> None:
+        """Audio in the wire's format, as the caller has just heard it."""
+        ...
+
+
+Observer = Callable[[float, CallEvent, Sequence[Command]], None]
+"""Told of each handled event exactly as handled: journal, live record, metrics. Must not wait."""
+
+
+def _claim_nothing(key: str) -> None:
+    pass
+
+
+def _whole_stream(settings: ListenSettings) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """See the module's docstring.
+
+    Attributes:
+        clock: Must go with the event loop's time, because the session waits with the loop's timers.
+        claim: Registers a webhook key for this call.
+        detector: Makes the call's voice activity detector from the line's format and a listener. None: recognizers
+            that report speech themselves are believed.
+        canceller: Makes the call's echo canceller. None: the line's own is trusted.
+        speech_only: Whether the recognizer of these settings wants only audio with speech in it.
+        fallback_voices: The number's other synthesizers, in order.
+        fetch_media: Downloads a recording by URL, with its own bounds. None: recordings by URL are not played.
+        media_root: Where recordings by path lie. None: recordings by path are not played.
+        observers: See `Observer`.
+        recorder: Gets audio from the moment the conversation says that the recording has started.
+    """
+
+    clock: Clock = field(default_factory=LoopClock)
+    claim: Callable[[str], None] = _claim_nothing
+    detector: Callable[[AudioFormat, Callable[[VoiceEvent], None]], Detector] | None = None
+    canceller: Callable[[AudioFormat], Canceller] | None = None
+    speech_only: Callable[[ListenSettings], bool] = _whole_stream
+    fallback_voices: Sequence[FallbackVoiceSection] = ()
+    fetch_media: Callable[[str], Awaitable[bytes]] | None = None
+    media_root: Path | None = None
+    observers: Sequence[Observer] = ()
+    recorder: Recorder | None = None

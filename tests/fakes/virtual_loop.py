@@ -1,0 +1,135 @@
+"""An event loop whose time is virtual: when nothing is ready it jumps to the next timer.
+
+Whole calls over real loopback sockets in one process so run in milliseconds, with exact times. The kernel is asked for
+pending input before each jump; while threads work for the loop (`run_in_executor`), it waits for them in real time.
+Use the decorator on tests: ``@virtual_time``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import selectors
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+START = 1000.0
+"""Loop time at the beginning: not zero, so that nobody takes it for call time."""
+REAL_LIMIT = 20.0
+"""Real seconds a test may take."""
+REAL_WAIT = 5.0
+"""Real seconds to wait for input when no timer could ever wake the loop."""
+GLANCE = 0.0002
+"""Real seconds the kernel gets to hand over what one end of a loopback socket has just written."""
+MAX_JUMPS = 2_000_000
+
+
+class StuckError(RuntimeError):
+    """Nothing can wake the loop any more, or it runs for ever."""
+
+
+class _Selector(selectors.DefaultSelector):
+    """Looks for input without waiting, then lets time jump."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        self.loop.check_limits()
+        ready = super().select(GLANCE if len(self.get_map()) > 1 else 0)
+        if ready:
+            return ready
+        if self.loop.is_held:
+            return super().select(0.02)
+        if timeout is None:
+            ready = super().select(REAL_WAIT)
+            if not ready:
+                raise StuckError("the loop waits for input that does not come, and has no timer")
+            return ready
+        self.loop.jump()
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        selector = _Selector()
+        selector.loop = self
+        self._time = START
+        self._work = 0
+        self._jumps = 0
+        self._real_start = time.monotonic()
+        super().__init__(selector)
+
+    @property
+    def is_held(self) -> bool:
+        """A thread works for the loop; its result takes real time."""
+        return self._work > 0
+
+    def time(self) -> float:
+        return self._time
+
+    def jump(self) -> None:
+        """Go to the next timer."""
+        self._jumps += 1
+        scheduled = self._scheduled  # type: ignore[attr-defined]
+        if scheduled:
+            self._time = max(self._time, scheduled[0].when())
+
+    def check_limits(self) -> None:
+        if time.monotonic() - self._real_start > REAL_LIMIT:
+            raise StuckError(f"still running after {REAL_LIMIT} real seconds, at {self._time - START:.3f} virtual ones")
+        if self._jumps > MAX_JUMPS:
+            raise StuckError("time passes, but nothing ends")
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        self._work += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._worked)
+        return future
+
+    def _worked(self, _: asyncio.Future[Any]) -> None:
+        self._work -= 1
+
+
+def run_virtual(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time. A task that is left behind, or an error that nobody saw, fails."""
+    unseen: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        result = runner.run(_watched(work))
+    if unseen:
+        raise AssertionError(f"the loop reported: {unseen[0].get('message')}") from unseen[0].get("exception")
+    return result
+
+
+async def _watched(work: Coroutine[Any, Any, T]) -> T:
+    before = asyncio.all_tasks()
+    result = await work
+    for _ in range(5):
+        await asyncio.sleep(0)
+    left = [task.get_name() for task in asyncio.all_tasks() - before]
+    assert not left, f"tasks were left behind: {left}"
+    return result
+
+
+def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make a plain test of a coroutine, run in virtual time. Fixtures work as usual."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        run_virtual(test(*args, **kwargs))
+
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+    return run
+
+
+def elapsed() -> float:
+    """Virtual seconds since the loop began."""
+    return asyncio.get_running_loop().time() - START
