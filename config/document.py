@@ -18,7 +18,7 @@ from config.errors import ConfigError
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 40
-MAX_VALUES = 200_000  # aliases of aliases grow without bound
+MAX_VALUES = 100_000  # aliases of aliases grow without bound
 
 _VARIABLE = re.compile(r"\$?\$\{([^}]*)\}?")
 _REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
@@ -84,8 +84,15 @@ def parse(text: str, file: str, env: Mapping[str, str]) -> Document:
     if not isinstance(root, yaml.MappingNode):
         document.report((), "must be a block of keys such as `server:` and `numbers:`")
         return document
-    _Reader(document, file, env).read(root)
+    try:
+        _Reader(document, file, env).read(root)
+    except _TooLargeError as error:
+        document.report((), str(error))
     return document
+
+
+class _TooLargeError(Exception):
+    """Reading on would take too long, or too much memory."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -116,8 +123,10 @@ class _Reader:
 
     def _value(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...]) -> Any:
         self._values += 1
-        if node in above or len(above) > MAX_DEPTH or self._values > MAX_VALUES:
-            return self._broken(path, "contains itself, or is too large")
+        if self._values > MAX_VALUES or len(above) > MAX_DEPTH:
+            raise _TooLargeError(f"holds more than {MAX_VALUES} values, or more than {MAX_DEPTH} blocks in each other")
+        if node in above:
+            return self._broken(path, "contains itself")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, above)
         if isinstance(node, yaml.SequenceNode):
@@ -148,7 +157,7 @@ class _Reader:
         names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
         for _, merged in (pair for pair in node.value if pair[0].tag == _TAG + "merge"):
             for source in merged.value if isinstance(merged, yaml.SequenceNode) else [merged]:
-                if not isinstance(source, yaml.MappingNode) or source in above or len(above) > MAX_DEPTH:
+                if not isinstance(source, yaml.MappingNode) or source in (node, *above):
                     self._broken(path, "merges (`<<`) something that is not a block")
                     continue
                 inherited = [pair for pair in self._pairs(source, path, (*above, node)) if pair[0].value not in names]
