@@ -110,8 +110,8 @@ def _from_compressed(data: bytes, max_seconds: float) -> tuple[bytes, int]:
     try:
         with av.open(io.BytesIO(data), mode="r", format=container_format) as container:
             stream = next(iter(container.streams.audio), None)
-            if stream is None:
-                raise MediaError("the file holds no sound")
+            if stream is None or stream.codec_context is None:
+                raise MediaError("the file holds no sound, or in a code that is not known")
             rate = stream.codec_context.sample_rate
             _check(rate, 0.0, max_seconds)
             mixer = av.AudioResampler(format="s16", layout="mono", rate=rate)

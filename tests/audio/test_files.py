@@ -148,6 +148,7 @@ def test_files_are_bounded_in_duration(make: object) -> None:
         b"ID3\x03\x00\x00\x00\x00\x00\x00",
         b"\xff\xfb",
         wav_with_tag(1, 16, b"ab")[:30],
+        wav_with_tag(0, 16, b"ab"),
         wav.header(4, 0, 1) + b"abcd",
         wav.header(4, 8000, 0) + b"abcd",
         wav.header(4, 2_000_000_000, 1) + b"abcd",
