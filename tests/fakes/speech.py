@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from audio.endpointing import VoiceEvent, VoiceStarted, VoiceStopped, VoiceSustained
 from audio.format import AudioFormat
 from audio.frame import Frame
 from config.call import FallbackVoiceSection
@@ -139,3 +140,42 @@ class ScriptedSpeech:
     def _usual(self, settings: ListenSettings) -> ScriptedStream:
         text = self._texts.pop(0) if self._texts else ""
         return ScriptedStream(settings, [Transcript(text=text, final=True)] if text else [])
+
+
+class SimpleDetector:
+    """Voice is every byte that is not silence; certain after `sure` seconds of it, over after `silence` without.
+
+    Implements `gateway.call.services.Detector`.
+    """
+
+    def __init__(
+        self, format: AudioFormat, on_event: Callable[[VoiceEvent], None], *, sure: float = 0.1, silence: float = 0.3
+    ) -> None:
+        self.rate = format.rate
+        self.end_silence = 0.5
+        self.closed = False
+        self._format = format
+        self._on_event = on_event
+        self._sure = round(sure * format.rate)
+        self._silence = round(silence * format.rate)
+        self._since: int | None = None
+        self._last = 0
+        self._told = False
+
+    def push(self, frame: Frame) -> None:
+        is_voice = frame.data.strip(self._format.encoding.silence) != b""
+        if is_voice:
+            self._since = frame.pts_samples if self._since is None else self._since
+            self._last = frame.end_samples
+            if frame.end_samples - self._since >= self._sure:
+                if not self._told:
+                    self._told = True
+                    self._on_event(VoiceStarted(self._since))
+                self._on_event(VoiceSustained(frame.end_samples, frame.end_samples - self._since))
+        elif self._since is not None and frame.end_samples - self._last >= self._silence:
+            if self._told:
+                self._on_event(VoiceStopped(self._last))
+            self._since, self._told = None, False
+
+    def close(self) -> None:
+        self.closed = True
