@@ -159,7 +159,7 @@ class DtmfDetector:
 
     After ITU-T Q.24: 40 ms of tone suffice, 20 ms do not; twist and level may vary as far as networks make them; and
     speech must not be taken for keys. Windows of 20 ms every 10 ms are compared with all eight frequencies; a key
-    counts when two successive windows agree, and once until two show no key. About 15 µs per 20 ms.
+    counts when two successive windows agree, and once until two show no key. About 20 µs per 20 ms.
 
     Args:
         rate: Samples per second of what is pushed.
