@@ -17,7 +17,15 @@ from typing import Any, Literal, TypeVar
 
 import httpx
 
-from gateway.errors import ConfigError, GatewayError, VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
+from gateway.errors import (
+    ConfigError,
+    GatewayError,
+    ProtocolError,
+    VendorError,
+    VendorRejected,
+    VendorReplyInvalid,
+    VendorUnavailable,
+)
 
 MAX_REPLY_BYTES = 1 << 20
 MAX_CONNECTIONS = 1000
@@ -151,7 +159,7 @@ def failure_kind(error: GatewayError) -> FailureKind:
         if error.status in (401, 403, 407):
             return "auth"
         return "protocol" if error.status in (400, 413, 415, 422) else "config"
-    return "unavailable" if isinstance(error, VendorUnavailable) or not isinstance(error, VendorError) else "protocol"
+    return "protocol" if isinstance(error, (VendorReplyInvalid, ProtocolError)) else "unavailable"
 
 
 class HttpClient:
@@ -222,7 +230,7 @@ class HttpClient:
             raise VendorReplyInvalid(f"the answer exceeds {max_bytes} bytes", **where) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise VendorUnavailable("no complete answer in time", retryable=not begun, **where) from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise VendorRejected("the request cannot be sent: wrong URL or header", **where) from error
         except (httpx.DecodingError, zlib.error) as error:
             raise VendorReplyInvalid("the answer's encoding cannot be undone", **where) from error
