@@ -72,9 +72,7 @@ def parse(text: str, file: str, env: Mapping[str, str]) -> Document:
     try:
         root = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        reason = f"not valid YAML: {error.problem or error.context}"
-        document.problems.append(ConfigError(reason, file=file, line=mark.line + 1 if mark else None))
+        document.problems.append(_invalid(error, text, file))
         return document
     except yaml.YAMLError as error:
         document.problems.append(ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", file=file))
@@ -89,6 +87,14 @@ def parse(text: str, file: str, env: Mapping[str, str]) -> Document:
     except _TooLargeError as error:
         document.report((), str(error))
     return document
+
+
+def _invalid(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line if mark else 0
+    lines = text.split("\n")
+    usual = "; within { } and [ ], ${NAME} needs quotes" if line < len(lines) and "${" in lines[line] else ""
+    return ConfigError(f"not valid YAML: {error.problem or error.context}{usual}", file=file, line=line + 1)
 
 
 class _TooLargeError(Exception):

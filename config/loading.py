@@ -58,6 +58,7 @@ class _Builder:
         self._country: str | None = None
         self._base = Layer("defaults", ("defaults",), {})
         self._layers: dict[str, Layer] = {}
+        self._inherited: set[object] = set()  # problems that the next number inherits from the same line
 
     def build(self) -> Settings | None:
         self._check_blocks()
@@ -229,7 +230,10 @@ class _Builder:
         for finding in check_number(number, self._names("bots"), {*self._names("speech"), LOCAL}):
             keys = finding.path[2:]
             origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), None)
-            self._document.report((*path, *keys), finding.text, origin.place if origin else None)
+            place = origin.place if origin else None
+            if place is None or (place, keys, finding.text) not in self._inherited:
+                self._document.report((*path, *keys), finding.text, place)
+            self._inherited.add((place, keys, finding.text))
 
     def _names(self, block: str) -> list[str]:
         entries = self._at((block,))

