@@ -83,7 +83,7 @@ def read_tensors(model: bytes) -> dict[str, np.ndarray]:
         shape, name, raw = [], "", b""
         for number, value in fields(initializer):
             if number == 1:  # TensorProto.dims
-                shape += [value] if isinstance(value, int) else list(value)
+                shape.append(value)
             elif number == 8:
                 name = value.decode()
             elif number == 9:
