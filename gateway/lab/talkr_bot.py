@@ -47,7 +47,7 @@ ENGLISH = Bot(
     slug="EN",
     tag="en-GB",
     other="fr",
-    other_voice="en-us",
+    other_voice="female",
     greeting="Hello, this is Acme. Say hours, location, telephone number, or information about your last call.",
     again="Sorry, what did you say?",
     unknown="I did not understand that. You can say hours, location or telephone number.",
@@ -79,7 +79,7 @@ FRENCH = Bot(
     slug="FR",
     tag="fr-FR",
     other="en",
-    other_voice="fr-be",
+    other_voice="female",
     greeting="Bonjour, vous êtes chez Acme. Dites heures, endroit, numéro de téléphone, ou information à propos du "
     "dernier appel.",
     again="Pardon, qu'avez-vous dit ?",

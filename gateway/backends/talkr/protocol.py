@@ -133,11 +133,12 @@ def silence_is_news(state: State, settings: TalkrBotSection) -> bool:
 
 def prompt_heard(state: State, heard: str, settings: TalkrBotSection) -> State:
     """The caller heard something: if it was the next retry prompt, its tracking may be the one that goes back."""
-    if not state.prompts or not norm(heard):
+    words = norm(heard).rstrip(" .!?…")
+    if not state.prompts or not words:
         return state
     place = min(state.spoken, len(state.prompts) - 1)
     content, tracking = state.prompts[place]
-    if not norm(content).startswith(norm(heard)):
+    if not norm(content).startswith(words):
         return state
     follows = settings.retry_tracking == "spoken" and tracking.strip()
     return replace(state, spoken=place + 1, tracking=tracking if follows else state.tracking)
@@ -170,7 +171,7 @@ def _facts(reply: Reply) -> dict[str, Any]:
         "code": reply.code,
         "language": reply.slug,
         "variables": plain(dict(reply.variables)),
-        **reply.other,
+        "other": dict(reply.other),
     }
     return {key: value for key, value in facts.items() if value not in ("", None, {})}
 

@@ -284,9 +284,9 @@ async def test_tk27_name_code_variables_and_unknown_keys_are_kept_once():
         first, second = await call.start(), await call.say("hello")
     (record,) = of(Record, first)
     assert record.kind == "variables"
-    assert (record.data["name"], record.data["code"], record.data["build"]) == ("Bot name", 200, 7)
+    assert (record.data["name"], record.data["code"]) == ("Bot name", 200)
     assert record.data["variables"]["horaire"] == "horairein"
-    assert record.data["data"] == {"background_content": "ok"}
+    assert record.data["other"] == {"build": 7, "data": {"background_content": "ok"}}
     assert not of(Record, second)
 
 
