@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from audio.frame import Frame
 from gateway.caller.ear import Heard
-from gateway.caller.peer import AudioHeard, CallerAuth, Cleared, FarEvent, HungUp, Peer
+from gateway.caller.peer import AudioHeard, CallerAuth, Cleared, FarEvent, HungUp, Message, Peer
 from gateway.clock import Clock, LoopClock
 from gateway.errors import LocalProtocolError
 from gateway.kit.waiting import Cuttable
@@ -125,6 +125,16 @@ class CallerLine:
         await self._flush()
         await self._connection.close()
 
+    def vanish(self) -> None:
+        """The connection is lost, without a word."""
+        assert self._connection is not None
+        self._connection.transport.abort()
+
+    def freeze(self) -> None:
+        """The far side stops reading, and so answers no ping."""
+        assert self._connection is not None
+        self._connection.transport.pause_reading()
+
     @property
     def hung_up(self) -> HungUp | None:
         """How the call ended; None while it is up."""
@@ -156,6 +166,12 @@ class CallerLine:
         self._speech.append((pieces[-1], said))
         self._has_speech.set()
         await said
+
+    async def send_raw(self, message: Message) -> None:
+        """Send any message at all, as a broken peer might."""
+        assert self._connection is not None
+        with suppress(ConnectionClosed):
+            await self._connection.send(message)
 
     async def press(self, digits: str, *, every: float = 0.1) -> None:
         """Press keys, one ``every`` so many seconds."""

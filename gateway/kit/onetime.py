@@ -12,9 +12,6 @@ from collections.abc import Callable
 from gateway.kit.signature import equal, hmac_hex
 
 NONCE_BYTES = 9
-MAX_SPENT = 10_000
-"""Redeemed tokens that are remembered until they expire. When full, no further token is accepted: refusing a call is
-better than letting one in twice."""
 
 
 class OneTimeTokens:
@@ -24,12 +21,17 @@ class OneTimeTokens:
         secret: Shared by the processes that redeem each other's tokens.
         now: The time of day in seconds since 1970; the same on every machine, give or take seconds.
         lifetime: Seconds between invitation and first message.
+        max_spent: Redeemed tokens that are remembered until they expire. When full, no further token is accepted:
+            refusing a call is better than letting one in twice.
     """
 
-    def __init__(self, secret: bytes, now: Callable[[], float], lifetime: float = 120.0) -> None:
+    def __init__(
+        self, secret: bytes, now: Callable[[], float], lifetime: float = 120.0, max_spent: int = 10_000
+    ) -> None:
         self._secret = secret
         self._now = now
         self._lifetime = lifetime
+        self._max_spent = max_spent
         self._spent: dict[str, int] = {}
 
     def issue(self, subject: str) -> str:
@@ -48,7 +50,7 @@ class OneTimeTokens:
         self._forget_expired()
         if expires < self._now() or not equal(self._proof(expires, nonce, subject), proof):
             return False
-        if nonce in self._spent or len(self._spent) >= MAX_SPENT:
+        if nonce in self._spent or len(self._spent) >= self._max_spent:
             return False
         self._spent[nonce] = expires
         return True
