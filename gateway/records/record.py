@@ -32,6 +32,7 @@ from gateway.events import (
 
 MASK = "***"
 MAX_TURNS = 1000
+MAX_SAID = 5000  # prompts kept per call
 MAX_NOTES = 500  # kept per call; a bot that writes more is cut off, with a line saying so
 STAGES = ("endpointing", "recognition", "bot", "synthesis", "playout")
 
@@ -119,6 +120,8 @@ class CallRecord:
     info: CallInfo
     started_at: str
     turns: list[Turn] = field(default_factory=list)
+    said: list[dict[str, Any]] = field(default_factory=list)
+    """Every prompt that ended, the gateway's own included: when, what was heard of it, for how long."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     outcome: CallOutcome | None = None
@@ -152,6 +155,7 @@ class CallRecord:
                 self._prompt_started(now, event)
             case PromptEnded():
                 self._prompts.pop(event.prompt_id, None)
+                self._note_said(now, event)
 
     def _prompt_started(self, now: float, event: PromptStarted) -> None:
         turn_index, asked = self._prompts.get(event.prompt_id, (-1, 0.0))
@@ -161,6 +165,11 @@ class CallRecord:
         if marks.sent is None:
             marks.ready = min(now, round(asked + event.ready, 6))
             marks.sent = now
+
+    def _note_said(self, now: float, event: PromptEnded) -> None:
+        if len(self.said) < MAX_SAID:
+            heard = {"text": event.heard_text, "seconds": event.seconds, "result": event.result}
+            self.said.append({"at": now, **heard})
 
     # --- commands --------------------------------------------------------------------------------------------------
     def _follow(self, now: float, command: Command, is_masked: bool) -> None:
@@ -260,6 +269,7 @@ class CallRecord:
             "direction": self.info.direction,
             "display_name": self.info.display_name,
             "custom": dict(self.info.custom),
+            "said": list(self.said),
             "exchange": [turn.to_json() for turn in self.turns],
             "notes": list(self.notes),
         }
