@@ -61,12 +61,13 @@ def from_json(data: Mapping[str, Any]) -> Any:
 
 # --- writing -------------------------------------------------------------------------------------------------------
 def _object(value: Any) -> dict[str, Any]:
-    name = type(value).__name__
-    if known_types().get(name) is not type(value):
+    kind: Any = type(value)
+    name = kind.__name__
+    if known_types().get(name) is not kind:
         raise ValueError(f"{name} is no value that is written down")
     if isinstance(value, BaseModel):
         return {"type": name, **value.model_dump(mode="json")}
-    written = {field: _written(getattr(value, field), hint) for field, hint in _hints(type(value)).items()}
+    written = {field: _written(getattr(value, field), hint) for field, hint in _hints(kind).items()}
     return {"type": name, **written}
 
 
@@ -98,7 +99,7 @@ def _written_mapping(value: Mapping[Any, Any], hint: Any) -> dict[str, Any]:
 
 # --- reading -------------------------------------------------------------------------------------------------------
 def _value(name: str, data: Mapping[str, Any]) -> Any:
-    known = known_types().get(name)
+    known: Any = known_types().get(name)
     if known is None:
         raise ValueError(f"{name!r} is no value of the vocabulary")
     given = {key: item for key, item in data.items() if key != "type"}
