@@ -113,6 +113,10 @@ def _path(value: str | None) -> str | None:
     return value.rstrip("/") or "/"
 
 
+SocketPath = Annotated[str, AfterValidator(_path)]
+"""A path as `LineSection.path` takes it, for transports that always have one and give it a default."""
+
+
 class LineSection(Section):
     """Where calls come in. The transport's own keys stand beside these."""
 
