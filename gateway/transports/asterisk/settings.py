@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from config.lines import LineSection
+from config.lines import LineSection, SocketPath
 
 USABLE_AUTH = ("basic", "bearer", "none")
 
@@ -29,7 +30,7 @@ class AsteriskLine(LineSection):
     """
 
     transport: Literal["asterisk"] = "asterisk"
-    path: str = "/media/asterisk"
+    path: SocketPath = "/media/asterisk"
     """Path of the media socket on the shared port; a called number may follow it, as in `/media/asterisk/601`."""
     dial: Annotated[str | None, AfterValidator(_socket_url)] = None
     """Asterisk's HTTP server, such as `ws://asterisk:8088`, for channels that wait for us
@@ -42,5 +43,5 @@ class AsteriskLine(LineSection):
     @model_validator(mode="after")
     def _auth_fits(self) -> Self:
         if self.auth is None or self.auth.kind not in USABLE_AUTH:
-            raise ValueError(f"an asterisk line takes one of {', '.join(USABLE_AUTH)} as its auth")
+            raise PydanticCustomError("auth", "must be one of basic, bearer and none on an asterisk line")
         return self

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from config.lines import LineSection
+from config.lines import LineSection, SocketPath
 
 USABLE_AUTH = ("twilio_signature", "basic", "bearer", "none")
 
@@ -19,7 +20,7 @@ class TwilioLine(LineSection):
     """
 
     transport: Literal["twilio"] = "twilio"
-    path: str = "/media/twilio"
+    path: SocketPath = "/media/twilio"
     """Path of the media stream on the shared port; behind `server.public_url` it is what Twilio connects to."""
     start_timeout: float = Field(default=10.0, gt=0, le=60)
     """Seconds a stream may take to say who calls."""
@@ -27,5 +28,7 @@ class TwilioLine(LineSection):
     @model_validator(mode="after")
     def _auth_fits(self) -> Self:
         if self.auth is None or self.auth.kind not in USABLE_AUTH:
-            raise ValueError(f"a twilio line takes one of {', '.join(USABLE_AUTH)} as its auth")
+            raise PydanticCustomError(
+                "auth", "must be one of twilio_signature, basic, bearer and none on a twilio line"
+            )
         return self

@@ -82,7 +82,7 @@ class TwilioTransport:
         return {name: value for name, value in started.parameters.items() if not (is_ours and name == webhook.TOKEN)}
 
     async def _voice(self, request: HttpRequest) -> HttpReply:
-        url = webhook.public_webhook_url(request, self._settings.path + VOICE, self._context.public_url)
+        url = webhook.as_signed(request, self._settings.path + VOICE, self._context)
         form = webhook.read_form(request)
         if form is None:
             return _refused(400, "a form is expected")

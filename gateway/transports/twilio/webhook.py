@@ -14,13 +14,14 @@ from xml.sax.saxutils import quoteattr
 
 from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.signature import is_signed_by_twilio
+from gateway.transports.auth import public_url
+from gateway.transports.sockets import LineContext, Upgrade
 
 MAX_FIELDS = 200
 COPIED = {"From": "from", "To": "to", "ForwardedFrom": "ForwardedFrom", "CallerName": "CallerName"}
 """Fields of the form, and the parameters they become."""
 TOKEN = "token"
 _UNPRINTABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
-_SOCKET_SCHEME = {"https": "wss", "http": "ws"}
 
 
 def read_form(request: HttpRequest) -> list[tuple[str, str]] | None:
@@ -37,22 +38,22 @@ def read_form(request: HttpRequest) -> list[tuple[str, str]] | None:
 
 
 def is_signed(request: HttpRequest, form: list[tuple[str, str]], auth_token: str, url: str) -> bool:
-    """Whether Twilio signed this POST to ``url``, with its form."""
+    """Whether Twilio signed this POST to ``url``, with its form. A WebSocket scheme counts as the HTTP one."""
     return is_signed_by_twilio(auth_token, request.headers.get("x-twilio-signature", "").strip(), url, form)
 
 
-def public_webhook_url(request: HttpRequest, path: str, public_url: str | None) -> str:
-    """The URL Twilio was given for the webhook: behind `server.public_url` where there is one, else as requested."""
-    if public_url is None:
-        return request.url
-    query = urlsplit(request.url).query
-    return f"{public_url.rstrip('/')}{path}?{query}" if query else f"{public_url.rstrip('/')}{path}"
+def as_signed(request: HttpRequest, path: str, context: LineContext) -> str:
+    """The URL Twilio was given for the webhook, by the same rules as for the media stream."""
+    parts = urlsplit(request.url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    upgrade = Upgrade(scheme=parts.scheme, path=parts.path, target=target, headers=request.headers, peer=request.peer)
+    return public_url(upgrade, path, context)
 
 
 def stream_url(webhook_url: str, suffix: str) -> str:
-    """The media stream's address beside its webhook's, without a query: Twilio passes none on."""
+    """The media stream's address, from its webhook's; without a query: Twilio passes none on."""
     scheme, netloc, path, _, _ = urlsplit(webhook_url)
-    return urlunsplit((_SOCKET_SCHEME.get(scheme, scheme), netloc, path.rstrip("/").removesuffix(suffix), "", ""))
+    return urlunsplit((scheme, netloc, path.rstrip("/").removesuffix(suffix), "", ""))
 
 
 def connect_stream(url: str, form: Mapping[str, str], token: str) -> HttpReply:
