@@ -47,7 +47,7 @@ class _Selector(selectors.DefaultSelector):
         if self.loop.is_held:
             return super().select(0.02)
         if timeout is None:
-            ready = super().select(REAL_WAIT)
+            ready = super().select(self.loop.real_wait)
             if not ready:
                 raise StuckError("the loop waits for input that does not come, and has no timer")
             return ready
@@ -58,7 +58,9 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """See the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, real_wait: float = REAL_WAIT, max_jumps: int = MAX_JUMPS) -> None:
+        self.real_wait = real_wait
+        self._max_jumps = max_jumps
         selector = _Selector()
         selector.loop = self
         self._time = START
@@ -85,7 +87,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def check_limits(self) -> None:
         if time.monotonic() - self._real_start > REAL_LIMIT:
             raise StuckError(f"still running after {REAL_LIMIT} real seconds, at {self._time - START:.3f} virtual ones")
-        if self._jumps > MAX_JUMPS:
+        if self._jumps > self._max_jumps:
             raise StuckError("time passes, but nothing ends")
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
@@ -98,10 +100,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._work -= 1
 
 
-def run_virtual(work: Coroutine[Any, Any, T]) -> T:
+def run_virtual(work: Coroutine[Any, Any, T], make_loop: Callable[[], VirtualLoop] = VirtualLoop) -> T:
     """Run a coroutine in virtual time. A task that is left behind, or an error that nobody saw, fails."""
     unseen: list[dict[str, Any]] = []
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
         result = runner.run(_watched(work))
     if unseen:
