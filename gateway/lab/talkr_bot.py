@@ -63,14 +63,18 @@ ENGLISH = Bot(
             "Your last call was on Monday and lasted three minutes.",
             waiting="One moment please, I am looking that up.",
         ),
-        Topic("code", ("password",), "Please key in your four digit code, then press hash."),
+        Topic("code", ("password", "the number i have is"), "Please key in your four digit code, then press hash."),
         Topic("sales", ("sales",), "Our sales team will call you back this afternoon."),
-        Topic("support", ("support",), "Our support team will call you back within the hour."),
+        Topic(
+            "support",
+            ("support", "something is terribly wrong"),
+            "Our support team will call you back within the hour.",
+        ),
         Topic("language", ("speak french",), "Très bien, parlons français. Que puis-je faire pour vous ?"),
         Topic("voice", ("another voice",), "This is another voice. Do you like it?"),
         Topic("repeat", ("please try again",), ""),
         Topic("thanks", ("thank you",), "You are welcome. Anything else?"),
-        Topic("goodbye", ("goodbye",), "Thank you for calling. Goodbye!"),
+        Topic("goodbye", ("goodbye", "thank you for your patience"), "Thank you for calling. Goodbye!"),
     ),
 )
 
@@ -96,14 +100,18 @@ FRENCH = Bot(
             "Votre dernier appel date de lundi et a duré trois minutes.",
             waiting="Un instant s'il vous plaît, je cherche.",
         ),
-        Topic("code", ("mot de passe",), "Tapez votre code à quatre chiffres, puis dièse."),
+        Topic("code", ("mot de passe", "le numéro est"), "Tapez votre code à quatre chiffres, puis dièse."),
         Topic("sales", ("service commercial",), "Notre service commercial vous rappellera cet après-midi."),
-        Topic("support", ("assistance",), "Notre équipe d'assistance vous rappellera dans l'heure."),
+        Topic(
+            "support",
+            ("assistance", "ça ne fonctionne vraiment pas"),
+            "Notre équipe d'assistance vous rappellera dans l'heure.",
+        ),
         Topic("language", ("parler anglais",), "All right, let us speak English. What can I do for you?"),
         Topic("voice", ("une autre voix",), "Voici une autre voix. Vous plaît-elle ?"),
         Topic("repeat", ("essayez à nouveau",), ""),
         Topic("thanks", ("merci",), "Je vous en prie. Autre chose ?"),
-        Topic("goodbye", ("au revoir",), "Merci de votre appel. Au revoir !"),
+        Topic("goodbye", ("au revoir", "merci de votre patience"), "Merci de votre appel. Au revoir !"),
     ),
 )
 
