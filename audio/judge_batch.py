@@ -72,7 +72,7 @@ class JudgeBatch:
             self._free = list(range(2 * size - 1, size - 1, -1))
             self._states = np.concatenate([self._states, np.zeros_like(self._states)])
         seat = Seat(self, self._free.pop(), on_verdict)
-        self._states[seat.row] = 0
+        self._states[seat.row] = self._judge.rest_state
         self._open.add(seat)
         return seat
 
