@@ -297,3 +297,14 @@ async def test_tk29_statuses_are_told_apart():
                 await call.chat.send(CallStarted())
             assert failure_kind(caught.value) == kind
             assert len(call.bodies) == 1
+
+
+async def test_tk33_only_the_conversations_endpoint_is_ever_called():
+    """The vendor's admin API is another one, with credentials; nothing here knows of it."""
+    async with talkr_call(response(), LabReply(status=404), response(), response(), LabReply(status=404)) as call:
+        await call.start()
+        await call.say("hello")
+        assert {(request.method, request.path) for request in call.server.requests} == {
+            ("POST", "/bot/acme/42/telephony")
+        }
+        assert len(call.server.requests) == 4
