@@ -17,6 +17,7 @@ from config.base import Section
 from gateway.text.language import LANGUAGES, base, bcp47
 
 FALLBACK_LANGUAGE = "en"
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C one reads a language in a few milliseconds
 
 
 def _variants(value: object) -> object:
@@ -102,6 +103,10 @@ class NumberWords(Section):
     """Further words for one digit, in strings of digits."""
     repeat: dict[str, int]
     """Words that repeat the digit after them."""
+    connectors: tuple[str, ...]
+    """And, inside a number."""
+    pronoun_before: tuple[str, ...]
+    """Words after which one is no number: that (one)."""
     articles: tuple[str, ...]
     """Words for one that are more often an article."""
 
@@ -113,6 +118,9 @@ class Lexicon(Section):
     yes: tuple[str, ...]
     """Ways of saying yes, the plainest first."""
     no: tuple[str, ...]
+    yes_heard: tuple[str, ...]
+    """The few of them that a recognizer with a closed grammar listens for: fewer are heard better, longer ones too."""
+    no_heard: tuple[str, ...]
     numbers: NumberWords
     ordinals: tuple[tuple[str, ...], ...] = Field(min_length=10)
     """First, second ...: the forms of each."""
@@ -164,7 +172,7 @@ def read_words(tag: str) -> dict[str, Any] | None:
     source = files("gateway.text") / "words" / f"{tag}.yaml"
     if not source.is_file():
         return None
-    loaded = yaml.load(source.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    loaded = yaml.load(source.read_text(encoding="utf-8"), Loader=_LOADER)
     return dict(loaded)
 
 
