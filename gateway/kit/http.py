@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json as jsonlib
+import logging
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -170,6 +171,7 @@ class HttpClient:
     """
 
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs whole URLs, which may hold secrets
         limits = httpx.Limits(
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_IDLE_CONNECTIONS,

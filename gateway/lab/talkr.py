@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -236,6 +237,10 @@ def main(argv: list[str] | None = None) -> int:
         host=given.host,
         port=given.port,
     )
-    with suppress(KeyboardInterrupt):
-        asyncio.run(run(lab))
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(run(lab))
+    except OSError as error:
+        print(f"cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0

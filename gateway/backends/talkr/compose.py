@@ -119,7 +119,8 @@ def _waiting(parts: list[Action]) -> list[Action]:
 
 def _is_stale(reply: Reply, before: Before) -> bool:
     """The bot's variables outlive its blocks: the same answer word for word, although messages and block are new."""
-    return reply.answer == before.answer and reply.texts != before.texts and reply.tracking != before.tracking
+    is_elsewhere = reply.tracking not in ("", before.tracking)  # without a tracking the bot is where it was
+    return reply.answer == before.answer and reply.texts != before.texts and is_elsewhere
 
 
 def sentences(content: str) -> list[str]:

@@ -97,6 +97,7 @@ STALE = Before(answer="Old.", texts=("Earlier.",), tracking="1")
         pytest.param("New.", "2", STALE, "drop", ["New."], id="stale"),
         pytest.param("New.", "2", STALE, "speak", ["New.", "Old."], id="stale_but_wanted"),
         pytest.param("New.", "1", STALE, "drop", ["New.", "Old."], id="same_block"),
+        pytest.param("New.", "", STALE, "drop", ["New.", "Old."], id="no_block_named"),
         pytest.param("Earlier.", "2", STALE, "drop", ["Earlier.", "Old."], id="same_messages"),
         pytest.param("New.", "2", FIRST_TURN, "drop", ["New.", "Old."], id="first_turn"),
         pytest.param("New.", "2", Before(answer="old.", tracking="1"), "drop", ["New.", "Old."], id="not_verbatim"),
