@@ -31,6 +31,7 @@ class Section(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         coerce_numbers_to_str=True,
+        allow_inf_nan=False,
         hide_input_in_errors=True,
     )
 

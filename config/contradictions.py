@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from config.call import NumberSettings
+from config.nearest import hint
+from config.origins import is_secret_name
 
 Keys = tuple[str | int, ...]
 Warnings = Iterator[tuple[Keys, str]]
@@ -19,11 +21,13 @@ class Abilities:
         cannot_transfer: Transports whose legs cannot transfer.
         without_partials: Recognizers, by vendor, that deliver only final transcripts.
         needs_hints: Recognizers, by vendor, that hear nothing but hints, menus, digits and the like.
+        words: Names of the gateway's own sentences; empty: not known here.
     """
 
     cannot_transfer: Collection[str] = ()
     without_partials: Collection[str] = ()
     needs_hints: Collection[str] = ("local",)
+    words: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,21 @@ def _voices(subject: Subject) -> Warnings:
             yield ("synthesizer", "fallback", index), sentence
 
 
+def _words(subject: Subject) -> Warnings:
+    known = subject.abilities.words
+    for name in subject.number.words:
+        if known and name not in known:
+            yield ("words", name), f"is none of the gateway's own sentences{hint(name, known)}"
+
+
+def _secret_options(subject: Subject) -> Warnings:
+    for side in ("recognizer", "synthesizer"):
+        for name in getattr(subject.number, side).options:
+            if is_secret_name(name):
+                sentence = "looks like a secret, and options are kept in journals; secrets belong under `speech`"
+                yield (side, "options", name), sentence
+
+
 RULES: tuple[Callable[[Subject], Warnings], ...] = (
     _end_silence,
     _closed_recognizer,
@@ -172,4 +191,6 @@ RULES: tuple[Callable[[Subject], Warnings], ...] = (
     _follow,
     _recording,
     _voices,
+    _words,
+    _secret_options,
 )

@@ -18,7 +18,7 @@ from config.errors import ConfigError
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 40
-MAX_VALUES = 100_000  # aliases of aliases grow without bound
+MAX_ALIASED_VALUES = 100_000  # beyond what stands in the text itself: aliases of aliases grow without bound
 
 _VARIABLE = re.compile(r"\$?\$\{([^}]*)\}?")
 _REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
@@ -71,6 +71,9 @@ def parse(text: str, file: str, env: Mapping[str, str]) -> Document:
     document = Document(places={(): Place(file, 1)})
     try:
         root = _Loader(text).get_single_node()
+    except RecursionError:
+        document.report((), f"has more than {MAX_DEPTH} blocks in each other")
+        return document
     except yaml.MarkedYAMLError as error:
         document.problems.append(_invalid(error, text, file))
         return document
@@ -83,7 +86,7 @@ def parse(text: str, file: str, env: Mapping[str, str]) -> Document:
         document.report((), "must be a block of keys such as `server:` and `numbers:`")
         return document
     try:
-        _Reader(document, file, env).read(root)
+        _Reader(document, file, env, MAX_ALIASED_VALUES + len(text)).read(root)
     except _TooLargeError as error:
         document.report((), str(error))
     return document
@@ -101,7 +104,7 @@ class _TooLargeError(Exception):
     """Reading on would take too long, or too much memory."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # not the one in C, which crashes the process on deep nesting
     """Resolves plain scalars as described above."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012  # PyYAML's own class attribute
@@ -118,19 +121,22 @@ for _tag, _pattern, _first in (
 
 
 class _Reader:
-    def __init__(self, document: Document, file: str, env: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, file: str, env: Mapping[str, str], max_values: int) -> None:
         self._document = document
         self._file = file
         self._env = env
         self._values = 0
+        self._max_values = max_values
 
     def read(self, root: yaml.MappingNode) -> None:
         self._document.values = self._mapping(root, (), ())
 
     def _value(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...]) -> Any:
         self._values += 1
-        if self._values > MAX_VALUES or len(above) > MAX_DEPTH:
-            raise _TooLargeError(f"holds more than {MAX_VALUES} values, or more than {MAX_DEPTH} blocks in each other")
+        if self._values > self._max_values:
+            raise _TooLargeError(f"has aliases that stand for more than {MAX_ALIASED_VALUES} values")
+        if len(above) > MAX_DEPTH:
+            raise _TooLargeError(f"has more than {MAX_DEPTH} blocks in each other")
         if node in above:
             return self._broken(path, "contains itself")
         if isinstance(node, yaml.MappingNode):

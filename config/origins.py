@@ -173,9 +173,14 @@ def _opened(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
         yield path, value
 
 
+def is_secret_name(key: str) -> bool:
+    """Whether a free key is called like a secret: `api_key`, `token`, `password` ..."""
+    return _SECRET_NAME.search(key) is not None
+
+
 def shown(path: Path, value: Any) -> str:
     """A value as it may be read by anybody; whatever is a secret, or is called like one, is masked."""
-    if isinstance(value, SecretStr) or (value and path and _SECRET_NAME.search(str(path[-1]))):
+    if isinstance(value, SecretStr) or (value and path and is_secret_name(str(path[-1]))):
         return MASK
     if isinstance(value, BaseModel):
         inner = ", ".join(

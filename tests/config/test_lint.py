@@ -13,7 +13,7 @@ from config.settings import Settings
 from tests.fakes.config_sections import USABLE, load_text
 
 SOUND = "{recognizer: {hints: [yes]}, fallback: {say: sorry}, %s}"
-ABILITIES = Abilities(cannot_transfer={"carrier"}, without_partials={"cloud"}, needs_hints={"local"})
+ABILITIES = Abilities(cannot_transfer={"carrier"}, without_partials={"cloud"}, needs_hints={"local"}, words={"apology"})
 
 
 def found(folder: Path, text: str) -> list[str]:
@@ -54,6 +54,8 @@ def test_a_sound_configuration_has_nothing_to_say(tmp_path: Path) -> None:
         ("follow: {speech: language, voices: {a: b}}", "follow.voices", "has no effect: `follow.speech` is language"),
         ("follow: {speech: none, vendors: {a: cloud}}", "follow.vendors", "has no effect: `follow.speech` is none"),
         ("recording: {mode: on}", "recording.announce", "is not set, and calls are recorded"),
+        ("words: {apologi: x}", "words.apologi", "did you mean `apology`?"),
+        ("synthesizer: {options: {api_key: k}}", "synthesizer.options.api_key", "looks like a secret"),
         ("synthesizer: {fallback: [{vendor: local}]}", "synthesizer.fallback.0", "fails with it"),
     ],
 )
@@ -76,6 +78,8 @@ def test_contradictions_of_a_number(tmp_path: Path, keys: str, field: str, sente
         "no_input: {retries: 2, prompts: [a, b]}",
         "recording: {mode: on, announce: x}",
         "recording: {mode: off, announce: x}",
+        "words: {apology: x}",
+        "synthesizer: {options: {monkey: 1}}",
         "digits: {term_char: off, clear_char: off}",
         "synthesizer: {voice: a, fallback: [{vendor: local, voice: b}]}",
     ],
