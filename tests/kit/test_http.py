@@ -97,7 +97,10 @@ async def test_errors_are_translated(reply: LabReply, error: type[VendorError], 
 
 @pytest.mark.asyncio
 async def test_nobody_there():
-    async with LabServer(lambda request: ask(LabReply())) as server:  # type: ignore[arg-type, return-value]
+    async def never(request: LabRequest) -> LabReply:
+        raise AssertionError("nobody is there")
+
+    async with LabServer(never) as server:
         url = server.url
     async with HttpClient() as http:
         with pytest.raises(VendorUnavailable) as caught:

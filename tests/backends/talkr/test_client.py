@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from pydantic import SecretStr
 
 from gateway.actions import Fail, Listen, Record, Release, Say, SetSpeech
 from gateway.backends.talkr.client import TalkrBackend
@@ -372,7 +373,7 @@ async def test_actions_end_with_the_chat():
 
 async def test_what_check_says():
     async with HttpClient() as http:
-        careless = TalkrBotSection(url="http://bot.example/", channel="web", bearer_token="x")  # type: ignore[arg-type]
+        careless = TalkrBotSection(url="http://bot.example/", channel="web", bearer_token=SecretStr("x"))
         problems = await TalkrBackend("x", careless, http).check()
         fine = await TalkrBackend("x", TalkrBotSection(url="https://bot.example/"), http).check()
     assert [problem.field for problem in problems] == ["url", "channel"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.actions import Fail, Pause, Play, Record, Say, SetSpeech, SynthesizerChoice
+from gateway.actions import Fail, Pause, Play, Record, Say, SetSpeech, SynthesizerChoice, TextFormat
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from gateway.events import CallStarted, UserText
 from gateway.kit.http import failure_kind
@@ -224,11 +224,11 @@ async def test_g18_keys_are_sent_as_text():
         pytest.param("<b>Hi</b> &amp; bye", "html", id="g19-html"),
     ],
 )
-async def test_markup_is_handed_on_whole_with_its_format(content: str, markup: str):
+async def test_markup_is_handed_on_whole_with_its_format(content: str, markup: TextFormat):
     async with talkr_call(
         response(messages=[], has_background_text=0) | {"variables": {"bot_answer": content}}
     ) as call:
-        assert of(Say, await call.start()) == [Say(text=content, format=markup)]  # type: ignore[arg-type]
+        assert of(Say, await call.start()) == [Say(text=content, format=markup)]
 
 
 @pytest.mark.parametrize(
