@@ -19,7 +19,7 @@ from gateway.call.guard import Helpers, shielded
 from gateway.call.outcome import CallOutcome
 from gateway.call.performer import Performer
 from gateway.call.services import Decider, Services, Speech
-from gateway.events import CallEvent, CallOffered, LegClosed, TimeElapsed
+from gateway.events import CallEvent, CallInfo, CallOffered, LegClosed, TimeElapsed
 from gateway.interfaces import Backend, HangupReason, Leg
 
 log = structlog.get_logger()
@@ -43,12 +43,20 @@ class Session:
         backend: The bot.
         speech: Recognizers and synthesizers.
         services: Everything else.
+        info: The call as the bot and the log get to know it. None: as the leg tells it.
     """
 
     def __init__(
-        self, leg: Leg, conversation: Decider, backend: Backend, speech: Speech, services: Services | None = None
+        self,
+        leg: Leg,
+        conversation: Decider,
+        backend: Backend,
+        speech: Speech,
+        services: Services | None = None,
+        info: CallInfo | None = None,
     ) -> None:
         self._leg = leg
+        self._info = info or leg.info
         self._conversation = conversation
         self._backend = backend
         self._speech = speech
@@ -82,8 +90,7 @@ class Session:
     async def run(self) -> CallOutcome:
         """Conduct the call. Whatever happens in it, the leg is hung up, the bot told, and an outcome returned."""
         self._offered_at = self._services.clock.now()
-        info = self._leg.info
-        with structlog.contextvars.bound_contextvars(call_id=info.call_id, leg_id=info.leg_id):
+        with structlog.contextvars.bound_contextvars(call_id=self._info.call_id, leg_id=self._info.leg_id):
             try:
                 await self._conduct()
             except Exception:  # the one edge where a bug ends: this call is over, its neighbours are not
@@ -98,7 +105,7 @@ class Session:
         bot = BotLine(self.post)
         reason: HangupReason = "failure"
         try:
-            await bot.open(self._backend, self._leg.info, self._services.claim)
+            await bot.open(self._backend, self._info, self._services.claim)
             await self._talk(bot)
             reason = "normal"
         finally:

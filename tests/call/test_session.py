@@ -30,6 +30,7 @@ from gateway.events import (
     BotReplied,
     CallAnswered,
     CallEnded,
+    CallInfo,
     CallOffered,
     CallStarted,
     DigitPressed,
@@ -354,6 +355,14 @@ async def test_an_operator_reaches_the_conversation():
     session = Session(FakeLeg(), decider, ScriptedBackend(), ScriptedSpeech())
     asyncio.get_running_loop().call_later(1, session.post, OperatorAsked())
     assert (await session.run()).result == "completed"
+
+
+@virtual_time
+async def test_the_bot_gets_to_know_the_call_as_the_gateway_does():
+    info = CallInfo(call_id="c", number="+33*", line="pbx")
+    backend = ScriptedBackend()
+    await Session(FakeLeg(), ScriptedDecider(at=[(1, [OVER])]), backend, ScriptedSpeech(), info=info).run()
+    assert backend.calls == [info]
 
 
 # --- when things break ---------------------------------------------------------------------------------------------

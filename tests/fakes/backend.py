@@ -32,12 +32,13 @@ class ScriptedBackend:
     received: list[CallerEvent] = field(default_factory=list)
     cancelled: list[CallerEvent] = field(default_factory=list)
     chats: list[ScriptedChat] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    calls: list[CallInfo] = field(default_factory=list)
 
     @asynccontextmanager
     async def open_chat(self, call: CallInfo, claim: Callable[[str], None]) -> AsyncIterator[ScriptedChat]:
         if self.refuses is not None:
             raise self.refuses
+        self.calls.append(call)
         claim(f"key-of-{call.call_id}")
         chat = ScriptedChat(self)
         self.chats.append(chat)
