@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from audio.codecs import g711
 from audio.format import AudioFormat, Encoding
+from audio.resample import Resampler
 
 Samples = npt.NDArray[np.float32]
 
@@ -29,55 +29,10 @@ LONGEST_TRIMMED_PAUSE = 0.45
 """A longer pause at the end was asked for, by a `break` in SSML."""
 SOFT_LIMIT = 24000.0
 FULL_SCALE = 32767.0
-TAPS_PER_CYCLE = 58
-"""Length of the anti-alias filter in samples of the slower rate: 4 % of it is the transition, -80 dB what is beyond."""
-KAISER_BETA = 8.0
-PASSED = 0.92
-"""Middle of the transition, as a share of the slower rate's band: 3.3 kHz pass unchanged to 8 kHz, 4.2 kHz do not."""
 
 
 def _amplitude(dbfs: float) -> float:
     return 32768.0 * math.pow(10.0, dbfs / 20.0)
-
-
-class Resampler:
-    """Polyphase FIR between any two rates, without delay: the filter is centred, start and end padded by silence.
-
-    The rates' ratio repeats after ``down`` input and ``up`` output samples (20 ms from 22.05 to 8 kHz); one such period
-    is one product with a matrix that holds the filter in all its phases.
-    """
-
-    def __init__(self, source: int, target: int) -> None:
-        divisor = math.gcd(source, target)
-        self._up, self._down = target // divisor, source // divisor
-        slower = min(source, target)
-        self._half = math.ceil(TAPS_PER_CYCLE * source / slower / 2)
-        self._matrix = _filter(self._up, self._down, self._half, PASSED * slower / source)
-        self._history: Samples = np.zeros(self._half, np.float32)
-
-    def process(self, samples: Samples) -> Samples:
-        """The whole periods that the input so far determines."""
-        known = np.concatenate([self._history, samples])
-        width = len(self._matrix)
-        periods = max(0, (len(known) - width) // self._down + 1)
-        self._history = known[periods * self._down :]
-        if not periods:
-            return np.zeros(0, np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(known, width)[:: self._down]
-        return np.asarray(windows @ self._matrix, np.float32).ravel()
-
-    def flush(self) -> Samples:
-        """What is left, up to a period of silence included."""
-        return self.process(np.zeros(self._half + self._down, np.float32))
-
-
-@cache
-def _filter(up: int, down: int, half: int, cutoff: float) -> Samples:
-    """Coefficients by input sample of a period and what surrounds it, then by output sample."""
-    offset = (np.arange(down + 2 * half) - half)[:, None] - np.arange(up) * down / up
-    window = np.i0(KAISER_BETA * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, 1))) / np.i0(KAISER_BETA)
-    matrix = np.where(np.abs(offset) < half, cutoff * np.sinc(cutoff * offset) * window, 0)
-    return np.asarray(matrix / matrix.sum(axis=0), np.float32)
 
 
 def active_level(samples: Samples, rate: int) -> float | None:
@@ -117,7 +72,7 @@ class Outlet:
         self._gain = gain
         self._length = length
         self._send = send
-        self._resampler = Resampler(source_rate, target.rate) if source_rate != target.rate else None
+        self._resampler = Resampler(source_rate, target.rate)
         self._ratio = target.rate / source_rate
         self._words: list[tuple[float, int]] = []  # output sample at which a word begins, and its character
         self._taken = bytearray()
@@ -141,21 +96,19 @@ class Outlet:
     def finish(self) -> None:
         """Send what was held back, but for the pause at the end."""
         self._convert()
-        if self._resampler:
-            self._release(self._resampler.flush())
+        self._release(self._resampler.flush())
         if len(self._held) <= LONGEST_TRIMMED_PAUSE * self._target.rate:
             self._held = self._held[: round(KEPT_PAUSE * self._target.rate)]
         self._reached, self._words = self._length, []
         self._emit(self._held)
 
     def _convert(self) -> None:
-        samples = np.frombuffer(bytes(self._taken), "<i2").astype(np.float32)
+        self._release(self._resampler.process(bytes(self._taken)))
         self._taken.clear()
-        self._release(self._resampler.process(samples) if self._resampler else samples)
 
-    def _release(self, samples: Samples) -> None:
+    def _release(self, pcm: bytes) -> None:
         """Send up to the last sample that can be heard; the rest may turn out to be the pause at the end."""
-        known = np.concatenate([self._held, samples])
+        known = np.concatenate([self._held, np.frombuffer(pcm, "<i2")], dtype=np.float32)
         loud = np.nonzero(np.abs(known) * self._gain > _amplitude(QUIET_DBFS))[0]
         end = int(loud[-1]) if len(loud) else 0
         self._emit(known[:end])

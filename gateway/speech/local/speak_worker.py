@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from audio.format import AudioFormat, Encoding
+from audio.resample import Resampler
 from gateway.speech.local.espeak import RATE, Espeak, EspeakError
 from gateway.speech.local.pipe import Pipe, complain
-from gateway.speech.local.sound import Outlet, Resampler, Samples, gain_for
+from gateway.speech.local.sound import Outlet, Samples, gain_for
 from gateway.speech.local.wire import Kind, Message, WireError
 
 REACHED = struct.Struct("!I")
