@@ -19,7 +19,7 @@ import numpy as np
 from audio.codecs import g711
 from audio.echo_path import EchoPath, Floats, History, find_delay, power
 from audio.format import AudioFormat, Encoding
-from audio.frame import Frame
+from audio.frame import Frame, join
 from audio.voting import QUIET_BELOW, level_gate
 
 LONGEST_DELAY = 0.62  # s, between when we believe that a sample is heard and when its echo arrives
@@ -83,8 +83,8 @@ class EchoCanceller:
         self._predicted: deque[float] = deque([0.0] * 3, maxlen=3)
         self._frames = 0  # with echo, since the path was found
         self._doubts = 0  # of them the path did not explain
-        self._gates: dict[Encoding, object] = {}
         self._format: AudioFormat | None = None
+        self._piece = 0  # bytes in 20 ms
         self._is_loud = level_gate(Encoding.PCMU)
 
     @property
@@ -97,7 +97,7 @@ class EchoCanceller:
 
         Args:
             pcm: 16-bit little-endian samples at `rate`.
-            at_samples: Where on the call's time line the first of them is played; may be ahead of the caller's audio.
+            at_samples: Where on the call's time line the first of them is played, up to 3 s ahead of its audio.
         """
         samples = np.frombuffer(pcm, "<i2")
         if self._sent is None:
@@ -123,21 +123,32 @@ class EchoCanceller:
 
     def process(self, frame: Frame) -> Frame:
         """The caller's audio without the echo: the same object, or one with the echo removed, or silence."""
-        if not self._spans or not self._is_echo_due(frame.pts_samples):
+        if not self._spans:
             return frame
         if frame.format != self._format:
             self._format = frame.format
+            self._piece = frame.format.size(0.02)
             self._is_loud = level_gate(frame.format.encoding)
-        if not self._is_loud(frame.data):
+        if len(frame.data) > self._piece:
+            return self._in_pieces(frame)
+        if not self._is_echo_due(frame.pts_samples) or not self._is_loud(frame.data):
             return frame
-        assert self._sent is not None
         samples = np.frombuffer(frame.pcm(), "<i2")
         self._back.write(frame.pts_samples, samples)
         self._loud += 1
         back = samples.astype(np.float32)
-        if self._delay is None:
-            return self._hold(frame, back)
-        return self._cancel(frame, back)
+        return self._hold(frame, back) if self._delay is None else self._cancel(frame, back)
+
+    def _in_pieces(self, frame: Frame) -> Frame:
+        """A frame of more than 20 ms may be echo in one place and a voice in another."""
+        data, size = frame.data, self._piece
+        step = frame.format.samples(size)
+        cut = [
+            Frame(data[at : at + size], frame.format, frame.pts_samples + step * number)
+            for number, at in enumerate(range(0, len(data), size))
+        ]
+        done = [self.process(piece) for piece in cut]
+        return frame if all(new is old for new, old in zip(done, cut, strict=True)) else join(done)
 
     def _is_echo_due(self, now: int) -> bool:
         """Whether anything that was played can be heard now; notices the start of a prompt."""

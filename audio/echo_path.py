@@ -29,9 +29,9 @@ class History:
         if start > self.end:
             hole = min(start - self.end, size)
             self._put(start - hole, np.zeros(hole, np.int16))
-        samples = samples[-size:]
-        self._put(start, samples)
         self.end = max(self.end, start + len(samples))
+        too_old = max(0, self.end - size - start)
+        self._put(start + too_old, samples[too_old:])
 
     def _put(self, start: int, samples: npt.NDArray[np.int16]) -> None:
         at = start & (len(self._samples) - 1)
