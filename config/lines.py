@@ -130,8 +130,6 @@ class LineSection(Section):
     """Names of the caller and the called number in the line's call data; all other data goes to the bot."""
     country: str | None = Field(default=None, pattern=r"^\+?[1-9][0-9]{0,2}$")
     """Calling code of the numbers this line writes in national form, such as `33`. Unset: the server's `country`."""
-    max_calls: int | None = Field(default=None, ge=1)
-    """Calls this line may have at once. Unset: only the server's `max_calls` counts."""
 
     @model_validator(mode="after")
     def _says_who_may_call(self) -> LineSection:

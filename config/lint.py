@@ -71,9 +71,6 @@ def _lines(settings: Settings) -> Iterator[Finding]:
         if line.auth and line.auth.twilio_signature and server.public_url is None:
             text = "signs the public address, and `server.public_url` is not set: the Host header is taken for it"
             yield Finding("warning", (*path, "auth", "twilio_signature"), text)
-        if line.max_calls is not None and line.max_calls > server.max_calls:
-            text = f"has no effect: `server.max_calls` ({server.max_calls}) is lower"
-            yield Finding("warning", (*path, "max_calls"), text)
 
 
 def _unused(settings: Settings) -> Iterator[Finding]:

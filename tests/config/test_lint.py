@@ -133,11 +133,6 @@ def test_a_signature_wants_the_public_address(tmp_path: Path) -> None:
     assert found(tmp_path, text + "server: {public_url: 'https://voice.example.com'}") == []
 
 
-def test_a_line_may_not_have_more_calls_than_the_server(tmp_path: Path) -> None:
-    text = SERVER.replace("auth: none", "auth: none, max_calls: 300")
-    assert found(tmp_path, text) == ["lines.pbx.max_calls: has no effect: `server.max_calls` (200) is lower"]
-
-
 def test_personal_data_in_logs(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, SERVER + "logging: {pii: on}")
     assert finding.startswith("logging.pii: is on")
