@@ -11,6 +11,7 @@ from config.call import NumberSettings
 from config.contradictions import RULES, Abilities, Subject
 from config.references import Finding, check_lines, check_number
 from config.settings import Settings
+from config.speech import engine_of
 
 LOCAL = "local"
 
@@ -35,8 +36,8 @@ def lint(settings: Settings, abilities: Abilities | None = None) -> list[Finding
 
 def _contradictions(settings: Settings, number: NumberSettings, abilities: Abilities) -> Iterator[Finding]:
     name = number.recognizer.vendor
-    engine = getattr(settings.speech.get(name), "engine", None) or name
-    subject = Subject(number, engine, abilities)
+    entry = settings.speech.get(name)
+    subject = Subject(number, engine_of(name, entry) if entry else name, abilities)
     for rule in RULES:
         for keys, text in rule(subject):
             yield Finding("warning", ("numbers", number.number, *keys), text)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from config import files
 from config.base import Section
+from config.bots import BotSection
 from config.call import NumberSettings
 from config.document import Document
 from config.document import Path as KeyPath
@@ -124,7 +125,7 @@ class _Builder:
             if section and (line := self._section(section, path, value)):
                 yield name, line
 
-    def _bots(self) -> Iterator[tuple[str, Section]]:
+    def _bots(self) -> Iterator[tuple[str, BotSection]]:
         for name, path, value in self._entries("bots"):
             section = self._plugin(path, "backend", value, self._plugins.backends)
             if section and (bot := self._section(section, path, value)):

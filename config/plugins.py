@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from config.base import Section
+from config.bots import BotSection
 from config.lines import LineSection
 from config.nearest import suggestion
 
@@ -15,7 +16,7 @@ class PluginSections:
     """The sections of plug-ins, by the name that operators write: a `transport`, a `backend`, an entry of `speech`."""
 
     transports: Mapping[str, type[LineSection]] = field(default_factory=dict)
-    backends: Mapping[str, type[Section]] = field(default_factory=dict)
+    backends: Mapping[str, type[BotSection]] = field(default_factory=dict)
     speech: Mapping[str, type[Section]] = field(default_factory=dict)
 
 

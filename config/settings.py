@@ -7,6 +7,7 @@ from functools import cached_property
 from pydantic import Field, PrivateAttr, SerializeAsAny
 
 from config.base import Section
+from config.bots import BotSection
 from config.call import CallSection, NumberSettings
 from config.lines import LineSection
 from config.numbers import NumberTable, normalise
@@ -34,7 +35,7 @@ class Settings(Section):
     server: ServerSection = ServerSection()
     lines: dict[str, SerializeAsAny[LineSection]] = Field(default_factory=dict)
     """How calls reach us, by a name of the operator's."""
-    bots: dict[str, SerializeAsAny[Section]] = Field(default_factory=dict)
+    bots: dict[str, SerializeAsAny[BotSection]] = Field(default_factory=dict)
     """Who answers, by a name of the operator's."""
     speech: dict[str, SerializeAsAny[Section]] = Field(default_factory=dict)
     """Speech vendors: one entry each for credentials, endpoint and limits. `local` needs none."""

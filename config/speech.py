@@ -14,3 +14,9 @@ class SpeechSection(Section):
     """Which adapter serves this entry, where the entry has another name: two accounts with one vendor, a script."""
     url: str | None = Field(default=None, min_length=1)
     """Another endpoint for the adapter: self-hosted, a proxy, an emulator. Unset: the vendor's own."""
+
+
+def engine_of(name: str, section: Section) -> str:
+    """The adapter that serves an entry under `speech`: the one it names by `engine`, else the one it is called like."""
+    engine = getattr(section, "engine", None)
+    return engine if isinstance(engine, str) else name
