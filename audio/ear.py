@@ -41,6 +41,7 @@ class SpeechDetector:
         end_silence: float = 0.5,
     ) -> None:
         self._on_event = on_event
+        self._muted_until = 0
         self._endpointer = Endpointer(RATE, min_speech, hangover=HANGOVER[mode], lead=LEAD[mode])
         self._endpointer.end_silence = end_silence
         self._detector = VoiceDetector(format, batch, self._take, mode=mode)
@@ -71,10 +72,17 @@ class SpeechDetector:
         """Take the next audio."""
         self._detector.push(frame)
 
+    def mute(self, until_samples: int) -> None:
+        """Take what is heard before this position (8 kHz) for silence: a pressed key, in `webrtc` mode.
+
+        The judge knows tones by itself; the cascade needs no help.
+        """
+        self._muted_until = until_samples
+
     def close(self) -> None:
         """Forget windows that wait in the batch; no event comes any more."""
         self._detector.close()
 
     def _take(self, end_samples: int, is_voiced: bool) -> None:
-        for event in self._endpointer.push(end_samples, is_voiced):
+        for event in self._endpointer.push(end_samples, is_voiced and end_samples > self._muted_until):
             self._on_event(event)

@@ -26,6 +26,7 @@ LONGEST_DELAY = 0.62  # s, between when we believe that a sample is heard and wh
 EARLIEST = 0.04  # s before that moment: the send clock may be late by as much
 JITTER = 0.045  # s by which the delay may move from one prompt to the next
 PAUSE = 0.3  # s without outgoing audio that make what follows a new prompt
+MAX_SPANS = 16  # prompts that can still be heard or are ahead; the oldest is forgotten
 TAPS = 0.008  # s
 ADVANCE = 0.002  # s of the filter that lie before the delay
 SEGMENT = 0.24  # s of caller audio that are searched for
@@ -66,7 +67,7 @@ class EchoCanceller:
         self._rate = rate
         self._sent: History | None = None
         self._back = History(1 << (int(rate * SEGMENT * 2) - 1).bit_length())
-        self._spans: deque[list[int]] = deque()  # stretches of outgoing audio: start and end; bounded by forgetting
+        self._spans: deque[list[int]] = deque(maxlen=MAX_SPANS)  # prompts: start and end of their audio
         self._path = EchoPath(round(TAPS * rate), round(ADVANCE * rate))
         self._delay: int | None = None
         self._candidate: int | None = None  # a delay that a search has found, but not proved
@@ -131,7 +132,7 @@ class EchoCanceller:
             self._is_loud = level_gate(frame.format.encoding)
         if len(frame.data) > self._piece:
             return self._in_pieces(frame)
-        if not self._is_echo_due(frame.pts_samples) or not self._is_loud(frame.data):
+        if not self._is_loud(frame.data) or not self._is_echo_due(frame.pts_samples):
             return frame
         samples = np.frombuffer(frame.pcm(), "<i2")
         self._back.write(frame.pts_samples, samples)
@@ -259,8 +260,8 @@ class EchoCanceller:
         if is_echo:
             self._remainder += 0.1 * (min(left_power / echo_power, 1.0) - self._remainder)
         self._frames += 1
-        is_new = self._frames < NEW_FRAMES or self._remainder > GOOD_REMAINDER
-        if is_new or not self._frames % LEARN_EVERY:
+        is_new = self._frames < NEW_FRAMES or (is_echo and self._remainder > GOOD_REMAINDER)
+        if is_new or (is_echo and not self._frames % LEARN_EVERY):
             self._path.learn(sent, back, 1 / (left_power + 0.01 * echo_power), FORGET)
         if not self._frames % (SOLVE_EVERY_NEW if is_new else SOLVE_EVERY):
             self._path.solve()

@@ -75,21 +75,19 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         at += size
 
 
+def messages(message: bytes, number: int) -> Iterator[bytes]:
+    """The nested messages of one field."""
+    return (value for found, value in fields(message) if found == number and isinstance(value, bytes))
+
+
 def read_tensors(model: bytes) -> dict[str, np.ndarray]:
     """The float tensors of an ONNX model by name (onnx.proto: ModelProto.graph 7, GraphProto.initializer 5)."""
     tensors = {}
-    graph = next(value for number, value in fields(model) if number == 7)
-    for initializer in (value for number, value in fields(graph) if number == 5):
-        shape, name, raw = [], "", b""
-        for number, value in fields(initializer):
-            if number == 1:  # TensorProto.dims
-                shape.append(value)
-            elif number == 8:
-                name = value.decode()
-            elif number == 9:
-                raw = value
+    for initializer in messages(next(messages(model, 7)), 5):
+        shape = [value for number, value in fields(initializer) if number == 1 and isinstance(value, int)]
+        name, raw = b"".join(messages(initializer, 8)), b"".join(messages(initializer, 9))  # TensorProto.name, raw_data
         if raw and len(raw) == 4 * np.prod(shape):
-            tensors[name] = np.frombuffer(raw, "<f4").reshape(shape)
+            tensors[name.decode()] = np.frombuffer(raw, "<f4").reshape(shape)
     return tensors
 
 

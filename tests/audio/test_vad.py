@@ -224,6 +224,15 @@ def test_the_webrtc_mode_is_not_that_clever() -> None:
     assert len(heard(melody(), mode="webrtc")) > 3
 
 
+def test_the_webrtc_mode_can_be_muted_while_a_key_is_pressed() -> None:
+    said = list[VoiceEvent]()
+    detector = SpeechDetector(PCMU_8K, None, said.append, mode="webrtc")
+    detector.mute(RATE // 2)
+    for frame in frames(wire(np.concatenate([silence(0.1), tones(0.3, 770, 1336), silence(0.6)]))):
+        detector.push(frame)
+    assert said == []
+
+
 # --- recorded people -------------------------------------------------------------------------------------------------
 @cache
 def conversation() -> tuple[Sound, npt.NDArray[np.bool_]]:
