@@ -145,7 +145,7 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """The bot is gone, the caller stays: the number's fallback."""
+    """The bot leaves the call: the number's fallback. ``policy`` ``failed``: because it cannot go on."""
 
     policy: str = "fallback"
 

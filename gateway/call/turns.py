@@ -23,10 +23,11 @@ from gateway.actions import (
     SetSpeech,
     Transfer,
 )
-from gateway.call.commands import AbandonTurn, SendDigitsToCaller, SendToBot
+from gateway.call.commands import AbandonTurn, KeepRecord, SendDigitsToCaller, SendToBot
 from gateway.call.endings import Endings
 from gateway.call.facts import Facts, Waiting
 from gateway.call.hearing import Hearing, Input, NoMatch
+from gateway.call.outcome import Result
 from gateway.call.question import Question
 from gateway.call.speaking import Speaking
 from gateway.call.voices import SpeechInForce
@@ -188,7 +189,8 @@ class Turns:
             case Hangup():
                 self._hang_up(action.reason)
             case Release():
-                self.endings.fall_back("completed", f"released: {action.policy}")
+                result: Result = "bot_failed" if action.policy == "failed" else "completed"
+                self.endings.fall_back(result, f"released: {action.policy}")
             case SendDigits():
                 self.facts.emit(SendDigitsToCaller(digits=action.digits))
             case SendLink():
@@ -213,7 +215,7 @@ class Turns:
 
     def _keep(self, action: Record | PostCall) -> None:
         kind = action.kind if isinstance(action, Record) else f"post_call_{action.kind}"
-        self.facts.keep(kind, **action.data)
+        self.facts.emit(KeepRecord(kind=kind, data=dict(action.data)))
 
     def _fail(self, action: Fail) -> None:
         if self.facts.waiting is None and self.facts.turn == 0 and not self.facts.answer:
@@ -286,6 +288,8 @@ class Turns:
     def _tell_silence(self, waited: float, exhausted: bool) -> None:
         facts = self.facts
         silences = facts.silences
+        if exhausted:
+            facts.silences = 0  # what the bot makes of it has rules of its own
         self.send(NoInput(turn=facts.turn + 1, count=silences, elapsed=round(waited, 3), exhausted=exhausted))
 
     def _ask_again(self) -> None:

@@ -113,7 +113,7 @@ def interpret(reply: Reply, state: State, settings: TalkrBotSection, turn: int) 
     if is_silent and reply.error:
         actions.append(Fail(kind="protocol", detail="the bot reported an error and said nothing"))
     elif silent >= 3:
-        actions.append(Release())
+        actions.append(Release(policy="failed"))
     elif silent == 2:
         actions.append(Fail(kind="protocol", detail="the bot said nothing twice"))
     return replace(after, silent=silent), tuple(actions)

@@ -318,7 +318,7 @@ async def test_a_bot_that_says_nothing_three_times_loses_the_caller():
         first, second, third = [await call.say("hello") for _ in range(3)]
     assert (of(Fail, first), of(Release, first)) == ([], [])
     assert (len(of(Fail, second)), of(Release, second)) == (1, [])
-    assert (of(Fail, third), of(Release, third)) == ([], [Release()])
+    assert (of(Fail, third), of(Release, third)) == ([], [Release(policy="failed")])
     assert listening(first)
     assert listening(second)
 

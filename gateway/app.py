@@ -1,0 +1,341 @@
+"""The only place that names concrete classes: builds everything a configuration asks for, runs it, takes it down.
+
+One task group holds the lines and the server. SIGTERM or SIGINT: no new calls, `ready` goes false, running calls
+finish within the drain time, and only then the server is told to exit, because it closes every WebSocket at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from audio.ear import SpeechDetector
+from audio.echo import EchoCanceller
+from audio.endpointing import VoiceEvent
+from audio.format import AudioFormat
+from audio.judge import Judge
+from audio.judge_batch import JudgeBatch
+from config.loading import load
+from config.settings import Settings
+from config.speech import engine_of
+from gateway.call.registry import Registry
+from gateway.clock import Clock, LoopClock
+from gateway.errors import ConfigError, GatewayError
+from gateway.http.guard import Guard
+from gateway.http.metrics import Metrics
+from gateway.http.port import build as build_port
+from gateway.interfaces import Backend, Leg, Recognizer, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.kit.http import HttpClient
+from gateway.operator import Operator
+from gateway.plugins import Plugins, SpeechVendor, installed
+from gateway.reception import Equipment, House, Reception
+from gateway.records.disk import DiskWriter, expire
+from gateway.records.storage import CallStore, sqlite_url
+from gateway.speech.cache import CachedSynthesizer, PromptCache
+from gateway.speech.directory import SpeechDirectory
+from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT, LineContext
+from gateway.transports.text.transport import TextTransport
+
+log = structlog.get_logger()
+
+JUDGE_EVERY = 0.010  # s: windows of all calls are judged together this often
+LAG_EVERY = 0.5
+EXPIRE_EVERY = 3600.0
+TEXT_LINE = "text"  # name of the line of calls as text, in records and metrics
+
+
+def new_call_id() -> str:
+    return secrets.token_hex(8)
+
+
+class App:
+    """One gateway process.
+
+    Args:
+        path: The configuration, a file or a folder.
+        settings: What `path` held; read again on reload.
+        plugins: Transports, backends and speech vendors there are.
+    """
+
+    def __init__(self, path: Path | str, settings: Settings, plugins: Plugins | None = None) -> None:
+        self._path = path
+        self._settings = settings
+        self._plugins = plugins or installed()
+        self._clock: Clock = LoopClock()
+        self._stop = asyncio.Event()
+        self._server: uvicorn.Server | None = None
+        self.port = settings.server.port
+        self.started = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Where the shared port is, once `started` is set."""
+        host = self._settings.server.host
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{self.port}"
+
+    def stop(self) -> None:
+        """Begin to drain; as SIGTERM does. A second time: do not wait for running calls."""
+        if self._stop.is_set() and self._server is not None:
+            self._server.should_exit = True
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until stopped.
+
+        Raises:
+            ConfigError: something configured cannot be had, such as the port.
+        """
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(HttpClient())
+            speech = await self._start_speech(stack, http)
+            equipment = await self._equip(stack)
+            reception = Reception(self._furnish(self._settings, http, speech), equipment)
+            transports = self._make_transports()
+            self._operator = operator = Operator(reception, transports, lambda: self._reload(reception, http, speech))
+            await self._serve(reception, operator, transports)
+
+    # --- building --------------------------------------------------------------------------------------------------
+    async def _start_speech(self, stack: AsyncExitStack, http: HttpClient) -> Mapping[str, SpeechVendor]:
+        """Every speech vendor there is; the local one is always among them."""
+        vendors: dict[str, SpeechVendor] = {}
+        for name, section in self._settings.speech.items():
+            plugin = self._plugins.speech[engine_of(name, section)]
+            vendors[name] = vendor = plugin(name, section, http)
+            await vendor.start()
+            stack.push_async_callback(vendor.close)
+        return vendors
+
+    async def _equip(self, stack: AsyncExitStack) -> Equipment:
+        records = self._settings.records
+        disk = DiskWriter()
+        stack.callback(disk.close)
+        database = records.database.get_secret_value() if records.database else sqlite_url(Path(records.directory))
+        store = CallStore(database)
+        await store.open()
+        stack.push_async_callback(store.close)
+        metrics = Metrics()
+        metrics.prepare(list(self._settings.lines))
+        return Equipment(
+            clock=self._clock,
+            registry=Registry(self._clock, self._settings.server.max_calls),
+            metrics=metrics,
+            store=store,
+            disk=disk,
+            detector=self._detectors(),
+            canceller=lambda format: EchoCanceller(format.rate),
+        )
+
+    def _detectors(self) -> Callable[[AudioFormat, Callable[[VoiceEvent], None], float], SpeechDetector]:
+        """Voice activity detectors that share one judge, evaluated for all calls together."""
+        mode = self._settings.server.vad
+        batch: JudgeBatch | None = None
+        if mode == "cascade":
+            loop = asyncio.get_running_loop()
+            batch = JudgeBatch(Judge.load(), lambda: loop.call_later(JUDGE_EVERY, flush))
+            flush = batch.flush
+        return lambda format, on_event, min_speech: SpeechDetector(
+            format, batch, on_event, mode=mode, min_speech=min_speech
+        )
+
+    def _furnish(self, settings: Settings, http: HttpClient, vendors: Mapping[str, SpeechVendor]) -> House:
+        cache = PromptCache()
+        synthesizers: dict[str, Synthesizer] = {}
+        recognizers: dict[str, Recognizer] = {}
+        for name, vendor in vendors.items():
+            if vendor.synthesizer is not None:
+                synthesizers[name] = CachedSynthesizer(vendor.synthesizer, cache)
+            if vendor.recognizer is not None:
+                recognizers[name] = vendor.recognizer
+        return House(
+            settings=settings,
+            backends=self._make_backends(settings, http),
+            speech=SpeechDirectory(synthesizers, recognizers),
+            recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
+            synthesizers=tuple(synthesizers),
+        )
+
+    def _make_backends(self, settings: Settings, http: HttpClient) -> dict[str, Backend]:
+        return {
+            name: self._plugins.backends[section.backend](name, section, http)
+            for name, section in settings.bots.items()
+        }
+
+    def _make_transports(self) -> dict[str, Transport]:
+        server = self._settings.server
+        context = LineContext(
+            new_id=new_call_id,
+            public_url=server.public_url,
+            trusted_proxies=server.trusted_proxies,
+            country=server.country,
+            clock=self._clock,
+        )
+        self._text = TextTransport(TEXT_LINE, context)
+        return {
+            name: self._plugins.transports[line.transport](name, line, context)
+            for name, line in self._settings.lines.items()
+        }
+
+    # --- serving ---------------------------------------------------------------------------------------------------
+    async def _serve(self, reception: Reception, operator: Operator, transports: Mapping[str, Transport]) -> None:
+        equipment = reception.equipment
+        self._server = server = self._make_server(operator, transports, reception)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(transport.serve(_offer_to(reception, name)), name=f"line {name}")
+                for name, transport in {**transports, TEXT_LINE: self._text}.items()
+            ]
+            tasks.append(group.create_task(self._watch_lag(equipment.metrics), name="lag"))
+            tasks.append(group.create_task(self._expire(equipment), name="retention"))
+            serving = group.create_task(server.serve(), name="server")
+            handlers = self._catch_signals(reception, operator)
+            try:
+                await self._wait_started(server, serving)
+                operator.is_serving = True
+                self.started.set()
+                log.info("serving", url=self.url, lines=len(transports), numbers=len(self._settings.numbers))
+                await self._stop.wait()
+                await self._drain(equipment.registry)
+            finally:
+                self._release_signals(handlers)
+                server.should_exit = True
+                await asyncio.wait([serving])
+                for task in tasks:
+                    task.cancel()
+
+    def _make_server(
+        self, operator: Operator, transports: Mapping[str, Transport], reception: Reception
+    ) -> uvicorn.Server:
+        settings = self._settings.server
+        token = settings.api_token.get_secret_value() if settings.api_token else None
+        plugged: list[Webhook | SocketRoute] = []
+        for transport in transports.values():
+            plugged.extend(transport.routes)
+        for backend in reception.house.backends.values():
+            plugged.extend(backend.routes)
+        guard = Guard(token=token, trusted_proxies=settings.trusted_proxies)
+        own = [route for route in self._text.routes if isinstance(route, SocketRoute)]
+        app = build_port(operator, plugged, guard=guard, public_url=settings.public_url, guarded_sockets=own)
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_ping_interval=PING_INTERVAL,
+            ws_ping_timeout=PING_TIMEOUT,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
+        # uvicorn's own handlers would close every socket at the first signal; ours let calls finish.
+        server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]  # see design: the app owns signals
+        return server
+
+    async def _wait_started(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+        while not server.started:
+            if serving.done():
+                address = f"{self._settings.server.host}:{self._settings.server.port}"
+                raise ConfigError(f"cannot listen on {address}; is something else there?", field="server.port")
+            await asyncio.sleep(0.01)
+        for listener in server.servers:
+            for socket in listener.sockets:
+                self.port = socket.getsockname()[1]
+
+    async def _drain(self, registry: Registry) -> None:
+        registry.drain()
+        timeout = self._settings.server.drain_timeout
+        log.info("draining", calls=len(registry), at_most_seconds=timeout)
+        await registry.drained(timeout)
+
+    # --- signals ---------------------------------------------------------------------------------------------------
+    def _catch_signals(self, reception: Reception, operator: Operator) -> list[signal.Signals]:
+        loop = asyncio.get_running_loop()
+        caught: list[signal.Signals] = []
+        reload_tasks: set[asyncio.Task[Any]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(_report_reload(operator))
+            reload_tasks.add(task)  # the loop itself keeps only a weak reference
+            task.add_done_callback(reload_tasks.discard)
+
+        actions = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: reload}
+        for number, action in actions.items():
+            try:
+                loop.add_signal_handler(number, action)
+            except (NotImplementedError, RuntimeError, ValueError):  # no main thread: a test, or an embedding program
+                continue
+            caught.append(number)
+        return caught
+
+    def _release_signals(self, caught: Sequence[signal.Signals]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+    async def _reload(
+        self, reception: Reception, http: HttpClient, vendors: Mapping[str, SpeechVendor]
+    ) -> Sequence[str]:
+        """Read the configuration again. Wrong: the old one stays. Right: in force for new calls."""
+        try:
+            settings = await asyncio.to_thread(load, self._path, self._plugins.sections())
+            house = self._furnish(settings, http, vendors)
+        except GatewayError as error:
+            return [str(problem) for problem in getattr(error, "problems", [])] or [str(error)]
+        fixed = [
+            name
+            for name in ("server", "lines", "speech", "records")
+            if getattr(settings, name) != getattr(self._settings, name)
+        ]
+        if fixed:
+            log.warning("changes need a restart", sections=fixed)
+        reception.house = house
+        log.info("configuration reloaded", numbers=len(settings.numbers))
+        return []
+
+    # --- housekeeping ----------------------------------------------------------------------------------------------
+    async def _watch_lag(self, metrics: Metrics) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            metrics.lag.set(max(0.0, loop.time() - due))
+
+    async def _expire(self, equipment: Equipment) -> None:
+        """Remove what is older than the retention allows, once an hour."""
+        import datetime
+
+        records = self._settings.records
+        while records.retention_days > 0:
+            limit = self._clock.wall() - datetime.timedelta(days=records.retention_days)
+            await asyncio.to_thread(expire, Path(records.directory), records.retention_days)
+            await equipment.store.expire(limit)
+            await asyncio.sleep(EXPIRE_EVERY)
+        await asyncio.Event().wait()
+
+
+def _offer_to(reception: Reception, line: str) -> Callable[[Leg], Any]:
+    return lambda leg: reception.offer(line, leg)
+
+
+def _no_signals() -> Any:
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+async def _report_reload(operator: Operator) -> None:
+    for problem in await operator.reload():
+        log.error("configuration not reloaded", problem=problem)

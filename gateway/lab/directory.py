@@ -1,0 +1,18 @@
+"""Which labs there are: the other side of each chat vendor, as `talkpath lab VENDOR` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from gateway.errors import ConfigError
+
+VENDORS = ("talkr",)
+
+
+def main_of(vendor: str) -> Callable[[list[str]], int]:
+    """A lab's command. Raises ConfigError for a vendor that has none."""
+    if vendor not in VENDORS:
+        raise ConfigError(f"there is no lab for {vendor!r}; there is one for {', '.join(VENDORS)}")
+    main: Callable[[list[str]], int] = import_module(f"gateway.lab.{vendor}").main
+    return main

@@ -1,0 +1,158 @@
+"""The gateway as its operator's API sees it; implements `gateway.http.control.Control`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from config.origins import explain
+from gateway.call.registry import UnknownCall
+from gateway.errors import GatewayError
+from gateway.events import OperatorAsked
+from gateway.http.control import Json, Refused, UnknownName
+from gateway.interfaces import Transport
+from gateway.reception import Reception
+
+Connect = Callable[[str, str, str, Mapping[str, str]], Awaitable[str]]
+
+
+def own_version() -> str:
+    try:
+        return version("talkpath")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Operator:
+    """Answers the API.
+
+    Args:
+        reception: Where calls arrive.
+        transports: Running lines, by name.
+        reload: Reads the configuration again; returns what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        reception: Reception,
+        transports: Mapping[str, Transport],
+        reload: Callable[[], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._reception = reception
+        self._transports = transports
+        self._reload = reload
+        self.is_serving = False
+
+    # --- health ----------------------------------------------------------------------------------------------------
+    @property
+    def is_ready(self) -> bool:
+        return self.is_serving and not self._reception.equipment.registry.is_draining
+
+    def refuses_calls(self) -> str | None:
+        reason = self._reception.equipment.registry.refusal()
+        if reason is not None:
+            self._reception.equipment.metrics.refused.labels("", reason).inc()
+        return reason
+
+    def metrics(self) -> bytes:
+        return self._reception.equipment.metrics.text()
+
+    # --- what there is ---------------------------------------------------------------------------------------------
+    def status(self) -> Json:
+        registry = self._reception.equipment.registry
+        return {
+            "version": own_version(),
+            "ready": self.is_ready,
+            "draining": registry.is_draining,
+            "calls": len(registry),
+            "max_calls": registry.max_calls,
+        }
+
+    def lines(self) -> Sequence[Json]:
+        settings = self._reception.house.settings
+        return [
+            {
+                "name": name,
+                "transport": line.transport,
+                "path": line.path,
+                "auth": line.auth.kind if line.auth else None,
+            }
+            for name, line in settings.lines.items()
+        ]
+
+    def calls(self) -> Sequence[Json]:
+        running = [self._running(call.info.call_id) for call in self._reception.equipment.registry]
+        ended = [
+            {**record.summary(), "leg_id": record.info.leg_id, "state": "over"} for record in self._reception.recent
+        ]
+        return [*running, *reversed(ended)]
+
+    def _running(self, call_id: str) -> Json:
+        full = self._reception.equipment.registry.snapshot(call_id)
+        return {name: value for name, value in full.items() if name not in ("exchange", "notes", "said", "custom")}
+
+    def call(self, call_id: str) -> Json:
+        try:
+            return self._reception.equipment.registry.snapshot(call_id)
+        except UnknownCall:
+            record = self._reception.recently(call_id)
+        if record is None:
+            raise UnknownName(f"no call {call_id} is running or has just ended")
+        return {**record.to_json(), "state": "over"}
+
+    def explain(self, number: str) -> Sequence[Json]:
+        settings = self._reception.house.settings
+        if settings.number_for(number) is None:
+            raise UnknownName(f"no entry under numbers matches {number}")
+        return [{"key": row.key, "value": row.value, "origin": str(row.origin)} for row in explain(settings, number)]
+
+    # --- what can be asked for -------------------------------------------------------------------------------------
+    async def hang_up(self, call_id: str) -> None:
+        self._ask(call_id, OperatorAsked())
+
+    async def transfer(self, call_id: str, target: str) -> None:
+        self._ask(call_id, OperatorAsked(hang_up=False, target=target))
+
+    def _ask(self, call_id: str, asked: OperatorAsked) -> None:
+        try:
+            self._reception.equipment.registry.ask(call_id, asked)
+        except UnknownCall as unknown:
+            raise UnknownName(f"no call {call_id} is running") from unknown
+
+    async def connect(self, line: str, connection_id: str, caller: str, called: str, custom: Mapping[str, str]) -> None:
+        transport = self._transports.get(line)
+        if transport is None:
+            raise UnknownName(f"there is no line {line}")
+        dial: Connect | None = getattr(transport, "connect", None)
+        if dial is None:
+            raise Refused(f"line {line} does not dial; its peer does")
+        if (reason := self.refuses_calls()) is not None:
+            raise Refused(f"no more calls: {reason}")
+        try:
+            await dial(connection_id, caller, called, custom)
+        except GatewayError as error:
+            raise Refused(str(error)) from error
+
+    async def reload(self) -> Sequence[str]:
+        return await self._reload()
+
+    async def drain(self) -> None:
+        self._reception.equipment.registry.drain()
+
+    # --- what was --------------------------------------------------------------------------------------------------
+    async def records(self, *, limit: int, number: str | None, before: str | None) -> Sequence[Json]:
+        moment = datetime.datetime.fromisoformat(before) if before else None
+        found = await self._reception.equipment.store.find(limit=limit, number=number, before=moment)
+        return [_without_details(record) for record in found]
+
+    async def record(self, call_id: str) -> Json:
+        found = await self._reception.equipment.store.get(call_id)
+        if found is None:
+            raise UnknownName(f"there is no record of a call {call_id}")
+        return found
+
+
+def _without_details(record: dict[str, Any]) -> Json:
+    return {name: value for name, value in record.items() if name not in ("exchange", "notes", "said", "custom")}
