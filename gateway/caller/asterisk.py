@@ -64,6 +64,7 @@ class AsteriskPeer:
         self.refused = False
         self.connection_id = connection_id
         self.channel_id = f"{1795214411 + secrets.randbelow(10**6)}.{secrets.randbelow(10**4)}"
+        self._channel = f"WebSocket/{connection_id}/0x7f{secrets.token_hex(5)}"
         self._codec = codec
         self._is_json = is_json and not is_old
         self._is_old = is_old
@@ -89,13 +90,16 @@ class AsteriskPeer:
         if is_old:
             del self._commands["MARK_MEDIA"], self._commands["SET_MEDIA_DIRECTION"]
 
+    @property
+    def leg_id(self) -> str:
+        return self._channel if self._is_old else self.channel_id
+
     # --- the caller's side -----------------------------------------------------------------------------------------
     def start(self, now: float) -> None:
         self._queue.start(now)
-        channel = f"WebSocket/{self.connection_id}/0x7f{secrets.token_hex(5)}"
         fields: dict[str, Any] = {
             "connection_id": self.connection_id,
-            "channel": channel,
+            "channel": self._channel,
             "channel_id": self.channel_id,
             "format": self._codec,
             "optimal_frame_size": self._frame_bytes,

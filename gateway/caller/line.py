@@ -88,7 +88,8 @@ class CallerLine:
         self._news = asyncio.Event()
         self._nap = Cuttable()
         self._sending = asyncio.Lock()
-        self._speech: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._speech: deque[tuple[bytes, asyncio.Future[None] | None]] = deque()
+        self._saying: asyncio.Future[None] | None = None
         self._has_speech = asyncio.Event()
         self._is_leaving = False
         self._hung_up: HungUp | None = None
@@ -136,6 +137,11 @@ class CallerLine:
         self._connection.transport.pause_reading()
 
     @property
+    def subprotocol(self) -> str | None:
+        """What the gateway chose of what was offered."""
+        return self._connection.subprotocol if self._connection is not None else None
+
+    @property
     def hung_up(self) -> HungUp | None:
         """How the call ended; None while it is up."""
         return self._hung_up
@@ -161,9 +167,7 @@ class CallerLine:
         if not pieces or self._over.is_set():
             return
         said = asyncio.get_running_loop().create_future()
-        for piece in pieces[:-1]:
-            self._speech.append((piece, asyncio.get_running_loop().create_future()))
-        self._speech.append((pieces[-1], said))
+        self._speech.extend([*((piece, None) for piece in pieces[:-1]), (pieces[-1], said)])
         self._has_speech.set()
         await said
 
@@ -184,6 +188,8 @@ class CallerLine:
     # --- the caller's ear ------------------------------------------------------------------------------------------
     def heard(self) -> list[Heard]:
         """What has reached the ear so far, with its times."""
+        if self._hung_up is not None:
+            return self.peer.ear.heard(self._hung_up.at)
         now = self._clock.now()
         self.peer.advance(now)
         return self.peer.ear.heard(now)
@@ -244,9 +250,9 @@ class CallerLine:
             self.peer.audio(piece, self._clock.now())
             await self._flush()
             due += PTIME
+            self._saying = said
             await self._sleep(max(0.0, due - self._clock.now()))
-            if said is not None and not said.done():
-                said.set_result(None)
+            _done(said)
 
     def _next_due(self) -> float | None:
         due = self.peer.next_due()
@@ -298,15 +304,20 @@ class CallerLine:
         self._collect(now)
         if self._hear_every is not None:
             self._hear(now)
+        self.peer.ear.cut(now)  # what was still buffered is never heard
         self._report(self._hung_up)
         self._over.set()
-        for _, said in self._speech:
-            if not said.done():
-                said.set_result(None)
+        for said in (self._saying, *(said for _, said in self._speech)):
+            _done(said)
 
     def _check(self, frame: Frame) -> None:
         if frame.format != self.peer.format:
             raise LocalProtocolError(f"this line carries {self.peer.format}, not {frame.format}")
+
+
+def _done(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
 
 
 async def open_socket(

@@ -102,6 +102,11 @@ class Peer(Protocol):
     @property
     def ear(self) -> Ear: ...
     @property
+    def leg_id(self) -> str:
+        """The peer's name for the call, which becomes `CallInfo.leg_id`."""
+        ...
+
+    @property
     def is_over(self) -> bool:
         """The gateway ended the call, or broke it: the socket is to be closed with `close_code`."""
         ...

@@ -80,6 +80,10 @@ class TwilioPeer:
         self._sequence = self._chunk = self._spoken = 0
         self._started = 0.0
 
+    @property
+    def leg_id(self) -> str:
+        return self.stream_sid
+
     def start(self, now: float) -> None:
         self._started = now
         self._messages.append('{"event":"connected","protocol":"Call","version":"1.0.0"}')

@@ -43,5 +43,5 @@ class AsteriskLine(LineSection):
     @model_validator(mode="after")
     def _auth_fits(self) -> Self:
         if self.auth is None or self.auth.kind not in USABLE_AUTH:
-            raise PydanticCustomError("auth", "must be one of basic, bearer and none on an asterisk line")
+            raise PydanticCustomError("auth", "must be basic, bearer or none on an asterisk line")
         return self

@@ -29,6 +29,6 @@ class TwilioLine(LineSection):
     def _auth_fits(self) -> Self:
         if self.auth is None or self.auth.kind not in USABLE_AUTH:
             raise PydanticCustomError(
-                "auth", "must be one of twilio_signature, basic, bearer and none on a twilio line"
+                "auth", "must be twilio_signature, basic, bearer or none on a twilio line"
             )
         return self
