@@ -140,8 +140,8 @@ class Lexicon(Section):
     ago: tuple[str, ...]
     span_days: dict[str, int]
     """Words for a span of time, in days."""
-    next: tuple[str, ...]
-    """What puts a weekday into the week after: next (Monday)."""
+    morning_after: tuple[str, ...]
+    """Words after which the word for tomorrow means the morning."""
     date_fillers: tuple[str, ...]
     """Words around a date that say nothing about it."""
     symbols: dict[str, str]
