@@ -1,0 +1,155 @@
+"""What a call speaks and listens through: it names a vendor, this finds it, converts the audio, and has a way out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+import structlog
+
+from audio.format import AudioFormat
+from config.call import FallbackVoiceSection
+from gateway.errors import VendorError
+from gateway.interfaces import (
+    ListenSettings,
+    Problem,
+    RecognitionStream,
+    Recognizer,
+    RecognizerCapabilities,
+    SpokenFrame,
+    Synthesizer,
+    Utterance,
+)
+from gateway.speech.cache import CachedSynthesizer
+from gateway.speech.closing import closing
+from gateway.speech.convert import Converter, nearest
+from gateway.speech.fallback import Patience, Voice, speak_with_fallback
+from gateway.speech.listening import listen_converted
+from gateway.speech.spoken_prompts import SpokenPrompts
+
+log = structlog.get_logger(__name__)
+
+LOCAL = "local"
+OnTrouble = Callable[[VendorError], None]
+
+
+class SpeechDirectory:
+    """The recognizers and synthesizers of a process, by the names they have in the configuration.
+
+    Args:
+        synthesizers: Under their names; ``local`` stands behind every other one.
+        recognizers: Likewise.
+        prompts: The gateway's own sentences, spoken in advance: what is left when nobody can speak.
+        patience: How long a synthesizer may take before the next one is asked.
+    """
+
+    def __init__(
+        self,
+        synthesizers: Mapping[str, Synthesizer],
+        recognizers: Mapping[str, Recognizer],
+        *,
+        prompts: SpokenPrompts | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._synthesizers = synthesizers
+        self._recognizers = recognizers
+        self._patience = patience or Patience()
+        self.prompts = prompts or SpokenPrompts()
+
+    async def speak(
+        self,
+        utterance: Utterance,
+        target: AudioFormat,
+        fallback: Sequence[FallbackVoiceSection] = (),
+        on_trouble: OnTrouble | None = None,
+    ) -> AsyncIterator[SpokenFrame]:
+        """Speak in the leg's format, by whoever can: the vendor, the fallbacks in order, the local voice, the sentences
+        spoken in advance. Frames have whatever length the vendor gives them.
+
+        Args:
+            target: What the leg takes.
+            on_trouble: Told of every voice that failed.
+
+        Raises:
+            VendorError: nobody could; a tone is what is left.
+        """
+        converter = Converter(target)
+        voices = self._voices(utterance, target, fallback)
+        if not voices:
+            raise self.prompts.nobody(utterance.vendor)
+        last: SpokenFrame | None = None
+        async with closing(speak_with_fallback(voices, self._patience, on_trouble)) as pieces:
+            async for spoken in pieces:
+                frame = converter.convert(spoken.frame)
+                last = spoken
+                if frame.data:
+                    yield SpokenFrame(frame, spoken.chars)
+        rest = converter.flush()
+        if rest.data and last is not None:
+            yield SpokenFrame(rest, last.chars)
+
+    def holds(self, utterance: Utterance, target: AudioFormat) -> bool:
+        """Whether the utterance is in the prompt cache, so that its first audio comes at once."""
+        voice = self._voice(utterance, target)
+        return (
+            voice is not None
+            and isinstance(voice.synthesizer, CachedSynthesizer)
+            and voice.synthesizer.holds(voice.utterance)
+        )
+
+    def listen(self, settings: ListenSettings, source: AudioFormat) -> AbstractAsyncContextManager[RecognitionStream]:
+        """A stream that takes frames as the leg sends them. Where the vendor is not configured, the local one listens.
+
+        Raises:
+            VendorError: on entering, when the vendor cannot listen.
+        """
+        vendor = settings.vendor if settings.vendor in self._recognizers else LOCAL
+        if vendor != settings.vendor:
+            log.warning("there is no such recognizer, the local one listens", vendor=settings.vendor)
+        return listen_converted(self._recognizers[vendor], replace(settings, vendor=vendor), source)
+
+    def hears(self, vendor: str) -> RecognizerCapabilities:
+        """What the recognizer that would listen can do."""
+        return self._recognizers[vendor if vendor in self._recognizers else LOCAL].capabilities
+
+    def check(self, vendors_heard: Sequence[str] = (), vendors_spoken: Sequence[str] = ()) -> list[Problem]:
+        """Names that numbers use and nobody has configured."""
+        unknown = [("recognizer", name) for name in vendors_heard if name not in self._recognizers]
+        unknown += [("synthesizer", name) for name in vendors_spoken if name not in self._synthesizers]
+        return [
+            Problem(severity="error", text=f"there is no {what} “{name}” under speech", field=f"speech.{name}")
+            for what, name in dict.fromkeys(unknown)
+        ]
+
+    def _voices(
+        self, utterance: Utterance, target: AudioFormat, fallback: Sequence[FallbackVoiceSection]
+    ) -> list[Voice]:
+        asked = [utterance, *(_in_other_words(utterance, voice) for voice in fallback)]
+        if all(each.vendor != LOCAL for each in asked):
+            asked.append(_in_other_words(utterance, FallbackVoiceSection(vendor=LOCAL)))
+        voices = [self._voice(each, target) for each in asked]
+        spoken_before = self.prompts.voice_for(utterance)
+        return [voice for voice in (*voices, spoken_before) if voice is not None]
+
+    def _voice(self, utterance: Utterance, target: AudioFormat) -> Voice | None:
+        synthesizer = self._synthesizers.get(utterance.vendor)
+        if synthesizer is None:
+            log.warning("there is no such synthesizer, the next one speaks", vendor=utterance.vendor)
+            return None
+        capabilities = synthesizer.capabilities
+        if utterance.ssml and not capabilities.ssml:
+            utterance = replace(utterance, text=utterance.plain, ssml=False)
+        return Voice(synthesizer, replace(utterance, format=nearest(target, capabilities.formats)))
+
+
+def _in_other_words(utterance: Utterance, voice: FallbackVoiceSection) -> Utterance:
+    """The same text for another voice; the first vendor's own settings mean nothing to it."""
+    return replace(
+        utterance,
+        vendor=voice.vendor,
+        voice=voice.voice,
+        language=voice.language or utterance.language,
+        model=None,
+        options=voice.options,
+    )
