@@ -13,15 +13,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from tools import apt
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "recordings"
 TRANSCRIPTS = "transcripts.txt"
@@ -30,7 +30,6 @@ DIGEST = "sha256"
 _SOUNDS = PurePosixPath("usr/share/asterisk/sounds")
 _DOCUMENTS = PurePosixPath("usr/share/doc")
 _PACKAGE = "asterisk-core-sounds-{language}"
-_TIMEOUT = 600.0  # seconds; 61 MB over a slow line
 
 
 class FetchError(Exception):
@@ -76,9 +75,12 @@ def fetch(cache: Path = CACHE) -> list[str]:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as directory:
         work = Path(directory)
-        _download([name for language in missing for name in _packages(language)], work)
-        for language in missing:
-            _install(language, work, cache)
+        try:
+            apt.download([name for language in missing for name in _packages(language)], work)
+            for language in missing:
+                _install(language, work, cache)
+        except apt.AptError as error:
+            raise FetchError(str(error)) from error
     return missing
 
 
@@ -88,63 +90,11 @@ def _packages(language: str) -> tuple[str, str]:
     return name, f"{name}-wav"
 
 
-def _download(packages: list[str], work: Path) -> None:
-    """Leave the packages in `work`, first by what apt already knows, then by a private copy of its lists."""
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise FetchError(f"recorded speech comes from Debian or Ubuntu packages and this machine has no {tool}")
-    options = _private_apt(work)
-    if _apt(options, "download", *packages, cwd=work).returncode == 0:
-        return
-    options.append(f"Dir::State={_directory(work / 'state')}")
-    options.append(f"Dir::State::lists={_directory(work / 'state' / 'lists')}")
-    _apt(options, "update", cwd=work)  # one broken source fails it as a whole; what counts is the download
-    result = _apt(options, "download", *packages, cwd=work)
-    if result.returncode:
-        reason = next((line for line in result.stderr.splitlines() if line.startswith("E:")), "no reason given")
-        raise FetchError(f"apt cannot download the recorded speech ({reason.removeprefix('E:').strip()})")
-
-
-def _private_apt(work: Path) -> list[str]:
-    """Options that keep apt out of the system's directories, which only root may write."""
-    options = [
-        f"Dir::Cache={_directory(work / 'apt')}",
-        f"Dir::Cache::archives={_directory(work / 'apt' / 'archives')}",
-        "Acquire::Languages=none",
-        "Acquire::Retries=2",
-        "Acquire::http::Timeout=30",
-        "Acquire::https::Timeout=30",
-    ]
-    if os.geteuid() == 0:
-        options.append("APT::Sandbox::User=root")  # the usual unprivileged user may not enter our directory
-    return options
-
-
-def _directory(path: Path) -> Path:
-    (path / "partial").mkdir(parents=True, exist_ok=True)  # apt wants it in archives and lists, and no harm elsewhere
-    return path
-
-
-def _apt(options: list[str], *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = ["apt-get", "-q", *(word for option in options for word in ("-o", option)), *arguments]
-    try:
-        return subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=_TIMEOUT, env={**os.environ, "LC_ALL": "C.UTF-8"}
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FetchError(
-            f"apt took longer than {_TIMEOUT:.0f} seconds to {arguments[0]} the recorded speech"
-        ) from error
-
-
 def _install(language: str, work: Path, cache: Path) -> None:
     """Unpack one language beside its place, verify it, then move it there in one step."""
     unpacked = work / language
     for package in _packages(language):
-        archive = next(work.glob(f"{package}_*.deb"), None)
-        if archive is None:
-            raise FetchError(f"apt said that it downloaded {package}, but it did not")
-        for name, data in _contents(archive, language):
+        for name, data in _contents(apt.archive_of(package, work), language):
             target = unpacked / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
@@ -161,11 +111,7 @@ def _install(language: str, work: Path, cache: Path) -> None:
 
 def _contents(archive: Path, language: str) -> Iterator[tuple[str, bytes]]:
     """The recordings, texts and licence in a package, under their names in the cache."""
-    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    unpacking = subprocess.run(command, capture_output=True, timeout=_TIMEOUT)
-    if unpacking.returncode:
-        raise FetchError(f"{archive.name} is damaged")
-    with tarfile.open(fileobj=io.BytesIO(unpacking.stdout), mode="r:") as tar:
+    with tarfile.open(fileobj=io.BytesIO(apt.contents_of(archive)), mode="r:") as tar:
         for member in tar:
             name = _name_in_cache(PurePosixPath(member.name), language)
             content = tar.extractfile(member) if member.isfile() else None

@@ -1,0 +1,69 @@
+# Everything a developer or a build machine runs. `make help` lists the targets; none of them needs root.
+# The environment in .venv makes itself, and again whenever pyproject.toml changes. PYTHON=... chooses the interpreter.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+# As `requires-python` in pyproject.toml.
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+# Beyond a few processes the tests wait for the slowest file anyway.
+WORKERS ?= auto --maxprocesses=4
+
+# The first interpreter that is recent enough makes the environment; $(1) is the group of optional dependencies.
+define set_up
+@for python in $(CANDIDATES); do \
+	if $$python -c '$(SUITABLE)' 2>/dev/null; then exec $$python -m tools.setup $(1); fi; \
+done; \
+echo 'talkpath: needs Python 3.11, 3.12 or 3.13 and finds none as $(CANDIDATES);' \
+	'run `sudo apt-get install python3`, or name one: make PYTHON=/path/to/python3.' >&2; exit 1
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench bench-pipecat docs mutants test-asterisk clean
+
+help: ## print this
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+setup: $(VENV)/.developing ## make .venv with everything developers need
+
+run: $(VENV)/.running ## a whole call on this machine: lab bot, gateway, recorded caller; stays up (ARGS=--once does not)
+	@$(BIN)/talkpath demo $(ARGS)
+
+test: $(VENV)/.developing ## all tests; recorded speech is fetched first (CI=true: it must be there)
+	@$(BIN)/python -m tools.fetch_recordings || test "$$CI" != true
+	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: $(VENV)/.developing ## formatting, lint, types, import contract, generated documents
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.docs --check
+
+bench: $(VENV)/.developing ## measure what design budgets promise
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-pipecat: $(VENV)/.developing ## the same load on Pipecat, in an environment of its own
+	@$(BIN)/python -m benchmarks.pipecat $(ARGS)
+
+docs: $(VENV)/.developing ## write the documents that are made from the code
+	@$(BIN)/python -m tools.docs
+
+mutants: $(VENV)/.developing ## change the code in small ways, and see whether the tests notice
+	@$(BIN)/python -m tools.mutants $(ARGS)
+
+test-asterisk: $(VENV)/.developing ## calls through a real Asterisk on this machine, where there is one
+	@$(BIN)/python -m pytest -q -rs -n 0 -m asterisk $(ARGS)
+
+clean: ## remove what was made here, but not the fetched recordings
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.running: pyproject.toml
+	$(call set_up,)
+	@touch $@
+
+$(VENV)/.developing: pyproject.toml
+	$(call set_up,dev)
+	@touch $@ $(VENV)/.running
