@@ -81,6 +81,7 @@ class Mouth:
         self._renders: dict[int, asyncio.Task[None]] = {}
         self._asked: dict[int, float] = {}
         self._ready: dict[int, float] = {}
+        self._cached: set[int] = set()
         self._turnstile = asyncio.Semaphore(AHEAD)
         self._room = asyncio.Event()
         self._wire: deque[Send | Mark] = deque()  # bounded by the lookahead
@@ -99,6 +100,8 @@ class Mouth:
     # --- from the conversation -------------------------------------------------------------------------------------
     def start(self, prompt_id: int, content: Content) -> None:
         text = text_of(content)
+        if self._renderer.has_at_hand(content):
+            self._cached.add(prompt_id)
         must_sound = isinstance(content, Utterance) and bool(text.strip())
         self._start(prompt_id, text, self._renderer.render(content), must_sound=must_sound)
 
@@ -201,10 +204,12 @@ class Mouth:
                 if self.watcher is not None:
                     self.watcher.bot_falls_silent(self._now())
             case Started(prompt_id):
-                self._tell(PromptStarted(prompt_id=prompt_id, ready=round(self._ready.pop(prompt_id, 0.0), 6)))
+                ready = round(self._ready.pop(prompt_id, 0.0), 6)
+                self._tell(PromptStarted(prompt_id=prompt_id, ready=ready, cached=prompt_id in self._cached))
             case Ended(prompt_id, result, seconds, heard):
                 self._asked.pop(prompt_id, None)
                 self._ready.pop(prompt_id, None)
+                self._cached.discard(prompt_id)
                 self._tell(PromptEnded(prompt_id=prompt_id, result=result, seconds=round(seconds, 6), heard_text=heard))
 
     def _tell(self, event: PromptStarted | PromptEnded) -> None:

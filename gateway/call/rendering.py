@@ -71,6 +71,10 @@ class Renderer:
             case _:
                 assert_never(content)
 
+    def has_at_hand(self, content: Content) -> bool:
+        """Whether it was spoken before, so that its audio comes at once."""
+        return isinstance(content, Utterance) and self._speech.holds(content, self._format)
+
     async def _spoken(self, utterance: Utterance) -> AsyncIterator[Piece]:
         with plug_in("synthesizer"):
             frames = self._speech.speak(utterance, self._format, self._services.fallback_voices)

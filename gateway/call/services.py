@@ -34,6 +34,10 @@ class Speech(Protocol):
         """Audio in the target format. Raises VendorError when every voice has failed."""
         ...
 
+    def holds(self, utterance: Utterance, target: AudioFormat) -> bool:
+        """Whether it was spoken before and is at hand, so that its audio comes at once."""
+        ...
+
     def listen(
         self, settings: ListenSettings, source: AudioFormat
     ) -> AbstractAsyncContextManager[RecognitionStream]: ...

@@ -96,6 +96,18 @@ async def test_a_prompt_is_spoken_heard_and_reported():
 
 
 @virtual_time
+async def test_the_start_of_a_prompt_tells_how_long_its_audio_took_and_whether_it_was_at_hand():
+    speech = ScriptedSpeech(synthesizer=ScriptedSynthesizer(speed=0.5))
+    speech.synthesizer.at_hand.add("again")
+    decider = ScriptedDecider({CallAnswered: [prompt(1, "new")]}, at=[(2, [prompt(2, "again")]), (4, [OVER])])
+    await conduct(decider, speech=speech)
+    assert decider.of(PromptStarted) == [
+        PromptStarted(prompt_id=1, ready=0.2, cached=False),
+        PromptStarted(prompt_id=2, ready=0.2, cached=True),
+    ]
+
+
+@virtual_time
 async def test_prompts_follow_each_other_without_a_gap():
     decider = ScriptedDecider(
         {

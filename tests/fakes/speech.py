@@ -31,6 +31,7 @@ class ScriptedSynthesizer:
         self.error = error
         self.audio_before_error = audio_before_error
         self.speed = speed
+        self.at_hand: set[str] = set()
         self.said: list[str] = []
         self.left: list[str] = []
 
@@ -125,6 +126,9 @@ class ScriptedSpeech:
         self, utterance: Utterance, target: AudioFormat, fallback: Sequence[FallbackVoiceSection] = ()
     ) -> AsyncIterator[SpokenFrame]:
         return self.synthesizer.speak(utterance, target)
+
+    def holds(self, utterance: Utterance, target: AudioFormat) -> bool:
+        return (utterance.plain or utterance.text) in self.synthesizer.at_hand
 
     @asynccontextmanager
     async def listen(self, settings: ListenSettings, source: AudioFormat) -> AsyncIterator[RecognitionStream]:
