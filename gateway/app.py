@@ -139,8 +139,7 @@ class App:
         batch: JudgeBatch | None = None
         if mode == "cascade":
             loop = asyncio.get_running_loop()
-            batch = JudgeBatch(Judge.load(), lambda: loop.call_later(JUDGE_EVERY, flush))
-            flush = batch.flush
+            batch = JudgeBatch(Judge(), lambda flush: loop.call_later(JUDGE_EVERY, flush))
         return lambda format, on_event, min_speech: SpeechDetector(
             format, batch, on_event, mode=mode, min_speech=min_speech
         )
@@ -241,7 +240,7 @@ class App:
         )
         server = uvicorn.Server(config)
         # uvicorn's own handlers would close every socket at the first signal; ours let calls finish.
-        server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]  # see design: the app owns signals
+        server.capture_signals = _no_signals  # type: ignore[method-assign]  # see design: the app owns signals
         return server
 
     async def _wait_started(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 class AsteriskTransport:
     """One configured line of chan_websocket."""
 
+    Section = AsteriskLine
+
     def __init__(self, name: str, settings: AsteriskLine, context: LineContext) -> None:
         assert settings.auth is not None  # the settings see to it
         self._name = name

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 class TwilioTransport:
     """One configured line of Twilio Media Streams."""
 
+    Section = TwilioLine
+
     def __init__(self, name: str, settings: TwilioLine, context: LineContext) -> None:
         assert settings.auth is not None  # the settings see to it
         self._name = name
