@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,7 +18,7 @@ from gateway.errors import VendorUnavailable
 from gateway.interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.disk import PromptDisk
-from gateway.speech.prompt import key_of
+from gateway.speech.prompt import Prompt, key_of
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
 
@@ -117,7 +118,7 @@ async def test_nothing_sensitive_is_kept(tmp_path: Path) -> None:
     secret = replace(WELCOME, text="Your code is 1234.", plain="Your code is 1234.", sensitive=True)
     assert await said(cached, secret) == await said(cached, secret)
     assert len(vendor.requests) == 2
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 @pytest.mark.asyncio
@@ -207,8 +208,9 @@ async def test_memory_is_bounded_and_the_least_recently_used_prompt_goes_first()
 
 @pytest.mark.asyncio
 async def test_a_prompt_survives_a_restart_on_disk(tmp_path: Path) -> None:
-    before = await said(CachedSynthesizer(scripted(), PromptCache(disk=PromptDisk(tmp_path))), WELCOME)
-    await settled(tmp_path, 1)
+    disk = WatchedDisk(tmp_path)
+    before = await said(CachedSynthesizer(scripted(), PromptCache(disk=disk)), WELCOME)
+    await disk.written()
     vendor = scripted()
     after = await said(CachedSynthesizer(vendor, PromptCache(disk=PromptDisk(tmp_path))), WELCOME)
     assert after == before
@@ -218,9 +220,10 @@ async def test_a_prompt_survives_a_restart_on_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "changed", "emptied", "rewritten"])
 @pytest.mark.asyncio
 async def test_a_damaged_file_is_discarded(tmp_path: Path, damage: str) -> None:
-    await said(CachedSynthesizer(scripted(), PromptCache(disk=PromptDisk(tmp_path))), WELCOME)
-    await settled(tmp_path, 1)
-    (file,) = tmp_path.iterdir()
+    disk = WatchedDisk(tmp_path)
+    await said(CachedSynthesizer(scripted(), PromptCache(disk=disk)), WELCOME)
+    await disk.written()
+    (file,) = files(tmp_path)
     content = file.read_bytes()
     file.write_bytes(
         {
@@ -258,8 +261,20 @@ def age(folder: Path) -> None:
         os.utime(path, (stat.st_atime - 60, stat.st_mtime - 60))
 
 
-async def settled(folder: Path, count: int) -> None:
-    """Wait until so many files are there: nobody waits for the disk while a prompt plays."""
-    async with asyncio.timeout(10):
-        while len([path for path in folder.iterdir() if path.suffix == ".prompt"]) < count:
-            await asyncio.to_thread(list, folder.iterdir())
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.prompt"))
+
+
+class WatchedDisk(PromptDisk):
+    """Tells when a prompt has been written: whoever hears it does not wait for that."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._written = threading.Event()
+
+    def write(self, key: str, prompt: Prompt) -> None:
+        super().write(key, prompt)
+        self._written.set()
+
+    async def written(self) -> None:
+        assert await asyncio.to_thread(self._written.wait, 10)
