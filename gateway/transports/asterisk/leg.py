@@ -150,12 +150,9 @@ class AsteriskLeg:
 
     async def _send(self, message: str | bytes) -> None:
         """Send, unless the leg is gone: then `events` has said so, or is about to."""
-        if self._closed is not None:
-            return
-        try:
-            await self._socket.send(message)
-        except SocketClosed:
-            log.debug("nothing can be sent on a closed socket", call_id=self.info.call_id)
+        if self._closed is None:
+            with suppress(SocketClosed):
+                await self._socket.send(message)
 
     async def _wait_until_gone(self) -> None:
         if self._is_read:

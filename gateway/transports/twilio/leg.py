@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import structlog
 
 from audio.format import PCMU_8K
 from audio.frame import Frame
 from gateway.errors import LocalProtocolError, RemoteProtocolError
-from gateway.events import AudioReceived, CallInfo, LegClosed, LegEvent
+from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
 from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
 from gateway.kit.waiting import Cuttable
 from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
@@ -25,6 +26,9 @@ from gateway.transports.twilio.protocol import (
 CAPABILITIES = LegCapabilities(format=PCMU_8K, lookahead=1.0, message=0.2, has_marks=True, has_clear=True)
 """Twilio buffers ten minutes and plays in order; little ahead makes what was heard exact. Hanging up closes the socket:
 the call ends, or the TwiML goes on behind `</Connect>`."""
+
+MAX_IGNORED = 20
+"""Kinds of unknown messages that are logged, once each."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +50,6 @@ class TwilioLeg:
         self._first_timestamp: int | None = None
         self._position = 0
         self._sending = Cuttable()
-        self._has_stopped = False
         self._closed: LegClosed | None = None
         self._ignored: set[str] = set()
 
@@ -59,13 +62,18 @@ class TwilioLeg:
             try:
                 event = read(await receive())
             except SocketClosed as closed:
-                yield self._end(closed)
+                yield self._end(LegClosed(by="caller" if closed.is_clean else "failure", reason=str(closed)))
                 return
             except RemoteProtocolError as error:
                 yield await self._give_up(error)
                 return
             if type(event) is MediaReceived:
                 yield AudioReceived(self._frame(event))
+            elif type(event) is StreamStopped:
+                ended = self._end(LegClosed(by="caller", reason="stop"))
+                await self._socket.close()  # Twilio does it, too; its near relations do not all
+                yield ended
+                return
             elif event is not None and (said := self._said(event)) is not None:
                 yield said
 
@@ -83,8 +91,7 @@ class TwilioLeg:
 
     async def hang_up(self, reason: HangupReason) -> None:
         if self._closed is None:
-            self._closed = LegClosed(by="gateway", reason=reason)
-            self._sending.cut()
+            self._end(LegClosed(by="gateway", reason=reason))
             await self._socket.close()
 
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
@@ -108,35 +115,31 @@ class TwilioLeg:
 
     async def _send(self, message: str) -> None:
         """Send, unless the leg is gone: then `events` has said so, or is about to."""
-        if self._closed is not None:
-            return
-        try:
-            await self._socket.send(message)
-        except SocketClosed:
-            log.debug("nothing can be sent on a closed stream", call_id=self.info.call_id)
+        if self._closed is None:
+            with suppress(SocketClosed):
+                await self._socket.send(message)
 
     def _said(self, event: TwilioEvent) -> LegEvent | None:
         match event:
-            case StreamStopped():
-                self._has_stopped = True  # Twilio closes the socket now, however that may look
-                return None
+            case DigitPressed() | MarkReached():
+                return event
             case UnknownMessage(name=name):
-                if name not in self._ignored and len(self._ignored) < 20:
+                if name not in self._ignored and len(self._ignored) < MAX_IGNORED:
                     self._ignored.add(name)
                     log.info("unknown message ignored", call_id=self.info.call_id, message=name[:40])
                 return None
             case _:
-                return event  # type: ignore[return-value]  # a key or a mark; the others were taken above
+                raise AssertionError(event)  # audio, start and stop are taken elsewhere
 
-    def _end(self, closed: SocketClosed) -> LegClosed:
+    def _end(self, closed: LegClosed) -> LegClosed:
+        """The leg has ended; the first to say why is right."""
         if self._closed is None:
-            by_caller = closed.is_clean or self._has_stopped
-            self._closed = LegClosed(by="caller" if by_caller else "failure", reason=str(closed))
+            self._closed = closed
+        self._sending.cut()
         return self._closed
 
     async def _give_up(self, error: RemoteProtocolError) -> LegClosed:
         log.warning("stream broken off", call_id=self.info.call_id, reason=str(error))
-        if self._closed is None:
-            self._closed = LegClosed(by="failure", reason=str(error))
+        ended = self._end(LegClosed(by="failure", reason=str(error)))
         await self._socket.close(CLOSE_BAD_MESSAGE, error.hint)
-        return self._closed
+        return ended

@@ -28,7 +28,5 @@ class TwilioLine(LineSection):
     @model_validator(mode="after")
     def _auth_fits(self) -> Self:
         if self.auth is None or self.auth.kind not in USABLE_AUTH:
-            raise PydanticCustomError(
-                "auth", "must be twilio_signature, basic, bearer or none on a twilio line"
-            )
+            raise PydanticCustomError("auth", "must be twilio_signature, basic, bearer or none on a twilio line")
         return self
