@@ -149,7 +149,8 @@ class Call:
         if house.settings.records.journal:
             file = AppendOnly(self._folder / f"{info.call_id}.jsonl", equipment.disk)
             self._journal = Journal(self.setup, self.record.started_at, file)
-        self.session = Session(leg, self.conversation, backend, house.speech, self._services(house, info.call_id))
+        services = self._services(house, info.call_id)
+        self.session = Session(leg, self.conversation, backend, house.speech, services, info=info)
 
     def _make_recorder(self, leg: Leg, call_id: str) -> CallRecorder | None:
         if self._number.recording.mode == "off":

@@ -155,6 +155,9 @@ def test_files_are_bounded_in_duration(make: object) -> None:
         compressed("ogg")[:60],
         b"\x00\x00\x00\x18ftypmp42",
     ],
+    ids=lambda data: (
+        f"{len(data)}-{data[:6].hex()}"
+    ),  # an Ogg stream has a random number, and the name of a test must be the same in every process
 )
 def test_what_is_no_audio_is_a_media_error(data: bytes) -> None:
     with pytest.raises(MediaError):
