@@ -29,8 +29,7 @@ SEED = 1
 LOOP_SEARCH = {"wip": 1e-4, "lw": 2.5, "silprob": 0.1}
 """For loops of words only, where the decoder inserts words otherwise; the penalty harms menus. The weight of the
 grammar is low and silence cheap, or a single digit is taken for silence."""
-COMMON_SEARCH = {"compallsen": True}
-PHRASE_SEARCH: dict[str, float] = {}
+PHRASE_SEARCH = {"lw": 2.0, "silprob": 0.1}
 PHONE_LOOP_WEIGHT = 2.0
 LOG_BASE = 1.0001
 CEPSTRAL_MEAN = (
@@ -114,7 +113,7 @@ def _load(grammar: Grammar | None) -> pocketsphinx.Decoder:
     with tempfile.NamedTemporaryFile("w", suffix=".dict", encoding="utf-8") as dictionary:
         dictionary.write(grammar.dictionary if grammar else "sil SIL\n")
         dictionary.flush()
-        common = {"hmm": str(ACOUSTIC), "dict": dictionary.name, "lm": None, "loglevel": "FATAL", **COMMON_SEARCH}
+        common = {"hmm": str(ACOUSTIC), "dict": dictionary.name, "lm": None, "loglevel": "FATAL"}
         if grammar is None:
             return pocketsphinx.Decoder(**common, allphone=str(PHONE_LOOP), lw=PHONE_LOOP_WEIGHT)
         decoder = pocketsphinx.Decoder(**common, **(LOOP_SEARCH if grammar.is_loop else PHRASE_SEARCH))

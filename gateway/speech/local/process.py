@@ -21,7 +21,8 @@ KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH
 MAX_UNREAD = 1 << 20
 """A worker that leaves a megabyte unread has stopped reading."""
 READ_BYTES = 1 << 16
-END_TIMEOUT = 2.0
+END_TIMEOUT = 1.0
+"""Seconds a worker has to end by itself, and then to be gone once it was killed."""
 LONGEST_COMPLAINT = 1000
 
 
@@ -103,14 +104,21 @@ class WorkerProcess:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
+            if not await self._has_ended():
+                log.error("a speech worker had to be killed", worker=self._name, pid=self.pid)
+        finally:
+            self.kill()
+            await self._has_ended()
+            self._complaints.cancel()
+            await asyncio.wait([self._complaints])
+
+    async def _has_ended(self) -> bool:
+        try:
             async with asyncio.timeout(END_TIMEOUT):
                 await self._process.wait()
         except TimeoutError:
-            log.error("a speech worker had to be killed", worker=self._name, pid=self.pid)
-        finally:
-            self.kill()
-            self._complaints.cancel()
-            await asyncio.wait([self._complaints])
+            return False
+        return True
 
     def _give_up(self, message: str, **facts: str) -> None:
         log.error(message, worker=self._name, pid=self.pid, **facts)
