@@ -23,10 +23,17 @@ def parse_email(text: str, language: str) -> str | None:
     Returns:
         None when what was said is no valid address, or has no at sign.
     """
-    written = _ADDRESS.findall(_latin(text, language))
-    if len(written) == 1:
-        return str(written[0])
+    folded = _latin(text, language)
+    written = list(_ADDRESS.finditer(folded))
+    if len(written) == 1 and not _goes_on(folded[: written[0].start()], language):
+        return written[0][0]
     return _spoken(text, language)
+
+
+def _goes_on(before: str, language: str) -> bool:
+    """Whether a written address is the end of a spoken one: "john dot" doe@example.com."""
+    said = _signs(_TOKEN.findall(before), language)
+    return bool(said) and len(said[-1]) == 1
 
 
 def _latin(text: str, language: str) -> str:

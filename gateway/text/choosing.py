@@ -39,9 +39,9 @@ def option_by_key(digits: str, keys: Mapping[str, str]) -> str | None:
     digits = digits.strip("#* ")
     if digits in keys:
         return keys[digits]
-    if not (digits.isascii() and digits.isdigit()):
+    if not (digits.isascii() and digits.isdecimal()):
         return None
-    same = {option for key, option in keys.items() if key.isdigit() and int(key) == int(digits)}
+    same = {option for key, option in keys.items() if key.isdecimal() and int(key) == int(digits)}
     return same.pop() if len(same) == 1 else None
 
 
@@ -86,9 +86,9 @@ class Chooser:
 
     def _among_fillers(self, said: list[str]) -> set[str]:
         content = self._content(said)
-        if not content:
-            return set()
-        return {option_id for option_id, name in self.names if content == (self._content(name) or name)}
+        chosen = [word for word in said if word not in self.chooses]
+        found = {option_id for option_id, name in self.names if name == chosen}
+        return found or {option_id for option_id, name in self.names if content and content == self._content(name)}
 
     def _yes_or_no(self, spoken: str) -> set[str]:
         pair = yes_no_options(self.options, self.language)
@@ -100,7 +100,7 @@ class Chooser:
         spans = [
             (start, start + len(name), option_id)
             for option_id, name in self.names
-            if len(name) > 1 or (len(name[0]) > 1 and name[0] not in self.fillers and not name[0].isdigit())
+            if len(name) > 1 or (len(name[0]) > 1 and name[0] not in self.fillers and not name[0].isdecimal())
             for start in find(name, said)
             if start == 0 or said[start - 1] not in self.negators
         ]
@@ -134,7 +134,7 @@ class Chooser:
     def _is_near(said: list[str], name: list[str]) -> bool:
         wanted, got = "".join(name), "".join(said)
         limit = len(wanted) // _EDITS_PER_CHARS
-        return limit > 0 and not wanted.isdigit() and distance(wanted, got, limit) <= limit
+        return limit > 0 and not wanted.isdecimal() and distance(wanted, got, limit) <= limit
 
     # --- by place --------------------------------------------------------------------------------------------------
     def _number(self, said: list[str]) -> set[str]:
@@ -151,18 +151,19 @@ class Chooser:
     def _chosen_number(self, said: list[str]) -> int | None:
         if (number := self._after_choose(said)) is not None:
             return number
-        content = [word for word in said if word not in self.fillers and word not in self.chooses]
-        if len(content) == 1 and content[0].isdigit():
-            return int(content[0])
         articles = _folded(self.known.numbers.articles)
-        if content or not said or said[-1] not in articles:
+        rest = [word for word in self._content(said) if word not in self.chooses and word not in articles]
+        if len(rest) == 1 and rest[0].isdecimal():
+            return int(rest[0])
+        if rest or not said or said[-1] not in articles:
             return None
-        return None if said[-2:-1] and said[-2] in _folded(self.known.numbers.pronoun_before) else self._one(said[-1])
+        is_pronoun = said[-2:-1] and said[-2] in _folded(self.known.numbers.pronoun_before)
+        return None if is_pronoun else self._one(said[-1])
 
     def _after_choose(self, said: list[str]) -> int | None:
         found = set()
         for before, word in itertools.pairwise(said):
-            number = int(word) if word.isdigit() else self._one(word)
+            number = int(word) if word.isdecimal() else self._one(word)
             if before in self.chooses and number is not None:
                 found.add(number)
         return found.pop() if len(found) == 1 else None
@@ -180,7 +181,7 @@ class Chooser:
                     continue
                 taken[span] = [True] * len(form)
                 found.add(place)
-        found |= {int(match[1]) for word in said if (match := _ORDINAL.fullmatch(word))}
+        found |= {int(match[1]) for word in said if (match := _ORDINAL.fullmatch(word)) and int(match[1])}
         places = {place - 1 if place else len(self.options) - 1 for place in found}
         return {self.options[place].id if place < len(self.options) else "" for place in places} - {""}
 

@@ -104,7 +104,7 @@ def match(
     """
     if digits and (chosen := option_by_key(digits, keys)):
         return chosen
-    return Chooser(options, keys, language).choose(spoken) if spoken else None
+    return Chooser(options, keys, language).choose(spoken) if spoken and options else None
 
 
 # --- for a recognizer ----------------------------------------------------------------------------------------------
@@ -114,6 +114,8 @@ def phrases(options: Sequence[MenuOption], language: str) -> list[str]:
     Labels, aliases, numbers, places, and yes and no where they are the question. Written naturally, with accents, and
     digits as words, so that they can be pronounced.
     """
+    if not options:
+        return []
     known = lexicon(language)
     found = [_pronounceable(name, language) for option in options for name in (option.label, *option.aliases)]
     if yes_no_options(options, language):

@@ -17,10 +17,10 @@ MAX_DIGITS = 64
 PHONE_DIGITS = range(3, 16)
 """From an internal extension to the longest number of ITU-T E.164."""
 
-_LONGEST = 24  # words of one number
+_LONGEST = 40  # words of one number
 _ONE_AND_A_HALF = frozenset({"anderthalb", "anderhalf", "anderhalve"})
 _GROUPED = re.compile(r"(\d{1,3}(?: \d{3})+)(?:[.,](\d+))?")
-_WRITTEN_PHONE = re.compile(r"(?:\+|00)?[\d\s().\-/]+")
+_WRITTEN_PHONE = re.compile(r"(?:\+|00)?[\d\s().\-/]+", re.ASCII)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------
@@ -207,14 +207,14 @@ class _Digits:
         if start >= len(said):
             return 0, ""
         token = said[start]
-        if token.isdigit():
+        if token.isdecimal():
             return 1, token
         if token in self.extra:
             return 1, str(self.extra[token])
         if not self.reader.is_part(token):
             return 0, ""
         for end in range(min(len(said), start + _LONGEST), start, -1):
-            if not any(word[:1].isdigit() for word in said[start:end]):
+            if not any(word[:1].isdecimal() for word in said[start:end]):
                 value = self.reader.integer(said[start:end])
                 if value is not None:
                     return end - start, str(value)

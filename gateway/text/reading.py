@@ -19,7 +19,7 @@ from gateway.text.numerals import LIMIT, number_words
 MAX_TOKENS = 80
 """More words than this are no number, and no answer to a question for one."""
 
-_TOKEN = re.compile(r"(?<![\w])[-−](?=\d)|\d+(?:[.,'’]\d+)*|[^\W\d_]+")
+_TOKEN = re.compile(r"(?<![\w])[-−](?=[0-9])|[0-9]+(?:[.,'’][0-9]+)*|[^\W\d_]+")
 _DOT_DECIMAL_REGIONS = frozenset({"es-MX", "es-US", "es-PR", "es-GT", "es-HN", "es-NI", "es-PA", "es-DO", "es-PE"})
 
 # Other forms of small numbers: genders, short forms, and what other regions say.
@@ -73,7 +73,7 @@ class NumberReader:
 
     def is_part(self, token: str) -> bool:
         """Whether a word can stand in a number: a number of its own, a scale, or a connector."""
-        return token in self.parts or token[:1].isdigit() or whole_number(token, self.language) is not None
+        return token in self.parts or token[:1].isdecimal() or whole_number(token, self.language) is not None
 
     def read(self, joined: str) -> int | None:
         """As `integer`, of words that are joined already."""
@@ -109,7 +109,7 @@ class NumberReader:
         return None
 
     def _below_thousand(self, joined: str) -> int | None:
-        if joined.isascii() and joined.isdigit():
+        if joined.isascii() and joined.isdecimal():
             return int(joined) if len(joined) <= 12 else None
         if joined in self.small:
             return self.small[joined]
@@ -214,7 +214,7 @@ def tokens(text: str) -> list[str]:
 
 def numeral(token: str, tag: str) -> str | None:
     """A written numeral as plain decimal digits: ``1.250,5`` gives ``1250.5`` in German, ``1,250.5`` in English."""
-    if not token[:1].isdigit():
+    if not token[:1].isdecimal():
         return None
     mark = "." if base(tag) == "en" or tag in _DOT_DECIMAL_REGIONS or known_language(tag) == "en" else ","
     group = "," if mark == "." else "."

@@ -100,7 +100,7 @@ class SentenceCutter:
 
     def _is_abbreviation(self, word: str, *, is_start: bool) -> bool:
         """Whether a full stop after this word belongs to the word."""
-        if word.isdigit():
+        if word.isdecimal():
             return len(word) <= 3 and (is_start or (self._ordinals and len(word) <= 2))
         if len(word) == 1 and word.isupper():  # an initial
             return True

@@ -178,7 +178,7 @@ class SpokenDate:
         """A day of the month (or a month by its number), and how many words it takes."""
         for size in _DAY_WORDS:
             part = said[start : start + size]
-            if len(part) < size or (size > 1 and any(word[0].isdigit() for word in part)):
+            if len(part) < size or (size > 1 and any(word[0].isdecimal() for word in part)):
                 continue
             ordinal = _ORDINAL.fullmatch(part[0])
             number = int(ordinal[1]) if ordinal else self.names.ordinals.get(tuple(part)) or self.number(part)
