@@ -17,6 +17,7 @@ from gateway.text.yesno import yes_or_no
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|ere|re|e|eme|nde|de|ste|te|ter|o|a)")
 _EDITS_PER_CHARS = 5  # one edit for each five characters: four fifths of the label have to be right
 _LONGEST_NUMBER = 8  # words
+_MAX_WORDS = 150  # of an utterance; nobody chooses later than that
 
 
 @lru_cache(maxsize=1024)
@@ -64,7 +65,7 @@ class Chooser:
         self.names = [(option_id, name) for option_id, name in self.names if name]
 
     def choose(self, spoken: str) -> str | None:
-        said = self._with_digits(words(spoken))
+        said = self._with_digits(words(spoken)[:_MAX_WORDS])
         steps: tuple[Callable[[list[str]], set[str]], ...] = (
             self._exactly,
             self._among_fillers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import get_args
 
 from config.call import Kind
 from gateway.text import address, dates, numbers
@@ -12,7 +13,7 @@ from gateway.text.lexicon import lexicon
 from gateway.text.numerals import number_words
 from gateway.text.yesno import yes_or_no
 
-__all__ = ["Parsed", "number_words", "parse", "phrases_for"]
+__all__ = ["Parsed", "number_words", "parse", "phrases_for", "warm"]
 
 MAX_CHARS = 1000
 """Longer answers are no answers to such questions."""
@@ -90,3 +91,10 @@ def phrases_for(kind: Kind, language: str) -> list[str]:
         case _:
             found = []
     return list(dict.fromkeys(found))
+
+
+def warm(language: str) -> None:
+    """Load what is known of a language now (tens of milliseconds), so that no call has to wait for it."""
+    today = date(2000, 1, 1)
+    for kind in get_args(Kind):
+        parse(kind, "1", language, today=today)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.text.language import LANGUAGES
 from gateway.text.lexicon import lexicon
 from gateway.text.numerals import number_words
-from gateway.text.values import Parsed, parse, phrases_for
+from gateway.text.values import Parsed, parse, phrases_for, warm
 from gateway.text.yesno import yes_or_no
 
 TODAY = date(2026, 11, 21)  # a Saturday
@@ -222,3 +222,10 @@ def test_a_closed_grammar_has_the_words_of_the_kind(language: str) -> None:
     assert len(phrases_for("number", language)) > 25
     assert {months[0] for months in lexicon(language).months} <= set(phrases_for("date", language))
     assert phrases_for("free", language) == phrases_for("email", language) == []
+
+
+def test_a_language_can_be_loaded_ahead_of_time() -> None:
+    warm("it-CH")
+    before = lexicon("it-CH")
+    assert value("number", "ventotto", "it-CH") == 28
+    assert lexicon("it-CH") is before
