@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,7 +18,6 @@ from audio.endpointing import VoiceEvent
 from audio.format import AudioFormat
 from config.call import NumberSettings
 from config.settings import Settings
-from gateway.call.commands import Command
 from gateway.call.conversation import Conversation
 from gateway.call.facts import CallSetup
 from gateway.call.outcome import CallOutcome
@@ -27,11 +25,10 @@ from gateway.call.registry import CallRefused, Registry
 from gateway.call.services import Canceller, Detector, Services, Speech
 from gateway.call.session import Session
 from gateway.clock import Clock
-from gateway.events import CallEvent
-from gateway.http.metrics import Metrics
+from gateway.http.metrics import CallMetrics, Metrics
 from gateway.interfaces import Backend, HangupReason, Leg, ListenSettings, RecognizerCapabilities
 from gateway.records.disk import AppendOnly, DiskWriter
-from gateway.records.journal import Journal
+from gateway.records.keeping import CallKeeping, day_folder
 from gateway.records.record import CallRecord
 from gateway.records.recording import CallRecorder
 from gateway.records.storage import CallStore
@@ -130,7 +127,7 @@ class Call:
         self._number = number
         backend = house.backends[number.bot]
         started = equipment.clock.wall()
-        self._folder = _folder(house.settings, started)
+        self._folder = day_folder(house.settings.records.directory, started)
         self._recorder = self._make_recorder(leg, info.call_id)
         self.setup = CallSetup(
             number=number,
@@ -144,11 +141,11 @@ class Call:
             today=started.date(),
         )
         self.conversation = Conversation(self.setup)
-        self.record = CallRecord(info=info, started_at=started.isoformat(timespec="milliseconds"))
-        self._journal: Journal | None = None
+        journal = None
         if house.settings.records.journal:
-            file = AppendOnly(self._folder / f"{info.call_id}.jsonl", equipment.disk)
-            self._journal = Journal(self.setup, self.record.started_at, file)
+            journal = AppendOnly(self._folder / f"{info.call_id}.jsonl", equipment.disk)
+        self._keeping = CallKeeping(self.setup, self.conversation, started, journal=journal, recorder=self._recorder)
+        self.record = self._keeping.record
         services = self._services(house, info.call_id)
         self.session = Session(leg, self.conversation, backend, house.speech, services, info=info)
 
@@ -169,19 +166,14 @@ class Call:
             speech_only=lambda settings: _is_speech_only(house.recognizers, settings),
             fallback_voices=self._number.synthesizer.fallback,
             fetch_media=equipment.fetch_media,
-            observers=[self._observe],
+            observers=[self._keeping.observe, CallMetrics(equipment.metrics, self._number.bot).observe],
             recorder=self._recorder,
         )
 
     async def run(self) -> CallOutcome:
         """Conduct the call, then close its books. The books never cost the call, nor the next one."""
         outcome = await self.session.run()
-        self.record.outcome = outcome
-        self.record.seconds = max(self.record.seconds, round(self.session.now(), 6))
-        if self._journal is not None:
-            self._journal.close()
-        if self._recorder is not None:
-            self._recorder.close(self.record.seconds)
+        self._keeping.close(outcome, round(self.session.now(), 6))
         self._equipment.metrics.call_ended(self.record, outcome)
         await self._equipment.store.keep(self.record.to_json())
         return outcome
@@ -190,20 +182,7 @@ class Call:
         """The record so far, and where the conversation stands."""
         return {**self.record.to_json(), "state": str(self.conversation.state)}
 
-    def _observe(self, now: float, event: CallEvent, commands: Sequence[Command]) -> None:
-        is_masked = self.conversation.touched_sensitive
-        self.record.observe(now, event, commands, is_masked=is_masked)
-        if self._journal is not None:
-            self._journal.write(now, event, commands, is_masked=is_masked)
-        vendor = self.conversation.speech.recognizer_vendor
-        self._equipment.metrics.observe(event, commands, bot=self._number.bot, recognizer=vendor)
-
 
 def _is_speech_only(recognizers: Mapping[str, RecognizerCapabilities], settings: ListenSettings) -> bool:
     found = recognizers.get(settings.vendor)
     return found is not None and found.speech_only
-
-
-def _folder(settings: Settings, started: Any) -> Path:
-    """A folder per day, so that a year of calls does not end in one."""
-    return Path(settings.records.directory) / str(started.date())

@@ -1,4 +1,7 @@
-"""What Prometheus reads: calls, turns, where the time goes, and what goes wrong."""
+"""What Prometheus reads: calls, turns, where the time goes, and what goes wrong.
+
+Every label has few values: names from the configuration, or words from closed sets. Nothing personal is a label.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,16 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from gateway.call.commands import Command, KeepRecord, StopPlayout
+from gateway.actions import Fail
+from gateway.call.commands import Command, Content, KeepRecord, OpenEar, Recording, StartPrompt
 from gateway.call.outcome import CallOutcome
-from gateway.events import BotFailed, CallEvent, PromptEnded, PromptStarted, RecognizerFailed
-from gateway.records.record import STAGES, CallRecord
+from gateway.events import BotFailed, BotReplied, CallEvent, PromptEnded, PromptStarted, RecognizerFailed
+from gateway.events import TransferFinished as Transferred
+from gateway.interfaces import Utterance
+from gateway.records.record import CallRecord, is_barge_in
+from gateway.records.waterfall import STAGES
 
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # what `generate_latest` writes
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LENGTHS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
@@ -46,6 +54,8 @@ class Metrics:
         self.barge_ins = Counter("talkpath_barge_ins_total", "Prompts stopped by the caller.", registry=registry)
         self.silences = Counter("talkpath_no_inputs_total", "Times the caller said nothing.", registry=registry)
         self.no_matches = Counter("talkpath_no_matches_total", "Speech that was not understood.", registry=registry)
+        self.fallbacks = Counter("talkpath_fallbacks_total", "Calls taken from the bot.", registry=registry)
+        self.transfers = Counter("talkpath_transfers_total", "Transfers by how they went.", ["ok"], registry=registry)
         self.errors = Counter(
             "talkpath_errors_total", "Failures by part and vendor.", ["part", "vendor"], registry=registry
         )
@@ -58,27 +68,12 @@ class Metrics:
     def text(self) -> bytes:
         return generate_latest(self.registry)
 
-    def observe(self, event: CallEvent, commands: Sequence[Command], *, bot: str, recognizer: str) -> None:
-        """Count one step of a call."""
-        match event:
-            case BotFailed():
-                self.errors.labels("bot", bot).inc()
-            case RecognizerFailed():
-                self.errors.labels("recognizer", recognizer).inc()
-            case PromptStarted(cached=True):
-                self.cached.inc()
-            case PromptEnded():
-                self.prompts.labels(event.result).inc()
-        for command in commands:
-            match command:
-                case StopPlayout():
-                    self.barge_ins.inc()
-                case KeepRecord(kind="no_input"):
-                    self.silences.inc()
-                case KeepRecord(kind="no_match"):
-                    self.no_matches.inc()
-                case KeepRecord(kind="warning", data={"what": "prompt_failed"}):
-                    self.errors.labels("synthesizer", "").inc()
+    def prepare(self, lines: Sequence[str]) -> None:
+        """Make the series of every line and stage, so that a rate over them starts at zero."""
+        for line in lines:
+            self.offered.labels(line)
+        for stage in STAGES:
+            self.stage.labels(stage)
 
     def call_ended(self, record: CallRecord, outcome: CallOutcome) -> None:
         """Count a call that is over, and its turns."""
@@ -93,9 +88,70 @@ class Metrics:
             if turn.waterfall.total is not None:
                 self.answer.observe(turn.waterfall.total)
 
-    def prepare(self, lines: Sequence[str]) -> None:
-        """Make the series of every line and stage, so that a rate over them starts at zero."""
-        for line in lines:
-            self.offered.labels(line)
-        for stage in STAGES:
-            self.stage.labels(stage)
+
+class CallMetrics:
+    """Counts one call while it runs. `observe` is an observer of its session.
+
+    Args:
+        metrics: Of the gateway.
+        bot: The bot's name in the configuration.
+    """
+
+    def __init__(self, metrics: Metrics, bot: str) -> None:
+        self._metrics = metrics
+        self._bot = bot
+        self._recognizer = ""
+        self._synthesizers: dict[int, str] = {}
+
+    def observe(self, _: float, event: CallEvent, commands: Sequence[Command]) -> None:
+        """Count one step of the call."""
+        metrics = self._metrics
+        match event:
+            case BotFailed():
+                self._error("bot", self._bot)
+            case BotReplied(batch=batch) if any(isinstance(action, Fail) for action in batch.actions):
+                self._error("bot", self._bot)
+            case RecognizerFailed():
+                self._error("recognizer", self._recognizer)
+            case PromptStarted(cached=True):
+                metrics.cached.inc()
+            case PromptEnded():
+                self._prompt_ended(event)
+            case Transferred():
+                metrics.transfers.labels("yes" if event.ok else "no").inc()
+        if is_barge_in(event, commands):
+            metrics.barge_ins.inc()
+        for command in commands:
+            self._count(command)
+
+    def _count(self, command: Command) -> None:
+        metrics = self._metrics
+        match command:
+            case OpenEar(settings=settings):
+                self._recognizer = settings.vendor
+            case StartPrompt(prompt_id=prompt_id, content=content):
+                self._synthesizers[prompt_id] = _vendor_of(content)
+            case KeepRecord(kind="no_input"):
+                metrics.silences.inc()
+            case KeepRecord(kind="no_match"):
+                metrics.no_matches.inc()
+            case KeepRecord(kind="fallback"):
+                metrics.fallbacks.inc()
+            case KeepRecord(kind="failed_turn", data={"reason": "no answer in time"}):
+                self._error("bot", self._bot)
+
+    def _prompt_ended(self, event: PromptEnded) -> None:
+        self._metrics.prompts.labels(event.result).inc()
+        vendor = self._synthesizers.pop(event.prompt_id, "")
+        if event.result == "failed":
+            self._error("synthesizer", vendor)
+
+    def _error(self, part: str, vendor: str) -> None:
+        self._metrics.errors.labels(part, vendor).inc()
+
+
+def _vendor_of(content: Content) -> str:
+    """Who is to speak a prompt; a file is played by nobody's vendor."""
+    if isinstance(content, Recording):
+        return "file"
+    return content.vendor if isinstance(content, Utterance) else ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -19,8 +20,11 @@ import structlog
 log = structlog.get_logger()
 
 MAX_WAITING = 20_000  # jobs; at 1,000 calls about 10 s of recordings. More is lost, file by file
+MAX_WAITING_BYTES = 128 * 1024 * 1024  # and no more than this of samples and lines
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+DAY_FOLDER = re.compile(r"\d{4}-\d{2}-\d{2}")
+SUFFIXES = (".jsonl", ".wav")  # journals and recordings: nothing else is ever removed
 
 Job = Callable[[], None]
 
@@ -29,19 +33,29 @@ class DiskWriter:
     """A thread that writes. One per process; `close` waits until everything accepted is on the disk."""
 
     def __init__(self) -> None:
-        self._jobs: queue.Queue[Job | None] = queue.Queue(MAX_WAITING)
+        self._jobs: queue.Queue[tuple[Job, int] | None] = queue.Queue(MAX_WAITING)
+        self._lock = threading.Lock()
+        self._bytes = 0
+        self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> bool:
-        """Have a job done; False when too many wait already."""
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            return False
+    def submit(self, job: Job, size: int = 0) -> bool:
+        """Have a job done that holds `size` bytes; False when too much waits already, or the writer is closed."""
+        with self._lock:
+            if self._is_closed or self._bytes + size > MAX_WAITING_BYTES:
+                return False
+            try:
+                self._jobs.put_nowait((job, size))
+            except queue.Full:
+                return False
+            self._bytes += size
         return True
 
     def close(self, timeout: float = 10.0) -> None:
+        """Take no more jobs, and wait until those accepted are done. Waits: from a loop, call it in a thread."""
+        with self._lock:
+            self._is_closed = True
         with contextlib.suppress(queue.Full):
             self._jobs.put(None, timeout=timeout)
         self._thread.join(timeout)
@@ -52,11 +66,14 @@ class DiskWriter:
         return self.submit(done.set) and done.wait(timeout)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (waiting := self._jobs.get()) is not None:
+            job, size = waiting
             try:
                 job()
             except Exception:  # a bug in one file's job must not stop the writing of all others
                 log.exception("record not written")
+            with self._lock:
+                self._bytes -= size
 
 
 class AppendOnly:
@@ -73,7 +90,7 @@ class AppendOnly:
         self._is_lost = False
 
     def append(self, line: bytes) -> None:
-        if not self._is_lost and not self._disk.submit(lambda: self._write(line)):
+        if not self._is_lost and not self._disk.submit(lambda: self._write(line), len(line)):
             self._lose("too much waits for the disk")
 
     def close(self) -> None:
@@ -84,9 +101,11 @@ class AppendOnly:
             return
         try:
             if self._descriptor is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+                make_folder(self._path.parent)
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
-            os.write(self._descriptor, line)
+            rest = memoryview(line)
+            while rest:  # a disk that fills up takes a part
+                rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
             self._lose(error.strerror or type(error).__name__)
 
@@ -101,27 +120,54 @@ class AppendOnly:
             self._descriptor = None
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, for their owner only. Raises OSError."""
+    missing = [folder, *folder.parents]
+    for parent in reversed([path for path in missing if not path.exists()]):
+        parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
 def expire(folder: Path, retention_days: float, *, now: float | None = None) -> int:
-    """Remove files that are older than the retention allows, and folders this leaves empty.
+    """Remove journals and recordings that are older than the retention allows, and day folders this leaves empty.
+
+    Nothing but our own files in our own day folders is touched, whatever else an operator keeps in the same place.
 
     Args:
-        folder: Journals and recordings, a folder per day.
+        folder: Of all records; has a folder per day.
         retention_days: 0 keeps everything.
         now: Seconds since the epoch.
     Returns:
         How many files were removed.
     """
-    if retention_days <= 0 or not folder.is_dir():
+    if retention_days <= 0:
         return 0
     limit = (time.time() if now is None else now) - retention_days * 86400
     removed = 0
-    for path in sorted(folder.rglob("*"), reverse=True):
-        try:
-            if path.is_file() and path.stat().st_mtime < limit:
+    for day in _day_folders(folder):
+        removed += _expire_day(day, limit)
+    return removed
+
+
+def _day_folders(folder: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("old records not removed", reason=error.strerror)
+        return
+    yield from (path for path in entries if DAY_FOLDER.fullmatch(path.name) and path.is_dir() and not path.is_symlink())
+
+
+def _expire_day(day: Path, limit: float) -> int:
+    removed = 0
+    try:
+        for path in sorted(day.iterdir()):
+            if path.suffix in SUFFIXES and path.is_file() and path.stat().st_mtime < limit:
                 path.unlink()
                 removed += 1
-            elif path.is_dir() and path.stat().st_mtime < limit and not any(path.iterdir()):
-                path.rmdir()
-        except OSError as error:
-            log.warning("old record not removed", file=path.name, reason=error.strerror)
+        if removed and not any(day.iterdir()):
+            day.rmdir()
+    except OSError as error:
+        log.warning("old records not removed", day=day.name, reason=error.strerror)
     return removed

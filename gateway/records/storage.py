@@ -1,43 +1,52 @@
 """Where ended calls are kept: SQLAlchemy, SQLite beside the journals by default, PostgreSQL where several share one.
 
-A record that cannot be stored is logged and lost; the call was over already.
+A record that cannot be stored is logged and lost; the call was over already. A database that was away is tried again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from sqlalchemy import Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gateway.clock import Clock, LoopClock
 from gateway.errors import ConfigError
-from gateway.records.disk import FILE_MODE, FOLDER_MODE
+from gateway.records.disk import FILE_MODE, make_folder
 
 log = structlog.get_logger()
+
+STORE_WITHIN = 15.0  # s one question to the database may take
+OPEN_AGAIN = 30.0  # s after which a database that could not be had is tried again
+MAX_WAITING = 2000  # records that wait for the database; more are lost
 
 metadata = MetaData()
 calls = Table(
     "calls",
     metadata,
-    Column("call_id", String(64), primary_key=True),
+    Column("call_id", String, primary_key=True),
     Column("started_at", DateTime(timezone=True), nullable=False),
-    Column("line", String(64), nullable=False),
-    Column("number", String(64), nullable=False),
-    Column("result", String(32), nullable=False),
-    Column("by", String(16), nullable=False),
+    Column("line", String, nullable=False),
+    Column("number", String, nullable=False),
+    Column("result", String, nullable=False),
+    Column("by", String, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("turns", Integer, nullable=False),
     Column("record", Text, nullable=False),
     Index("calls_by_start", "started_at"),
     Index("calls_by_number", "number", "started_at"),
 )
+_TROUBLE = (SQLAlchemyError, OSError, TimeoutError)
 
 
 def sqlite_url(directory: Path) -> str:
@@ -50,23 +59,38 @@ class CallStore:
 
     Args:
         url: SQLAlchemy address with an async driver.
+        clock: Says when to try again.
+
+    Raises:
+        ConfigError: The address cannot be one, or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
         try:
-            self._engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
-        except (SQLAlchemyError, ModuleNotFoundError) as error:
-            raise ConfigError(f"cannot be used as a database: {error}", field="records.database") from error
+            self._url = make_url(url)
+            self._engine: AsyncEngine = create_async_engine(self._url, hide_parameters=True)
+        except (SQLAlchemyError, ModuleNotFoundError, ValueError, TypeError) as error:
+            reason = f"{type(error).__name__}: {str(error).partition(url)[0] or 'no address'}"
+            raise ConfigError(f"cannot be used as a database: {reason}", field="records.database") from None
+        self._clock = clock or LoopClock()
         self._is_open = False
+        self._again_at = 0.0
+        self._waiting = 0
+        # One writer at a time for SQLite, which locks the whole file; a few for a server.
+        self._writers = asyncio.Semaphore(1 if self._is_sqlite else 5)
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
 
     async def open(self) -> bool:
         """Make the tables. Returns whether records can be kept; a disk that refuses costs them, not the start."""
+        self._again_at = self._clock.now() + OPEN_AGAIN
         try:
             self._prepare_file()
-            async with self._engine.begin() as connection:
+            async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
                 await connection.run_sync(metadata.create_all)
-        except (SQLAlchemyError, OSError) as error:
+        except _TROUBLE as error:
             log.error("call records cannot be kept", reason=_reason(error))
             return False
         self._is_open = True
@@ -74,47 +98,44 @@ class CallStore:
 
     def _prepare_file(self) -> None:
         """SQLite makes its file readable by all; make it first, for its owner only."""
-        prefix = "sqlite+aiosqlite:///"
-        if self._url.startswith(prefix) and (name := self._url.removeprefix(prefix)):
-            path = Path(name)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE))
+        name = self._url.database if self._is_sqlite else None
+        if not name or name == ":memory:" or name.startswith("file:"):
+            return
+        path = Path(name)
+        make_folder(path.parent)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE))
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        """Let go of the database. What is being stored meanwhile is lost."""
+        with contextlib.suppress(*_TROUBLE):
+            async with asyncio.timeout(STORE_WITHIN):
+                await self._engine.dispose()
 
     async def keep(self, record: dict[str, Any]) -> bool:
-        """Store an ended call. Returns whether it is stored."""
-        if not self._is_open:
+        """Store an ended call (`CallRecord.to_json`). Returns whether it is stored; never raises."""
+        if self._waiting >= MAX_WAITING:
+            log.error("call record lost", reason="too many wait for the database")
             return False
-        row = {
-            "call_id": record["call_id"],
-            "started_at": datetime.datetime.fromisoformat(record["started_at"]),
-            "line": record["line"],
-            "number": record["number"],
-            "result": record["result"] or "internal_error",
-            "by": record["by"] or "gateway",
-            "seconds": record["seconds"],
-            "turns": record["turns"],
-            "record": json.dumps(record, ensure_ascii=False, separators=(",", ":")),
-        }
+        self._waiting += 1
         try:
-            async with self._engine.begin() as connection:
-                await connection.execute(insert(calls).values(**row))
-        except (SQLAlchemyError, OSError) as error:
+            async with self._writing() as connection:
+                await connection.execute(insert(calls).values(**_row(record)))
+        except _TROUBLE as error:
             log.error("call record lost", reason=_reason(error))
             return False
+        finally:
+            self._waiting -= 1
         return True
 
     async def find(
         self, *, limit: int, number: str | None = None, before: datetime.datetime | None = None
     ) -> Sequence[dict[str, Any]]:
         """The latest records, newest first; those of a number, or that started before a moment."""
-        query = select(calls.c.record).order_by(calls.c.started_at.desc()).limit(limit)
+        query = select(calls.c.record).order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)
         if number is not None:
             query = query.where(calls.c.number == number)
         if before is not None:
-            query = query.where(calls.c.started_at < before)
+            query = query.where(calls.c.started_at < _utc(before))
         return [json.loads(text) for text in await self._texts(query)]
 
     async def get(self, call_id: str) -> dict[str, Any] | None:
@@ -123,28 +144,57 @@ class CallStore:
 
     async def expire(self, before: datetime.datetime) -> int:
         """Remove records of calls that started before a moment. Returns how many."""
-        if not self._is_open:
-            return 0
         try:
-            async with self._engine.begin() as connection:
-                result = await connection.execute(delete(calls).where(calls.c.started_at < before))
-        except (SQLAlchemyError, OSError) as error:
+            async with self._writing() as connection:
+                result = await connection.execute(delete(calls).where(calls.c.started_at < _utc(before)))
+        except _TROUBLE as error:
             log.warning("old call records not removed", reason=_reason(error))
             return 0
         return int(result.rowcount)
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._writers:
+            await self._ensure_open()
+            async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
+                yield connection
+
+    async def _ensure_open(self) -> None:
+        if not self._is_open and (self._clock.now() < self._again_at or not await self.open()):
+            raise OSError("the database is not there")
 
     async def _texts(self, query: Any) -> list[str]:
         if not self._is_open:
             return []
         try:
-            async with self._engine.connect() as connection:
+            async with asyncio.timeout(STORE_WITHIN), self._engine.connect() as connection:
                 return [str(row[0]) for row in await connection.execute(query)]
-        except (SQLAlchemyError, OSError) as error:
+        except (*_TROUBLE, UnicodeEncodeError) as error:  # half a surrogate pair in what is looked for
             log.warning("call records cannot be read", reason=_reason(error))
             return []
 
 
-def _reason(error: Exception) -> str:
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "call_id": record["call_id"],
+        "started_at": _utc(datetime.datetime.fromisoformat(record["started_at"])),
+        "line": record["line"],
+        "number": record["number"],
+        "result": record["result"] or "internal_error",
+        "by": record["by"] or "gateway",
+        "seconds": record["seconds"],
+        "turns": record["turns"],
+        "record": json.dumps(record, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def _utc(moment: datetime.datetime) -> datetime.datetime:
+    """In UTC, because SQLite forgets the zone; a moment without one is UTC already."""
+    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment.astimezone(datetime.UTC)
+
+
+def _reason(error: BaseException) -> str:
     """What the driver said, without the statement and its parameters, which hold personal data."""
     original = getattr(error, "orig", None) or error
-    return f"{type(original).__name__}: {str(original).splitlines()[0][:200] if str(original) else ''}"
+    lines = str(original).splitlines()
+    return f"{type(original).__name__}: {lines[0][:200] if lines else 'no answer in time'}"
