@@ -41,6 +41,7 @@ from gateway.records.disk import DiskWriter, expire
 from gateway.records.storage import CallStore, sqlite_url
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import SpeechDirectory
+from gateway.text import values
 from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT, LineContext
 from gateway.transports.text.transport import TextTransport
 
@@ -153,6 +154,8 @@ class App:
                 synthesizers[name] = CachedSynthesizer(vendor.synthesizer, cache)
             if vendor.recognizer is not None:
                 recognizers[name] = vendor.recognizer
+        for language in {number.language for number in settings.numbers.values()}:
+            values.warm(language)  # else the first call in a language reads its words on the event loop
         return House(
             settings=settings,
             backends=self._make_backends(settings, http),

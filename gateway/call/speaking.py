@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import Literal
 
 from gateway.actions import Menu, Pause, Play, Say
@@ -14,6 +13,7 @@ from gateway.call.voices import SpeechInForce
 from gateway.events import PlaybackDone, PromptEnded, PromptStarted
 from gateway.text import menu as menus
 from gateway.text.catalogue import Catalogue
+from gateway.text.language import base
 from gateway.text.speakable import SentenceCutter, Speakable, speakable
 
 Role = Literal["answer", "waiting", "agent", "system"]
@@ -57,7 +57,8 @@ class Speaking:
             self.end_stream(turn)
 
     def _say_text(self, text: str, say: Say, turn: int) -> None:
-        spoken = speakable(text, say.format, say.language or self.speech.spoken_language)
+        link = self.words("link")
+        spoken = speakable(text, say.format, say.language or self.speech.spoken_language, url_phrase=link)
         self._note(spoken)
         if not spoken.text.strip():
             return
@@ -86,7 +87,8 @@ class Speaking:
 
     def ask(self, menu: Menu, turn: int, *, aloud: bool = True) -> None:
         """Read a menu out, and remember its keys."""
-        text, keys = menus.spoken_menu(menu.prompt, menu.options, self.speech.spoken_language)
+        language = self.speech.spoken_language
+        text, keys = menus.spoken_menu(menu.prompt, menu.options, language, self._catalogue, max_digits=menu.max_digits)
         self.question.menu, self.question.keys = menu, dict(keys)
         if aloud:
             self.say(Say(text=text), turn)
@@ -103,14 +105,15 @@ class Speaking:
         self.own_text(self.words("filler", variant=next(self._filler)))
 
     def words(self, name: str, *, variant: int = 0) -> str:
-        catalogue = Catalogue.for_language(self.speech.spoken_language, self.facts.setup.words)
-        return catalogue.say(name, self._overrides(), variant=variant)
+        return self._catalogue.say(name, variant=variant)
 
-    def _overrides(self) -> Mapping[str, str]:
-        """The number's own sentences are in the number's language; in another they would be misplaced."""
+    @property
+    def _catalogue(self) -> Catalogue:
+        """The words of the language the caller is spoken to. The number's own are in the number's language."""
+        catalogue = Catalogue.for_language(self.speech.spoken_language, self.facts.setup.words)
         own = self.facts.number
-        same = self.speech.spoken_language.partition("-")[0] == own.language.partition("-")[0]
-        return own.words if same else {}
+        is_own_language = base(self.speech.spoken_language) == base(own.language)
+        return catalogue.with_words(own.words) if own.words and is_own_language else catalogue
 
     def repeat(self) -> bool:
         """Say the last answer again; False when there is nothing to repeat."""

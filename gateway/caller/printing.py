@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -33,22 +33,29 @@ def tell_to(out: TextIO) -> Callable[[str, str], None]:
 
 def tell_turns(report: CallReport, out: TextIO) -> None:
     """Print the latencies of each turn, what was checked, and how the call ended."""
+    print_report(report.to_json(), out)
+
+
+def print_report(report: Mapping[str, Any], out: TextIO) -> None:
+    """The same from the report as JSON, as `talkpath call --json` prints it."""
     console = Console(file=out, highlight=False, width=None if out.isatty() else 120)
     table = Table(
         "Turn", "Caller", *(name.capitalize() for name in COLUMNS), "Answer", title="Where the time went, in ms"
     )
-    for turn in report.record.get("exchange", []):
-        stages = turn["stages"]
-        cells = [_ms(stages.get(name)) for name in COLUMNS]
+    record = report["record"]
+    for turn in record.get("exchange", []):
+        cells = [_ms(turn["stages"].get(name)) for name in COLUMNS]
         said = "(call starts)" if turn["kind"] == "start" else f"{turn['caller']} [{turn['kind']}]"
         table.add_row(str(turn["turn"]), said, *cells, _ms(turn["answer_seconds"]))
     console.print(table)
-    for step in report.steps:
-        mark = Text("ok    " if step.ok else "WRONG ", style="green" if step.ok else "bold red")
-        console.print(mark + Text(step.step + (f": {step.detail}" if step.detail else ""), style=""))
-    record: dict[str, Any] = report.record
+    for step in report["steps"]:
+        mark = Text("ok    " if step["ok"] else "WRONG ", style="green" if step["ok"] else "bold red")
+        console.print(mark + Text(step["step"] + (f": {step['detail']}" if step["detail"] else "")))
     ending = f"{record.get('result') or 'no record'}, by {record.get('by') or 'nobody'}"
-    seconds = f"after {record.get('seconds', 0):.1f} s; said {report.said:.1f} s, heard {report.heard:.1f} s"
+    heard = report["heard"]
+    seconds = (
+        f"after {record.get('seconds', 0):.1f} s; said {heard['said_seconds']:.1f} s, heard {heard['seconds']:.1f} s"
+    )
     console.print(f"{ending}, {seconds}")
 
 

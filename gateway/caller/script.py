@@ -307,7 +307,8 @@ class ScriptedCall:
         pcm = b"".join(convert(stretch.data, stretch.format, L16_8K) for stretch in stretches)
         report.level = rms(pcm) if pcm else float("-inf")
         slack = HEARD_SLACK + report.said / 10
-        if abs(report.heard - report.said) > slack:
+        was_cut = report.hung_up_by == "caller"  # what played when the caller hung up is in nobody's account
+        if report.said - report.heard > slack or (report.heard - report.said > slack and not was_cut):
             detail = f"the gateway says it played {report.said:.2f} s, the caller heard {report.heard:.2f} s"
             self._note("heard what was said", False, detail)
         elif report.said > 1 and report.level < AUDIBLE_DBFS:

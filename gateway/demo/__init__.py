@@ -1,0 +1,175 @@
+"""The demonstration: a lab bot, the gateway and a caller, each a process of its own, as an operator would start them.
+
+There is no private path: the processes are `talkpath lab`, `talkpath serve` with the shipped example, and `talkpath
+call`, which any operator can run the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.errors import ConfigError
+from gateway.lab.directory import VENDORS
+
+NUMBER = "+441632960000"
+STARTS_WITHIN = 60.0
+CALL_WITHIN = 180.0
+STOPS_WITHIN = 10.0
+SUM_TOLERANCE = 0.020  # s by which the parts of a waterfall may differ from the whole
+COMPANY, BOT_ID = "demo", 1  # as in config/example.yaml
+
+
+async def run_demo(*, bot: str, once: bool, port: int) -> int:
+    """Run the demonstration.
+
+    Args:
+        bot: The chat vendor whose lab answers.
+        once: End after the call; else stay up until interrupted.
+        port: The gateway's; another one is taken when it is in use.
+    Returns:
+        The command's exit code.
+    """
+    if bot not in VENDORS:
+        raise ConfigError(f"there is no lab for {bot!r}; there is one for {', '.join(VENDORS)}")
+    port = _free(port)
+    lab_port = _free(9101)
+    example = resources.files("config") / "example.yaml"
+    with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as folder, resources.as_file(example) as config:
+        environment = {
+            "TALKR_URL": f"http://127.0.0.1:{lab_port}",
+            "TALKPATH_PORT": str(port),
+            "TALKPATH_RECORDS": str(Path(folder) / "records"),
+        }
+        lab = ["lab", bot, "--company", COMPANY, "--bot", f"{BOT_ID}=en", "--port", str(lab_port)]
+        log = Path(folder) / "gateway.log"
+        with log.open("wb") as sink:
+            async with _started(lab, environment, sink), _started(["serve", "-c", str(config)], environment, sink):
+                if not await _is_ready(port):
+                    print(log.read_text(errors="replace"), file=sys.stderr)
+                    print("talkpath: the gateway did not start", file=sys.stderr)
+                    return 1
+                print(
+                    f"The gateway is up at http://127.0.0.1:{port}, a {bot} bot behind it. A caller rings {NUMBER}:\n"
+                )
+                code = await _place_call(port, environment)
+                if code != 0:
+                    print(f"\nThe gateway's log:\n{log.read_text(errors='replace')}", file=sys.stderr)
+                if not once:
+                    await _stay(port)
+                return code
+
+
+def _free(port: int) -> int:
+    """The port, or a free one when it is taken."""
+    for candidate in (port, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", candidate))
+            return int(probe.getsockname()[1])
+    raise ConfigError("no port is free")
+
+
+@asynccontextmanager
+async def _started(arguments: Sequence[str], environment: dict[str, str], sink: Any) -> AsyncIterator[Process]:
+    """A `talkpath` process, ended as an operator would end it."""
+    command = [sys.executable, "-m", "gateway", *arguments]
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **environment}, stdout=sink, stderr=sink
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(STOPS_WITHIN):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _is_ready(port: int) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STARTS_WITHIN):
+                while True:
+                    with suppress(httpx.HTTPError):
+                        answer = await client.get(f"http://127.0.0.1:{port}/health/ready")
+                        if answer.status_code == 200:
+                            return True
+                    await asyncio.sleep(0.1)
+    return False
+
+
+async def _place_call(port: int, environment: dict[str, str]) -> int:
+    """The recorded caller. Its own exit code says whether audio, words and order were right; here, the waterfall."""
+    with resources.as_file(resources.files("gateway.demo")) as folder:
+        to = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "gateway", "call", NUMBER, "--to", to, "--json"]
+        steps = ["--steps", str(folder / "call.yaml")]
+        process = await asyncio.create_subprocess_exec(*command, *steps, env={**os.environ, **environment}, stdout=PIPE)
+        try:
+            async with asyncio.timeout(CALL_WITHIN):
+                out, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            print("talkpath: the call did not end in time", file=sys.stderr)
+            return 1
+    report = _report_of(out)
+    _print_summary(report)
+    wrong = _wrong_sums(report)
+    for line in wrong:
+        print(f"WRONG waterfall: {line}")
+    return 1 if process.returncode or not report or wrong else 0
+
+
+def _report_of(out: bytes) -> dict[str, Any]:
+    try:
+        report = json.loads(out)
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _print_summary(report: dict[str, Any]) -> None:
+    from gateway.caller.printing import print_report
+
+    if report:
+        print_report(report, sys.stdout)
+
+
+def _wrong_sums(report: dict[str, Any]) -> list[str]:
+    """Turns whose parts do not sum to the time that really passed, or that have no waterfall at all."""
+    wrong = []
+    for turn in report.get("record", {}).get("exchange", []):
+        total, parts = turn["answer_seconds"], sum(turn["stages"].values())
+        if total is None:
+            wrong.append(f"turn {turn['turn']} has no answer")
+        elif abs(total - parts) > SUM_TOLERANCE:
+            wrong.append(f"turn {turn['turn']}: the parts sum to {parts:.3f} s, {total:.3f} s passed")
+    return wrong
+
+
+async def _stay(port: int) -> None:
+    print(f"\nThe gateway stays up: http://127.0.0.1:{port}/ shows its calls. Talk to the bot yourself:")
+    print(f"  talkpath chat {NUMBER} --to http://127.0.0.1:{port}")
+    print(f"  talkpath call {NUMBER} --to http://127.0.0.1:{port} --say YOUR.wav --expect .")
+    print("Ctrl-C ends it.", flush=True)
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
