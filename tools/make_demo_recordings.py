@@ -1,6 +1,7 @@
 """Makes the recordings of the demonstration's caller with the local synthesizer.
 
-`python -m tools.make_demo_recordings` writes them where the demonstration finds them. They are generated speech, so they may be shipped; recordings of people are not.
+`python -m tools.make_demo_recordings` writes them where the demonstration finds them. They are generated speech, so
+they may be shipped; recordings of people are not.
 """
 
 from __future__ import annotations
