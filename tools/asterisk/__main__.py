@@ -1,0 +1,102 @@
+"""``python -m tools.asterisk [NAME ...]``: every call, or those whose name contains a word. Needs root.
+
+Everything runs in a network of its own without any other machine in it, and in a process tree that ends with this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tools.asterisk.bench import Bench, learn_greeting, reception
+from tools.asterisk.calls import CHECKS, Check
+from tools.asterisk.chroot import Unavailable, default_place, prepare
+from tools.asterisk.house import House
+from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx
+
+INSIDE = "TALKPATH_ASTERISK_INSIDE"
+AT_MOST = 900.0
+NAMES = "127.0.0.1 localhost talkpath.example.com pbx.example.com\n"
+CONTEXTS = ("bot", "bot-tls", "bot-plain", "bot-incoming")
+CALL_AT_MOST = 90.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.asterisk", description=__doc__)
+    parser.add_argument("names", nargs="*", help="only calls whose name contains one of these")
+    parser.add_argument("--place", type=Path, default=default_place(), help="where Asterisk is, or will be")
+    parser.add_argument("--logs", type=Path, help="keep logs and records in this folder")
+    options = parser.parse_args()
+    try:
+        root = prepare(options.place)
+    except Unavailable as error:
+        print(f"talkpath: {error}", file=sys.stderr)
+        return 1
+    if os.environ.get(INSIDE) != "1":
+        return _go_inside()
+    with tempfile.TemporaryDirectory() as folder:
+        logs = options.logs or Path(folder)
+        logs.mkdir(parents=True, exist_ok=True)
+        _arrange(root, logs)
+        return asyncio.run(_call_all(root, logs.resolve(), options.names))
+
+
+def _go_inside() -> int:
+    """Run this again where nobody else is: own network, mounts and processes, which end with it."""
+    alone = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = [*alone, sys.executable, "-m", "tools.asterisk", *sys.argv[1:]]
+    try:
+        return subprocess.run(command, env={**os.environ, INSIDE: "1"}, timeout=AT_MOST).returncode
+    except subprocess.TimeoutExpired:
+        print(f"talkpath: the Asterisk calls took longer than {AT_MOST:.0f} s", file=sys.stderr)
+        return 1
+
+
+def _arrange(root: Path, folder: Path) -> None:
+    """Names of the examples point at this machine, here and in the chroot, as long as we are inside."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    hosts = folder / "hosts"
+    hosts.write_text(NAMES, encoding="utf-8")
+    for place in (Path("/etc/hosts"), root / "etc" / "hosts"):
+        place.touch()
+        subprocess.run(["mount", "--bind", str(hosts), str(place)], check=True)
+
+
+async def _call_all(root: Path, folder: Path, names: list[str]) -> int:
+    chosen = {name: check for name, check in CHECKS.items() if not names or any(word in name for word in names)}
+    phones = [*((context, context, CALLER_PORT) for context in CONTEXTS), ("reception", "people", RECEPTION_PORT)]
+    house = House(folder)
+    with Pbx(root, phones) as pbx:
+        print(pbx.ask("core show version").splitlines()[-1].partition(" built")[0], flush=True)
+        try:
+            await house.open()
+            greeting = await learn_greeting(house, "600")
+            good = [await _call(name, check, house, pbx, greeting) for name, check in chosen.items()]
+        finally:
+            await house.close()
+            (folder / "asterisk.log").write_text(pbx.log(), encoding="utf-8")
+    print(f"{sum(good)} of {len(good)} as promised")
+    return 0 if good and all(good) else 1
+
+
+async def _call(name: str, check: Check, house: House, pbx: Pbx, greeting: bytes) -> bool:
+    """One check on fresh telephones, with a gateway that is up."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(CALL_AT_MOST), reception() as colleague:
+            await house.open()
+            result, figures = True, await check(Bench(house, pbx, colleague, greeting))
+    except Exception as error:  # the edge of a check: the others are run all the same
+        result, figures = False, f"{type(error).__name__}: {error}"
+    print(f"{'ok  ' if result else 'FAIL'} {name} ({time.monotonic() - began:.1f} s): {figures}", flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""What every call needs: a caller's telephone, a colleague's at the reception, the gateway's record, and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from audio.codecs import convert
+from audio.format import L16_8K
+from gateway.caller.asterisk_line import AsteriskCaller
+from gateway.caller.peer import CallerAuth
+from tools import fetch_recordings
+from tools.asterisk.house import PASSWORD, House
+from tools.asterisk.media import Codec
+from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx
+from tools.asterisk.sip import Phone
+from tools.asterisk.sound import correlation, share_of, tone, voiced
+
+POLL = 0.1
+ANSWERS_WITHIN = 5.0
+SAYS_WITHIN = 20.0
+_numbers = itertools.count(1)  # every call comes from another one, by which its record is found
+COLLEAGUE = 440.0  # Hz; what the reception says
+GREETING = "Hello, this is Acme."
+
+
+class Bench:
+    """Everything that is up while calls are placed."""
+
+    def __init__(self, house: House, pbx: Pbx, reception: Phone, greeting: bytes) -> None:
+        self.house = house
+        self.pbx = pbx
+        self.reception = reception
+        self.greeting = greeting
+
+    @asynccontextmanager
+    async def call(self, context: str, number: str, *, codec: Codec = "ulaw") -> AsyncIterator[Call]:
+        """A call to a number in a context of the dialplan; it is hung up when the block is left."""
+        caller = f"+4420794600{next(_numbers):02}"
+        async with Phone(context, CALLER_PORT, number=caller, codec=codec) as phone:
+            began = asyncio.get_running_loop().time()
+            phone.call(number)
+            yield Call(self, phone, caller, began)
+        await asyncio.sleep(0.2)  # Asterisk tidies up behind the call
+
+
+class Call:
+    """One call from a telephone through Asterisk."""
+
+    def __init__(self, bench: Bench, phone: Phone, caller: str, began: float) -> None:
+        self.bench = bench
+        self.phone = phone
+        self.caller = caller
+        self.began = began
+
+    async def answered(self, within: float = ANSWERS_WITHIN) -> float:
+        """Seconds from dialling to the answer."""
+        await self.phone.until_answered(within)
+        return asyncio.get_running_loop().time() - self.began
+
+    async def hears(self, text: str) -> dict[str, Any]:
+        return await until_said(self.bench.house, self.caller, text)
+
+    async def says(self, name: str) -> None:
+        """Play a recording of somebody's speech into the call."""
+        await self.phone.media.say(recording(name) + bytes(3200))
+
+    async def record(self) -> dict[str, Any]:
+        return await until_recorded(self.bench.house, self.caller)
+
+    def greeting_heard(self) -> float:
+        """How well the sound of the greeting is found in what the telephone heard."""
+        return correlation(self.phone.media.timeline()[1], self.bench.greeting)[0]
+
+    async def reaches_people(self, within: float = 6.0) -> float:
+        """Wait until the caller hears the colleague; seconds from dialling to the colleague's answer."""
+        loop = asyncio.get_running_loop()
+        reception = self.bench.reception
+        async with asyncio.timeout(within):
+            await reception.answered.wait()
+            seconds = loop.time() - self.began
+        talking = asyncio.create_task(reception.media.say(tone(COLLEAGUE, 1.5)))
+        try:
+            await asyncio.sleep(1.4)
+            heard = self.phone.media.timeline()[1][-16000:]
+            share = share_of(heard[-8000:], COLLEAGUE)
+            assert share > 0.9, f"the caller does not hear the colleague: {share:.2f} of the sound"
+        finally:
+            talking.cancel()
+            await asyncio.wait([talking])
+        return seconds
+
+
+async def learn_greeting(house: House, number: str) -> bytes:
+    """What the gateway says first, as an emulated Asterisk gets it: the sound to look for behind the real one."""
+    caller = "+442079460099"
+    line = AsteriskCaller(codec="ulaw", background=True, hear_every=None).connect(
+        "ws://127.0.0.1:8080/media/asterisk",
+        caller=caller,
+        called=number,
+        auth=CallerAuth(username="pbx", password=PASSWORD),
+    )
+    async with line:
+        await until_said(house, caller, GREETING)
+        pcm = b"".join(convert(piece.data, piece.format, L16_8K) for piece in line.heard())
+    is_voice = voiced(pcm)
+    end = len(is_voice) - is_voice[::-1].index(True)
+    return pcm[: end * 320]
+
+
+async def until_said(house: House, caller: str, text: str) -> dict[str, Any]:
+    """Wait until the gateway's record says that the caller heard a text to its end."""
+    record: dict[str, Any] = {}
+    try:
+        async with asyncio.timeout(SAYS_WITHIN):
+            while True:
+                record = await house.call_from(caller)
+                if any(text in said["text"] and said["result"] == "played" for said in record.get("said", ())):
+                    return record
+                await asyncio.sleep(POLL)
+    except TimeoutError:
+        said = [item["text"] for item in record.get("said", ())]
+        raise AssertionError(f"the caller did not hear {text!r}, but {said}; understood {heard(record)}") from None
+
+
+async def until_recorded(house: House, caller: str) -> dict[str, Any]:
+    """The complete record of a call that is over."""
+    async with asyncio.timeout(5):
+        while True:
+            record = await house.call_from(caller)
+            if record.get("result"):
+                return record
+            await asyncio.sleep(POLL)
+
+
+@asynccontextmanager
+async def reception() -> AsyncIterator[Phone]:
+    async with Phone("reception", RECEPTION_PORT, answers=True) as phone:
+        yield phone
+
+
+def recording(name: str) -> bytes:
+    path: Path = fetch_recordings.CACHE / "en" / f"{name}.wav"
+    with wave.open(str(path)) as file:
+        return file.readframes(file.getnframes())
+
+
+def heard(record: dict[str, Any]) -> list[str]:
+    """What the gateway understood, turn by turn."""
+    return [turn["caller"] or turn["kind"] for turn in record.get("exchange", ()) if turn["kind"] != "start"]

@@ -1,0 +1,175 @@
+"""Asterisk itself: the example files in its configuration, and what a test needs around them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "asterisk"
+EXAMPLE_FILES = ("websocket_client.conf", "http.conf", "extensions.conf")
+HOME = "/srv/talkpath"  # inside the chroot
+SIP_PORT = 5060
+CALLER_PORT = 5070
+RECEPTION_PORT = 5080
+STARTS_WITHIN = 30.0
+
+# The owner has these already; nothing in them is about the gateway.
+SURROUNDINGS = {
+    "asterisk.conf": f"""
+[directories]
+astetcdir => {HOME}/etc
+astdbdir => {HOME}/var
+astspooldir => {HOME}/var
+astrundir => {HOME}/run
+astlogdir => {HOME}/log
+[options]
+entityid = 02:00:00:00:00:01
+""",
+    "logger.conf": """
+[logfiles]
+full => notice,warning,error,verbose(4)
+""",
+    "modules.conf": """
+[modules]
+autoload = no
+"""
+    + "".join(
+        f"load = {name}.so\n"
+        for name in (
+            "res_timing_timerfd",
+            "res_sorcery_config",
+            "res_sorcery_memory",
+            "res_sorcery_astdb",
+            "res_pjproject",
+            "res_rtp_asterisk",
+            "res_curl",
+            "res_http_websocket",
+            "res_websocket_client",
+            "chan_websocket",
+            "codec_ulaw",
+            "codec_alaw",
+            "codec_resample",
+            "format_wav",
+            "bridge_simple",
+            "bridge_softmix",
+            "res_pjsip",
+            "res_pjsip_session",
+            "res_pjsip_pubsub",
+            "res_pjsip_sdp_rtp",
+            "res_pjsip_caller_id",
+            "res_pjsip_endpoint_identifier_user",
+            "res_pjsip_endpoint_identifier_ip",
+            "chan_pjsip",
+            "app_dial",
+            "app_stack",
+            "app_verbose",
+            "func_callerid",
+            "func_channel",
+            "func_strings",
+            "func_curl",
+            "func_logic",
+            "pbx_config",
+        )
+    ),
+    "pjsip.conf": f"""
+[transport]
+type = transport
+protocol = udp
+bind = 127.0.0.1:{SIP_PORT}
+
+[phones](!)
+type = endpoint
+transport = transport
+disallow = all
+allow = ulaw,alaw
+direct_media = no
+send_connected_line = no
+trust_id_inbound = yes
+""",
+}
+PHONE = """
+[{name}](phones)
+context = {context}
+aors = {name}
+[{name}]
+type = aor
+contact = sip:{name}@127.0.0.1:{port}
+"""
+
+
+class Pbx:
+    """A running Asterisk. Use it as a context manager.
+
+    Args:
+        root: The chroot.
+        phones: Name, dialplan context and port of each telephone it knows by name.
+        replace: Words in the example files to be replaced; whatever is not here is tried as it is published.
+    """
+
+    def __init__(self, root: Path, phones: list[tuple[str, str, int]], replace: dict[str, str] | None = None) -> None:
+        self._root = root
+        self._home = root / HOME.lstrip("/")
+        self._phones = phones
+        self._replace = replace or {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_file(self) -> Path:
+        return self._home / "log" / "full"
+
+    def __enter__(self) -> Pbx:
+        self._configure()
+        command = [
+            "chroot",
+            str(self._root),
+            "asterisk",
+            "-f",
+            "-C",
+            f"{HOME}/etc/asterisk.conf",
+            "-v",
+            "-v",
+            "-v",
+            "-v",
+        ]
+        with open(self._home / "log" / "console", "wb") as console:
+            self._process = subprocess.Popen(command, stdout=console, stderr=console, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + STARTS_WITHIN
+        while "Asterisk" not in self.ask("core waitfullybooted"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"Asterisk did not start; see {self._home / 'log'}")
+            time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+
+    def ask(self, command: str) -> str:
+        """What its CLI answers."""
+        words = ["chroot", str(self._root), "asterisk", "-C", f"{HOME}/etc/asterisk.conf", "-rx", command]
+        return subprocess.run(words, capture_output=True, text=True, timeout=STARTS_WITHIN).stdout.strip()
+
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
+
+    def _configure(self) -> None:
+        shutil.rmtree(self._home, ignore_errors=True)
+        for name in ("etc", "var", "run", "log"):
+            (self._home / name).mkdir(parents=True)
+        files = dict(SURROUNDINGS)
+        files["pjsip.conf"] += "".join(
+            PHONE.format(name=name, context=context, port=port) for name, context, port in self._phones
+        )
+        for name in EXAMPLE_FILES:
+            files[name] = (EXAMPLES / name).read_text(encoding="utf-8")
+            for old, new in self._replace.items():
+                files[name] = files[name].replace(old, new)
+        for name, text in files.items():
+            (self._home / "etc" / name).write_text(text, encoding="utf-8")
