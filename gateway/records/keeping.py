@@ -127,9 +127,8 @@ class CallKeeping:
         """Write a step, or hold it back: which question typed-ahead keys and words answer is not known yet."""
         if self._journal is None:
             return
-        *_, is_secret = step
         self._held.append(step)
-        if is_secret or len(self._held) > MAX_HELD:
+        if self._secrecy.covers_pending or len(self._held) > MAX_HELD:
             self._release(is_masked=True)
         elif not self._must_wait():
             self._release(is_masked=False)

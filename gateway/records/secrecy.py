@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.actions import Action, ActionBatch, PostCall, Record
+from gateway.actions import Action, ActionBatch, Listen, PostCall, Record
 from gateway.call.commands import Command, KeepRecord, OpenEar, SendToBot
 from gateway.call.conversation import Conversation
 from gateway.events import (
@@ -28,12 +28,12 @@ from gateway.events import (
     UserMedia,
     UserText,
 )
+from gateway.records.waterfall import is_answer
 
 MASK = "***"
 MASKED_KEY = "x"  # no key of any telephone, so that in a replay it is the key of no menu either
 MAX_SECRET_NOTES = 500
-INPUTS = (UserText, UserChoice, UserDigits, UserMedia, UserLocation)
-TURNS = (*INPUTS, NoInput, TransferResult)
+TURNS = (UserText, UserChoice, UserDigits, UserMedia, UserLocation, NoInput, TransferResult)
 
 
 class Secrecy:
@@ -44,11 +44,14 @@ class Secrecy:
 
     Attributes:
         is_on: What the caller says or keys from here on is part of a sensitive answer.
+        covers_pending: So was what he had said or keyed before the last step.
     """
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self.is_on = False
+        self.covers_pending = False
+        self._is_unanswered = False
         self._stream = 0
         self._secret_stream = 0
         self._secret_turns: set[int] = set()
@@ -70,26 +73,41 @@ class Secrecy:
         """Whether this step, just handled, is secret."""
         before = self.is_on
         was_on = before or self._conversation.touched_sensitive
-        still_answering = was_on and (self.owes_answer or self.has_pending_input)
-        self.is_on = self._conversation.is_sensitive or still_answering
+        if isinstance(event, BotReplied):
+            self._replied(event.batch, commands, notes_are_secret=before)
         for command in commands:
-            if isinstance(command, OpenEar):
-                self._stream = command.stream
-            elif was_on and isinstance(command, SendToBot) and isinstance(command.event, INPUTS):
-                self._secret_turns.add(command.event.turn)
-        is_late = isinstance(event, TranscriptUpdated) and event.stream <= self._secret_stream
+            self._follow(command, was_on)
+        still_answering = was_on and (self._is_unanswered or self.has_pending_input)
+        self.is_on = self._conversation.is_sensitive or self._is_next_sensitive or still_answering
+        self.covers_pending = was_on or self.is_on
+        is_late = isinstance(event, TranscriptUpdated) and 0 < event.stream <= self._secret_stream
         if self.is_on:
             self._secret_stream = self._stream
-        if isinstance(event, BotReplied) and (before or self._is_reply_to_secret(event.batch)):
-            self._remember_notes(event.batch)
-        return was_on or self.is_on or is_late or self._has_secret_notes(event, commands)
+        return self.covers_pending or is_late or self._has_secret_notes(event, commands)
+
+    @property
+    def _is_next_sensitive(self) -> bool:
+        """A sensitive question is on its way, behind something that has to be said before it."""
+        script = self._conversation.facts.script
+        return any(isinstance(action, Listen) and action.sensitive for _, action in script)
+
+    def _replied(self, batch: ActionBatch, commands: Sequence[Command], *, notes_are_secret: bool) -> None:
+        is_stale = any(isinstance(command, KeepRecord) and command.kind == "stale_batch" for command in commands)
+        if is_answer(batch) and not is_stale:
+            self._is_unanswered = False
+        if notes_are_secret or self._is_reply_to_secret(batch):
+            self._secret_notes.extend(_notes_of(batch)[: MAX_SECRET_NOTES - len(self._secret_notes)])
+
+    def _follow(self, command: Command, was_on: bool) -> None:
+        if isinstance(command, OpenEar):
+            self._stream = command.stream
+        elif was_on and isinstance(command, SendToBot) and isinstance(command.event, TURNS):
+            self._is_unanswered = True
+            self._secret_turns.add(command.event.turn)
 
     def _is_reply_to_secret(self, batch: ActionBatch) -> bool:
         turn = self._conversation.facts.turn if batch.turn is None else batch.turn
         return turn in self._secret_turns
-
-    def _remember_notes(self, batch: ActionBatch) -> None:
-        self._secret_notes.extend(_notes_of(batch)[: MAX_SECRET_NOTES - len(self._secret_notes)])
 
     def _has_secret_notes(self, event: CallEvent, commands: Sequence[Command]) -> bool:
         if not self._secret_notes:

@@ -128,12 +128,10 @@ class Stopwatch:
         marks = self._current
         if marks is None or marks.answered is not None or batch.turn not in (None, self._turn):
             return
-        answers = [action for action in batch.actions if not isinstance(action, QUIET)]
-        has_failed = any(isinstance(action, Fail) for action in batch.actions)
-        is_done = batch.turn_done and batch.turn is not None
-        if answers or (is_done and not has_failed):
+        if is_answer(batch):
             marks.answered = now
-            self._awaits_speech = not is_done or any(isinstance(action, SPOKEN) for action in answers)
+            is_done = batch.turn_done and batch.turn is not None
+            self._awaits_speech = not is_done or any(isinstance(action, SPOKEN) for action in batch.actions)
 
     def _started(self, now: float, event: PromptStarted) -> None:
         marks, asked = self._prompts.get(event.prompt_id, (None, 0.0))
@@ -181,6 +179,14 @@ class Stopwatch:
         self._endpoint = self._transcript = None
         self._awaits_speech = False
         return self._current
+
+
+def is_answer(batch: ActionBatch) -> bool:
+    """Whether a batch answers, be it by silence; notes and settings alone do not, nor does an adapter's failure."""
+    if any(not isinstance(action, QUIET) for action in batch.actions):
+        return True
+    has_failed = any(isinstance(action, Fail) for action in batch.actions)
+    return batch.turn_done and batch.turn is not None and not has_failed
 
 
 def _notes(commands: Sequence[Command]) -> Collection[str]:
