@@ -114,7 +114,9 @@ def test_words_spoken_while_the_bot_thinks_are_masked_when_they_answer_a_sensiti
     play.greet("Hello")
     play.speak("my balance", at=3.0)
     play(SpeechStarted(at=play.now + 0.5), at=play.now + 0.6)
-    play(TranscriptUpdated(stream=play.stream, transcript=Transcript(text="zebra walrus", final=False)), at=play.now + 1)
+    play(
+        TranscriptUpdated(stream=play.stream, transcript=Transcript(text="zebra walrus", final=False)), at=play.now + 1
+    )
     play.reply("Your PIN, please", ASK)
     play(SpeechStopped(at=play.now + 0.1), at=play.now + 0.5)
     assert_untold(play, "zebra", "walrus")
