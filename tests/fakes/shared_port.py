@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from gateway.interfaces import SocketRoute, Webhook
+from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT
 
 
 class SharedPort:
@@ -28,18 +29,17 @@ class SharedPort:
 
 
 @asynccontextmanager
-async def shared_port(routes: Sequence[SocketRoute | Webhook]) -> AsyncIterator[SharedPort]:
-    """Serve the routes as the gateway does: uvicorn, websockets-sansio, no compression; `url` is ``ws://...``."""
-    app = SharedPort(routes)
+async def served(app: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application as the gateway does: uvicorn, websockets-sansio, no compression. Gives ``host:port``."""
     # The protocol is named because asyncio turns Nagle's algorithm off only where it is: without, messages wait 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    app.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",
-        ws_ping_interval=10,
-        ws_ping_timeout=10,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_INTERVAL,
+        ws_ping_timeout=PING_TIMEOUT,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
@@ -50,7 +50,16 @@ async def shared_port(routes: Sequence[SocketRoute | Webhook]) -> AsyncIterator[
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
     try:
-        yield app
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.force_exit = True
         await server.shutdown(sockets=[listener])
+
+
+@asynccontextmanager
+async def shared_port(routes: Sequence[SocketRoute | Webhook]) -> AsyncIterator[SharedPort]:
+    """Serve the routes of transports; `url` is ``ws://...``."""
+    app = SharedPort(routes)
+    async with served(app) as address:
+        app.url = f"ws://{address}"
+        yield app
