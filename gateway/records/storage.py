@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InvalidRequestError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.clock import Clock, LoopClock
@@ -69,9 +69,10 @@ class CallStore:
         try:
             self._url = make_url(url)
             self._engine: AsyncEngine = create_async_engine(self._url, hide_parameters=True)
-        except (SQLAlchemyError, ModuleNotFoundError, ValueError, TypeError) as error:
-            reason = f"{type(error).__name__}: {str(error).partition(url)[0] or 'no address'}"
-            raise ConfigError(f"cannot be used as a database: {reason}", field="records.database") from None
+        except (NoSuchModuleError, InvalidRequestError, ModuleNotFoundError) as error:
+            raise ConfigError(f"cannot be used as a database: {error}", field="records.database") from None
+        except (SQLAlchemyError, ValueError, TypeError):  # the text of these has the address, password included
+            raise ConfigError("is no address of a database", field="records.database") from None
         self._clock = clock or LoopClock()
         self._is_open = False
         self._again_at = 0.0
