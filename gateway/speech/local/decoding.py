@@ -30,8 +30,11 @@ LOOP_SEARCH = {"wip": 1e-4, "lw": 2.5, "silprob": 0.1}
 """For loops of words only, where the decoder inserts words otherwise; the penalty harms menus. The weight of the
 grammar is low and silence cheap, or a single digit is taken for silence."""
 PHRASE_SEARCH = {"lw": 2.0, "silprob": 0.1}
+"""For whole phrases: right answers stand out from other talk a little clearer than with the model's own values."""
 PHONE_LOOP_WEIGHT = 2.0
 LOG_BASE = 1.0001
+NO_SPEECH = ("SIL", "+", "<", "(")
+"""How the names of silence, noises, and the marks of beginning and end begin."""
 CEPSTRAL_MEAN = (
     "48.733,3.63528,1.99116,-4.57984,1.02903,-3.30893,1.31602,-2.17263,1.17248,-0.822096,-3.7886,-0.226804,2.01437"
 )
@@ -67,10 +70,12 @@ class Answer:
 
     Attributes:
         margin: How much better the answer fits than arbitrary phones, per frame with speech, in the decoder's units.
+        unmatched: Share of the speech that the answer takes for silence.
     """
 
     hypothesis: str
     margin: float
+    unmatched: float
 
 
 class Decoders:
@@ -151,16 +156,18 @@ class Ear:
     def finish(self) -> Answer | None:
         """The answer; None where the grammar cannot be matched at all."""
         self._end()
+        return self.judge()
+
+    def judge(self) -> Answer | None:
+        """The best hypothesis so far, and how well it fits."""
         ours, any_phones = self._decoder.hyp(), self._phone_loop.hyp()
         if not ours or not ours.hypstr or not any_phones:
             return None
-        frames = sum(
-            segment.end_frame - segment.start_frame + 1
-            for segment in self._phone_loop.seg()
-            if not segment.word.startswith(("SIL", "+", "<"))
-        )
-        difference = _log(ours.score) - _log(any_phones.score)
-        return Answer(ours.hypstr, difference / max(frames, 1))
+        spoken = _frames_with_speech(self._phone_loop)
+        matched = _frames_with_speech(self._decoder)
+        frames = max(len(spoken), 1)
+        margin = (_log(ours.score) - _log(any_phones.score)) / frames
+        return Answer(ours.hypstr, margin, len(spoken - matched) / frames)
 
     def close(self) -> None:
         """Give the decoders back. Needed after `finish`, too."""
@@ -173,6 +180,15 @@ class Ear:
             self._is_open = False
             self._decoder.end_utt()
             self._phone_loop.end_utt()
+
+
+def _frames_with_speech(decoder: pocketsphinx.Decoder) -> set[int]:
+    """The frames that its best path does not take for silence or noise."""
+    frames: set[int] = set()
+    for segment in decoder.seg():
+        if not segment.word.startswith(NO_SPEECH):
+            frames.update(range(segment.start_frame, segment.end_frame + 1))
+    return frames
 
 
 def _log(score: float) -> float:
