@@ -31,6 +31,7 @@ NO_AUDIO_TIMEOUT = 10.0
 """Longest wait for the next piece; the workers' own watch is shorter, this bounds a queue that does not move."""
 REACHED_BYTES = 4
 SLOWEST, FASTEST = 80, 450
+MOST = 1e6
 NAMED_RATES = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "fast": 1.3, "x-fast": 1.7}
 
 
@@ -200,13 +201,16 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if -MOST <= value <= MOST else None
     text = str(value).strip().lower()
     if text in NAMED_RATES:
         return NAMED_RATES[text]
     try:
-        if text.endswith("%"):
-            return max(0.0, float(text[:-1]) / 100 + (1.0 if text[0] in "+-" else 0.0))
-        return float(text)
+        number = float(text.removesuffix("%"))
     except ValueError:
         return None
+    if not -MOST <= number <= MOST:  # false for what is not a number, too
+        return None
+    if not text.endswith("%"):
+        return number
+    return max(0.0, number / 100 + (1.0 if text[0] in "+-" else 0.0))
