@@ -34,7 +34,7 @@ def test_every_document_can_be_found_from_the_first_page() -> None:
     waiting = [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
-        if page in seen:
+        if page in seen or not page.exists():  # a broken link is the other test's business
             continue
         seen.add(page)
         targets = ((page.parent / link.partition("#")[0]).resolve() for link in links(page) if "://" not in link)
