@@ -30,6 +30,7 @@ from gateway.call.registry import Registry
 from gateway.clock import Clock, LoopClock
 from gateway.errors import ConfigError, GatewayError
 from gateway.http.guard import Guard
+from gateway.http.login import Login
 from gateway.http.metrics import Metrics
 from gateway.http.port import build as build_port
 from gateway.interfaces import Backend, Leg, Recognizer, SocketRoute, Synthesizer, Transport, Webhook
@@ -222,9 +223,17 @@ class App:
             plugged.extend(transport.routes)
         for backend in reception.house.backends.values():
             plugged.extend(backend.routes)
-        guard = Guard(token=token, trusted_proxies=settings.trusted_proxies)
+        login = Login(token) if token else None
+        guard = Guard(token=token, trusted_proxies=settings.trusted_proxies, login=login)
         own = [route for route in self._text.routes if isinstance(route, SocketRoute)]
-        app = build_port(operator, plugged, guard=guard, public_url=settings.public_url, guarded_sockets=own)
+        app = build_port(
+            operator,
+            plugged,
+            guard=guard,
+            public_url=settings.public_url,
+            prefix=settings.prefix,
+            guarded_sockets=own,
+        )
         config = uvicorn.Config(
             app,
             host=settings.host,

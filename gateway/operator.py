@@ -142,9 +142,8 @@ class Operator:
         self._reception.equipment.registry.drain()
 
     # --- what was --------------------------------------------------------------------------------------------------
-    async def records(self, *, limit: int, number: str | None, before: str | None) -> Sequence[Json]:
-        moment = datetime.datetime.fromisoformat(before) if before else None
-        found = await self._reception.equipment.store.find(limit=limit, number=number, before=moment)
+    async def records(self, *, limit: int, number: str | None, before: datetime.datetime | None) -> Sequence[Json]:
+        found = await self._reception.equipment.store.find(limit=limit, number=number, before=before)
         return [_without_details(record) for record in found]
 
     async def record(self, call_id: str) -> Json:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import datetime
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.control import Control, Refused, UnknownName
+from gateway.http.replies import BodyRefused, body_of, error, json_object, reply
 
 MAX_BODY = 64 * 1024
 MAX_RECORDS = 500
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-def error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"error": sentence}, status_code=status, headers=dict(headers or {}))
 
 
 def _answers(handler: Handler) -> Handler:
@@ -32,6 +29,8 @@ def _answers(handler: Handler) -> Handler:
             return error(404, str(unknown))
         except Refused as refused:
             return error(409, str(refused))
+        except BodyRefused as refused:
+            return error(refused.status, str(refused))
         except ValueError as bad:
             return error(400, str(bad))
 
@@ -39,21 +38,7 @@ def _answers(handler: Handler) -> Handler:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """A JSON object, bounded; an empty body is an empty object. Raises ValueError."""
-    raw = b""
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > MAX_BODY:
-            raise ValueError(f"the body is longer than {MAX_BODY} bytes")
-    if not raw.strip():
-        return {}
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as bad:
-        raise ValueError("the body is no JSON") from bad
-    if not isinstance(value, dict):
-        raise ValueError("the body is no JSON object")
-    return value
+    return json_object(await body_of(request, MAX_BODY))
 
 
 def _text(body: Mapping[str, Any], name: str, *, default: str | None = None) -> str:
@@ -63,69 +48,87 @@ def _text(body: Mapping[str, Any], name: str, *, default: str | None = None) -> 
     return value
 
 
+def _custom(body: Mapping[str, Any]) -> dict[str, str]:
+    custom = body.get("custom", {})
+    if not isinstance(custom, dict) or not all(isinstance(value, str | int | float) for value in custom.values()):
+        raise ValueError("custom is an object of texts")
+    return {str(name): str(value) for name, value in custom.items()}
+
+
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", "50")
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_RECORDS:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_RECORDS):
         raise ValueError(f"limit is a number from 1 to {MAX_RECORDS}")
     return int(text)
+
+
+def moment_of(text: str | None) -> datetime.datetime | None:
+    """A moment in ISO 8601, in UTC; without a zone it is UTC. A plus sign that came as a blank is mended.
+
+    Raises:
+        ValueError: It is none, with a sentence for the sender.
+    """
+    if text is None or not text.strip():
+        return None
+    clock = text.strip().partition("T")[2]
+    mended = text.strip().replace(" ", "+") if " " in clock else text.strip()
+    try:
+        moment = datetime.datetime.fromisoformat(mended)
+        return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError) as bad:
+        raise ValueError("before is a moment such as 2026-11-21T09:30:00Z") from bad
 
 
 def routes(control: Control) -> list[BaseRoute]:
     """Everything under ``/api``."""
 
     async def status(_: Request) -> Response:
-        return JSONResponse(control.status())
+        return reply(control.status())
 
     async def lines(_: Request) -> Response:
-        return JSONResponse(list(control.lines()))
+        return reply(list(control.lines()))
 
     async def calls(_: Request) -> Response:
-        return JSONResponse(list(control.calls()))
+        return reply(list(control.calls()))
 
     async def call(request: Request) -> Response:
-        return JSONResponse(control.call(request.path_params["call_id"]))
+        return reply(control.call(request.path_params["call_id"]))
 
     async def hang_up(request: Request) -> Response:
         await control.hang_up(request.path_params["call_id"])
-        return JSONResponse({"asked": True}, status_code=202)
+        return reply({"asked": True}, 202)
 
     async def transfer(request: Request) -> Response:
         body = await _body(request)
         await control.transfer(request.path_params["call_id"], _text(body, "target"))
-        return JSONResponse({"asked": True}, status_code=202)
+        return reply({"asked": True}, 202)
 
     async def connect(request: Request) -> Response:
         body = await _body(request)
-        custom = body.get("custom", {})
-        if not isinstance(custom, dict):
-            raise ValueError("custom is an object of texts")
-        await control.connect(
-            request.path_params["line"],
-            _text(body, "connection_id"),
-            _text(body, "from", default=""),
-            _text(body, "to"),
-            {str(name): str(value) for name, value in custom.items()},
-        )
-        return JSONResponse({"connected": True}, status_code=202)
+        called, caller = _text(body, "to"), _text(body, "from", default="")
+        line, connection = request.path_params["line"], _text(body, "connection_id")
+        await control.connect(line, connection, caller, called, _custom(body))
+        return reply({"connected": True}, 202)
 
     async def explain(request: Request) -> Response:
-        return JSONResponse(list(control.explain(request.path_params["number"])))
+        return reply(list(control.explain(request.path_params["number"])))
 
     async def records(request: Request) -> Response:
         query = request.query_params
-        found = await control.records(limit=_limit(request), number=query.get("number"), before=query.get("before"))
-        return JSONResponse(list(found))
+        before = moment_of(query.get("before"))
+        found = await control.records(limit=_limit(request), number=query.get("number"), before=before)
+        return reply(list(found))
 
     async def record(request: Request) -> Response:
-        return JSONResponse(await control.record(request.path_params["call_id"]))
+        return reply(await control.record(request.path_params["call_id"]))
 
     async def reload(_: Request) -> Response:
         problems = list(await control.reload())
-        return JSONResponse({"reloaded": not problems, "problems": problems}, status_code=422 if problems else 200)
+        return reply({"reloaded": not problems, "problems": problems}, 422 if problems else 200)
 
     async def drain(_: Request) -> Response:
         await control.drain()
-        return JSONResponse({"draining": True}, status_code=202)
+        return reply({"draining": True}, 202)
 
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/api", status),

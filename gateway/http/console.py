@@ -1,77 +1,138 @@
-"""The first look at a running gateway: one page, made on the server, without scripts."""
+"""The first look at a running gateway: who is on the line, what the latest calls came to, and one call in detail."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.http.control import Control
+from gateway.http.call_page import call_link, call_page, clock_time, milliseconds, outcome, seconds
+from gateway.http.control import Control, UnknownName
+from gateway.http.guard import Guard
+from gateway.http.login_page import login_route
+from gateway.http.pages import Column, Markup, escaped, page, pill, table, tiles
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1d2733;--quiet:#62707f;--line:#dfe5ea;--paper:#fbfcfd;--accent:#0b7a75}
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--quiet:#93a1af;--line:#2b3743;--paper:#131a21;--accent:#4fc3bc}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;
-  padding:2rem 1.25rem;max-width:64rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2.2rem 0 .6rem}p{margin:.2rem 0;color:var(--quiet)}
-table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--quiet);font-size:.85rem}code{font-size:.92em}strong{color:var(--accent)}
-"""
+REFRESH = 5  # s
+LATEST = 20
+
+CALLS = (
+    Column("Call"),
+    Column("Caller", "nowrap"),
+    Column("Number", "nowrap"),
+    Column("Line"),
+    Column("State"),
+    Column("Turns", "number"),
+    Column("Time", "number"),
+)
+RECORDS = (
+    Column("Started (UTC)", "nowrap"),
+    Column("Caller", "nowrap"),
+    Column("Number", "nowrap"),
+    Column("Outcome"),
+    Column("Turns", "number"),
+    Column("Length", "number"),
+    Column("Median answer", "number"),
+)
+LINES = (Column("Line"), Column("Protocol"), Column("Path"), Column("Callers prove themselves by"))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> str:
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    if not body:
-        return f"<p>{html.escape(empty)}</p>"
-    return "<table><tr>" + "".join(f"<th>{html.escape(name)}</th>" for name in head) + f"</tr>{body}</table>"
+def routes(control: Control, guard: Guard, *, is_https: bool, prefix: str) -> list[BaseRoute]:
+    """The console's pages."""
+
+    async def front(request: Request) -> Response:
+        records = await control.records(limit=LATEST, number=None, before=None)
+        refresh = 0 if request.query_params.get("refresh") == "off" else REFRESH
+        return front_page(control, records, refresh=refresh, has_login=guard.login is not None)
+
+    async def call(request: Request) -> Response:
+        call_id = request.path_params["call_id"]
+        try:
+            found = control.call(call_id)
+        except UnknownName:
+            try:
+                found = await control.record(call_id)
+            except UnknownName:
+                body = '<main><h1>No such call</h1><p><a href="../">All calls</a></p></main>'
+                return page("Talkpath: no such call", body, status=404)
+        return call_page(found)
+
+    login = login_route(guard, is_https=is_https, prefix=prefix)
+    return [Route("/", front), login, Route("/calls/{call_id}", call)]
 
 
-def render(control: Control, records: Sequence[dict[str, Any]]) -> str:
-    """The page as HTML."""
+def front_page(
+    control: Control, records: Sequence[Mapping[str, Any]], *, refresh: int = 0, has_login: bool = False
+) -> Response:
+    """The console's first page."""
     status = control.status()
-    ready = "ready for calls" if control.is_ready else "not accepting calls"
-    lines = _table(
-        ("Line", "Protocol", "Address"),
-        [(line["name"], line["transport"], line.get("path") or "") for line in control.lines()],
-        "No line is configured.",
+    running = [call for call in control.calls() if call["state"] != "over"]
+    state = pill("ready for calls", "good") if control.is_ready else pill("takes no calls", "bad")
+    facts = [
+        ("On the line", len(running)),
+        ("At most", status["max_calls"]),
+        ("Lines", len(control.lines())),
+        ("Version", status["version"]),
+    ]
+    body = (
+        f"<header><h1>Talkpath</h1>{state.text}</header><main>{tiles(facts)}"
+        f"<h2>On the line</h2>{_running_table(running)}"
+        f"<h2>Latest calls</h2>{_latest_table(records)}"
+        f"<h2>Lines</h2>{_lines_table(control.lines())}</main>{_footer(refresh, has_login)}"
     )
-    calls = _table(
-        ("Call", "Number", "State", "Turns", "Seconds"),
-        [(c["call_id"], c["number"], c["state"], c["turns"], f"{c['seconds']:.0f}") for c in control.calls()],
-        "Nobody is on the line.",
+    return page("Talkpath", body, refresh=refresh)
+
+
+def _running_table(calls: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            call_link(call),
+            call.get("caller") or "withheld",
+            call["number"],
+            call.get("line", ""),
+            call["state"],
+            call["turns"],
+            seconds(call["seconds"]),
+        )
+        for call in calls
+    ]
+    return table("Calls that are up", CALLS, rows, empty="Nobody is on the line.")
+
+
+def _latest_table(records: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            call_link(record, clock_time(record["started_at"])),
+            record.get("caller") or "withheld",
+            record["number"],
+            outcome(record),
+            record["turns"],
+            seconds(record["seconds"]),
+            milliseconds(record.get("answer_p50")),
+        )
+        for record in records
+    ]
+    caption = "The newest first. Answer: from the caller's last sound to the first of the bot's answer"
+    return table(caption, RECORDS, rows, empty="No call has ended yet.")
+
+
+def _lines_table(lines: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (line["name"], line["transport"], Markup(f"<code>{escaped(line.get('path') or '')}</code>"), line.get("auth"))
+        for line in lines
+    ]
+    shown = [(name, transport, path, auth or "nothing") for name, transport, path, auth in rows]
+    return table("Where calls come in", LINES, shown, empty="No line is configured.")
+
+
+def _footer(refresh: int, has_login: bool) -> str:
+    toggle = (
+        f'<span>Shown afresh every {refresh} seconds. <a href="./?refresh=off">Stop that</a></span>'
+        if refresh
+        else '<span>Shown as it was. <a href="./">Show it afresh every few seconds</a></span>'
     )
-    latest = _table(
-        ("Started", "Number", "Outcome", "Turns", "Seconds", "Median answer"),
-        [_ended(record) for record in records],
-        "No call has ended yet.",
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Talkpath</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="5">'
-        f"<style>{STYLE}</style></head><body><h1>Talkpath</h1><p>Version {html.escape(str(status['version']))}, "
-        f"<strong>{ready}</strong>, {status['calls']} of {status['max_calls']} calls.</p>"
-        f"<h2>On the line</h2>{calls}<h2>Latest calls</h2>{latest}<h2>Lines</h2>{lines}"
-        "<p>More by the API: <code>/api</code>, <code>/metrics</code>.</p></body></html>"
-    )
-
-
-def _ended(record: dict[str, Any]) -> tuple[Any, ...]:
-    seconds, answer = f"{record['seconds']:.0f}", _latency(record.get("answer_p50"))
-    return record["started_at"], record["number"], record["result"], record["turns"], seconds, answer
-
-
-def _latency(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:.0f} ms"
-
-
-def routes(control: Control) -> list[BaseRoute]:
-    async def page(_: Request) -> Response:
-        records = await control.records(limit=20, number=None, before=None)
-        return HTMLResponse(render(control, records))
-
-    return [Route("/", page)]
+    leave = '<form method="post" action="./"><button name="logout" value="1">Log out</button></form>'
+    links = '<span>For programs: <a href="./api">/api</a>, <a href="./metrics">/metrics</a></span>'
+    return f"<footer>{toggle}{links}{leave if has_login else ''}</footer>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -51,7 +52,10 @@ class Control(Protocol):
         """Effective settings of a number with their origins, secrets masked. Raises UnknownName."""
         ...
 
-    async def records(self, *, limit: int, number: str | None, before: str | None) -> Sequence[Json]: ...
+    async def records(self, *, limit: int, number: str | None, before: datetime.datetime | None) -> Sequence[Json]:
+        """Ended calls, newest first; those of a number, or that started before a moment (UTC)."""
+        ...
+
     async def record(self, call_id: str) -> Json:
         """Raises UnknownName."""
         ...

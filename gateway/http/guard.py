@@ -1,7 +1,9 @@
 """Who may use what on the shared port.
 
 Health, vendor webhooks and media sockets check their callers themselves. Everything else needs `server.api_token`
-as a bearer token (RFC 6750); where none is configured it answers this machine only.
+as a bearer token (RFC 6750), or for reading a login made from it (`login`); where no token is configured it answers
+this machine only, and then only what this machine meant to ask: a page in its browser that belongs to somebody else
+reaches loopback addresses, too (DNS rebinding, cross-site requests).
 """
 
 from __future__ import annotations
@@ -10,10 +12,18 @@ import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from config.base import Network
+from gateway.http.login import Login
 
 CHALLENGE = {"www-authenticate": 'Bearer realm="talkpath"'}
+SAFE_METHODS = ("GET", "HEAD")
+SOCKET = "WEBSOCKET"  # stands for the method of an upgrade, which browsers let any page try
+FORWARDED = ("forwarded", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+"""Headers that only something in between adds."""
+
+Refusal = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,32 +33,58 @@ class Guard:
     Attributes:
         token: The API token; None: only loopback peers are let in.
         trusted_proxies: Peers whose X-Forwarded-For is believed.
+        login: Logins made from the token. None: there are none.
     """
 
     token: str | None = None
     trusted_proxies: Sequence[Network] = field(default_factory=tuple)
+    login: Login | None = None
 
-    def refusal(self, peer: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    def refusal(self, peer: str, headers: Mapping[str, str], method: str = "GET") -> Refusal | None:
         """Why a request is not let in, as status and sentence; None: let it in.
 
         Args:
-            peer: Address of the socket's other end.
+            peer: Address of the socket's other end; empty where there is none, as on a Unix socket.
             headers: Names in lower case.
+            method: Of the request; `SOCKET` for an upgrade.
         """
-        if self.token is not None:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            matches = hmac.compare_digest(given.strip().encode(), self.token.encode())
-            if scheme.lower() == "bearer" and matches:
-                return None
-            return 401, "needs the API token as a bearer token"
-        if is_loopback(self.client(peer, headers)):
+        if self.token is None:
+            return self._local_refusal(peer, headers, method)
+        if self._has_token(headers) or self._is_logged_in(headers, method):
             return None
-        return 403, "answers this machine only, because no server.api_token is configured"
+        return 401, "needs the API token as a bearer token"
+
+    def is_token(self, given: str) -> bool:
+        """Whether somebody knows the token; takes the same time whatever is given."""
+        return self.token is not None and hmac.compare_digest(given.strip().encode(), self.token.encode())
+
+    def _has_token(self, headers: Mapping[str, str]) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return self.is_token(given) and scheme.lower() == "bearer"
+
+    def _is_logged_in(self, headers: Mapping[str, str], method: str) -> bool:
+        """A login reads. It changes nothing, and opens sockets for our own pages only."""
+        if self.login is None or not self.login.is_open(headers.get("cookie", "")):
+            return False
+        return method in SAFE_METHODS or (method == SOCKET and "origin" in headers and is_own_origin(headers))
+
+    # --- without a token -------------------------------------------------------------------------------------------
+    def _local_refusal(self, peer: str, headers: Mapping[str, str], method: str) -> Refusal | None:
+        if not is_loopback(self.client(peer, headers)):
+            return 403, "answers this machine only, because no server.api_token is configured"
+        if not is_loopback_name(headers.get("host", "")):
+            return 403, "without server.api_token it answers under a loopback name only, such as http://127.0.0.1"
+        if method not in SAFE_METHODS and not is_own_origin(headers):
+            return 403, "does not answer the pages of others"
+        return None
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
-        """The real client behind trusted proxies: the last forwarded address that is no trusted proxy itself."""
+        """The real client behind trusted proxies: the last forwarded address that is no trusted proxy itself.
+
+        Empty where something in between does not say whom it speaks for, or is not trusted to.
+        """
         if "x-forwarded-for" not in headers:
-            return peer
+            return "" if is_loopback(peer) and any(name in headers for name in FORWARDED) else peer
         if not self._is_proxy(peer):
             # Something forwarded the request and we do not know it: it is not of this machine, whatever it says.
             return "" if is_loopback(peer) else peer
@@ -76,3 +112,30 @@ def is_loopback(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
     return parsed.is_loopback
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether a Host header names this machine; one that is missing names nobody else."""
+    name = _hostname(f"//{host}")
+    return not host or name == "localhost" or name.endswith(".localhost") or is_loopback(name)
+
+
+def is_own_origin(headers: Mapping[str, str]) -> bool:
+    """Whether a request comes from a page of ours, or from no page at all: browsers say where pages are from."""
+    origin = headers.get("origin")
+    return origin is None or _netloc(origin) == headers.get("host", "").lower()
+
+
+def _netloc(url: str) -> str:
+    """Host and port of an address, in lower case; empty where it is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _hostname(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
