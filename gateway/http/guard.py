@@ -56,11 +56,13 @@ class Guard:
 
     def is_token(self, given: str) -> bool:
         """Whether somebody knows the token; takes the same time whatever is given."""
-        return self.token is not None and hmac.compare_digest(given.strip().encode(), self.token.encode())
+        wanted = None if self.token is None else self.token.encode()
+        return wanted is not None and hmac.compare_digest(given.strip().encode(errors="surrogatepass"), wanted)
 
     def _has_token(self, headers: Mapping[str, str]) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        return self.is_token(given) and scheme.lower() == "bearer"
+        sent = given.encode("latin-1", "replace").decode(errors="replace")  # headers are bytes, ours are UTF-8
+        return self.is_token(sent) and scheme.lower() == "bearer"
 
     def _is_logged_in(self, headers: Mapping[str, str], method: str) -> bool:
         """A login reads. It changes nothing, and opens sockets for our own pages only."""
