@@ -1,45 +1,116 @@
-"""Structured logs on standard error: a constant message, key-values, and no personal data unless it is asked for."""
+"""Structured logs on standard error: a constant message, key-values, and no personal data unless it is asked for.
+
+What is personal stands under keys that begin with ``pii.`` and is dropped before it is written. Texts that others wrote
+(errors of vendors and libraries, tracebacks) may hold numbers and secrets nobody marked: what looks like one is masked.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor
 
 from config.server import LoggingSection
 
 PII = "pii."
 """Keys that begin so hold personal data: numbers, transcripts, replies, digits."""
+MASK = "***"
+MAX_TEXT = 20_000  # characters of one value
+NAMES = frozenset({"timestamp", "level", "logger", "call_id", "leg_id", "file", "filename", "line"})
+"""Keys whose values are ours, and name something."""
 
-
-def _drop_personal_data(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in [key for key in event if key.startswith(PII)]:
-        del event[key]
-    return event
+_SECRETS = (
+    (re.compile(r"(?i)\b(bearer|basic|digest)\s+[\w.~+/=-]{6,}"), rf"\1 {MASK}"),
+    (re.compile(r"://[^/@\s]+@"), f"://{MASK}@"),
+    (
+        re.compile(r"(?i)(token|api[_-]?key|secret|passw(?:or)?d|signature)(['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,;}]+"),
+        rf"\1\2{MASK}",
+    ),
+)
+_PHONE = re.compile(r"(?<![\w.])\+?\d(?:[ ()/-]{0,2}\d){6,}(?!\w)")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys some of them
 
 
 def set_up(settings: LoggingSection) -> None:
-    """Configure logging for this process."""
-    level = getattr(logging, settings.level.upper())
+    """Configure logging for this process, that of libraries included."""
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    processors: list[Any] = [
+    first: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    if not settings.pii:
-        processors.append(_drop_personal_data)
-    if as_json:
-        processors.append(structlog.processors.dict_tracebacks)
+    last = _finish(as_json=as_json, pii=settings.pii)
+    level = getattr(logging, settings.level.upper())
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*first, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    _set_up_libraries([*first, structlog.stdlib.add_logger_name], last, max(level, logging.WARNING))
+
+
+def _finish(*, as_json: bool, pii: bool) -> list[Processor]:
+    """What every entry passes last. Tracebacks never have local variables, which hold what callers say."""
+    if as_json:
+        traceback = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False, max_frames=30))
+        renderer: Processor = structlog.processors.JSONRenderer()
+    else:
+        traceback = structlog.processors.ExceptionRenderer()
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    drop: list[Processor] = [] if pii else [_drop_personal_data]
+    return [*drop, traceback, _Masking(keeps_numbers=pii), renderer]
+
+
+def _set_up_libraries(first: list[Processor], last: list[Processor], level: int) -> None:
+    """What libraries log by the standard library looks the same, and is masked the same."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=first, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def _drop_personal_data(_: Any, __: str, event: EventDict) -> EventDict:
+    for key in [key for key in event if key.startswith(PII)]:
+        del event[key]
+    return event
+
+
+class _Masking:
+    """Masks what looks like a secret, or like a telephone number.
+
+    Args:
+        keeps_numbers: Personal data is wanted; secrets never are.
+    """
+
+    def __init__(self, *, keeps_numbers: bool) -> None:
+        self._keeps_numbers = keeps_numbers
+
+    def __call__(self, _: Any, __: str, event: EventDict) -> EventDict:
+        return {key: self._masked(key, value) for key, value in event.items()}
+
+    def _masked(self, key: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return value if key in NAMES else self._text(value)
+        if isinstance(value, Mapping):
+            return {name: self._masked(str(name), item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._masked(key, item) for item in value]
+        if isinstance(value, bool | int | float) or value is None:
+            return value
+        return self._text(str(value))
+
+    def _text(self, text: str) -> str:
+        text = _CONTROLS.sub("\ufffd", text[:MAX_TEXT])
+        for pattern, instead in _SECRETS:
+            text = pattern.sub(instead, text)
+        return text if self._keeps_numbers else _PHONE.sub(MASK, text)
