@@ -38,7 +38,8 @@ from gateway.kit.http import HttpClient
 from gateway.operator import Operator
 from gateway.plugins import Plugins, SpeechVendor, installed
 from gateway.reception import Equipment, House, Reception
-from gateway.records.disk import DiskWriter, expire
+from gateway.records.disk import DiskWriter
+from gateway.records.retention import keep_expiring
 from gateway.records.storage import CallStore, sqlite_url
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import SpeechDirectory
@@ -50,7 +51,6 @@ log = structlog.get_logger()
 
 JUDGE_EVERY = 0.010  # s: windows of all calls are judged together this often
 LAG_EVERY = 0.5
-EXPIRE_EVERY = 3600.0
 TEXT_LINE = "text"  # name of the line of calls as text, in records and metrics
 
 
@@ -118,7 +118,7 @@ class App:
     async def _equip(self, stack: AsyncExitStack) -> Equipment:
         records = self._settings.records
         disk = DiskWriter()
-        stack.callback(disk.close)
+        stack.push_async_callback(asyncio.to_thread, disk.close)  # it waits for the disk
         database = records.database.get_secret_value() if records.database else sqlite_url(Path(records.directory))
         store = CallStore(database)
         await store.open()
@@ -188,7 +188,7 @@ class App:
 
     # --- serving ---------------------------------------------------------------------------------------------------
     async def _serve(self, reception: Reception, operator: Operator, transports: Mapping[str, Transport]) -> None:
-        equipment = reception.equipment
+        equipment, records = reception.equipment, self._settings.records
         self._server = server = self._make_server(operator, transports, reception)
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -196,7 +196,12 @@ class App:
                 for name, transport in {**transports, TEXT_LINE: self._text}.items()
             ]
             tasks.append(group.create_task(self._watch_lag(equipment.metrics), name="lag"))
-            tasks.append(group.create_task(self._expire(equipment), name="retention"))
+            tasks.append(
+                group.create_task(
+                    keep_expiring(equipment.store, Path(records.directory), records.retention_days, self._clock),
+                    name="retention",
+                )
+            )
             serving = group.create_task(server.serve(), name="server")
             handlers = self._catch_signals(reception, operator)
             try:
@@ -323,18 +328,6 @@ class App:
             due = loop.time() + LAG_EVERY
             await asyncio.sleep(LAG_EVERY)
             metrics.lag.set(max(0.0, loop.time() - due))
-
-    async def _expire(self, equipment: Equipment) -> None:
-        """Remove what is older than the retention allows, once an hour."""
-        import datetime
-
-        records = self._settings.records
-        while records.retention_days > 0:
-            limit = self._clock.wall() - datetime.timedelta(days=records.retention_days)
-            await asyncio.to_thread(expire, Path(records.directory), records.retention_days)
-            await equipment.store.expire(limit)
-            await asyncio.sleep(EXPIRE_EVERY)
-        await asyncio.Event().wait()
 
 
 def _offer_to(reception: Reception, line: str) -> Callable[[Leg], Any]:

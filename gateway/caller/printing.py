@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from gateway.caller.script import CallReport
 
 STYLES = {"bot": "cyan", "caller": "green", "understood": "green", "keys": "green", "wrong": "bold red"}
 NAMES = {"understood": "heard as"}
-COLUMNS = ("endpointing", "recognition", "bot", "synthesis", "playout")
+COLUMNS = ("endpointing", "recognition", "handover", "bot", "synthesis", "playout")
 
 
 def tell_to(out: TextIO) -> Callable[[str, str], None]:
@@ -46,7 +47,7 @@ def print_report(report: Mapping[str, Any], out: TextIO) -> None:
     for turn in record.get("exchange", []):
         cells = [_ms(turn["stages"].get(name)) for name in COLUMNS]
         said = "(call starts)" if turn["kind"] == "start" else f"{turn['caller']} [{turn['kind']}]"
-        table.add_row(str(turn["turn"]), said, *cells, _ms(turn["answer_seconds"]))
+        table.add_row(str(turn["turn"]), escape(said), *cells, _ms(turn["answer_seconds"]))
     console.print(table)
     for step in report["steps"]:
         mark = Text("ok    " if step["ok"] else "WRONG ", style="green" if step["ok"] else "bold red")
