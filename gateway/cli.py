@@ -110,7 +110,7 @@ def check(
 
     findings = asyncio.run(examine(_load(config)))
     for finding in findings:
-        print(f"{finding.severity}: {finding}")
+        print(finding)
     errors = [finding for finding in findings if finding.severity == "error" or strict]
     if not findings:
         print("The configuration is sound.")
@@ -124,6 +124,7 @@ def explain(
 ) -> None:
     """Print every effective setting of a called number, and where it comes from."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from config.origins import explain as rows_of
@@ -134,7 +135,7 @@ def explain(
         raise ConfigError(f"no entry under numbers matches {number}; such a call is refused")
     table = Table("Setting", "Value", "Origin", title=f"{number} is ruled by the entry {found.number}")
     for row in rows_of(settings, number):
-        table.add_row(row.key, row.value, str(row.origin))
+        table.add_row(row.key, escape(row.value), escape(str(row.origin)))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 

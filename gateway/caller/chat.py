@@ -27,7 +27,7 @@ async def chat(number: str, *, to: str | None, token: str | None, caller: str, a
         CallFailed: it could not be placed.
     """
     base = api_base(to)
-    url = base.replace("http", "ws", 1) + "/api/chat"
+    url = base.replace("http", "ws", 1) + "/api/chat"  # wss where it is https
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
         async with connect(url, additional_headers=headers, compression=None, proxy=None) as connection:

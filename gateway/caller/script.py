@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from audio.codecs import convert
 from audio.files import read
@@ -120,6 +121,10 @@ class GatewayApi:
         return answer.json()
 
 
+def _reason_of(refused: InvalidStatus) -> str:
+    return (refused.response.body or b"").decode(errors="replace").strip() or refused.response.reason_phrase
+
+
 def _error_of(answer: httpx.Response) -> str:
     try:
         return str(answer.json().get("error", ""))
@@ -128,12 +133,24 @@ def _error_of(answer: httpx.Response) -> str:
 
 
 def api_base(to: str | None) -> str:
-    """The API's address that goes with a media socket's, or the default one on this machine."""
+    """The API's address that goes with a media socket's, or the default one on this machine.
+
+    What stands before ``/media/`` in a socket's path, and the whole path of the gateway's own address, is the prefix a
+    proxy adds. Raises CallFailed when it is no such address.
+    """
     if to is None:
         return "http://127.0.0.1:8080"
     parts = urlsplit(to)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    return f"{scheme}://{parts.netloc}"
+    if scheme not in ("http", "https") or not parts.netloc:
+        raise CallFailed(f"{to} is no address such as ws://127.0.0.1:8080/media/twilio or http://127.0.0.1:8080")
+    prefix = parts.path.rpartition("/media/")[0] if "/media/" in parts.path else parts.path.rstrip("/")
+    return f"{scheme}://{parts.netloc}{prefix}"
+
+
+def _is_gateway(to: str) -> bool:
+    """Whether an address is the gateway's own rather than a line's socket."""
+    return urlsplit(to).scheme in ("http", "https") or urlsplit(to).path in ("", "/")
 
 
 def pick_line(lines: Sequence[Mapping[str, Any]], to: str | None) -> Mapping[str, Any]:
@@ -143,7 +160,7 @@ def pick_line(lines: Sequence[Mapping[str, Any]], to: str | None) -> Mapping[str
         CallFailed: no line has this path, or none can be called.
     """
     callable_lines = [line for line in lines if line["transport"] in ("twilio", "asterisk") and line.get("path")]
-    path = urlsplit(to).path if to else ""
+    path = urlsplit(to).path if to and not _is_gateway(to) else ""
     if path in ("", "/"):
         if not callable_lines:
             raise CallFailed("the gateway has no line with a media socket that can be called")
@@ -371,9 +388,7 @@ async def place_call(
     """
     async with GatewayApi(api_base(to), token) as api:
         chosen = pick_line(await api.lines(), to)
-        path = urlsplit(to).path if to else ""
-        socket = urlsplit(api.base)._replace(scheme="wss" if api.base.startswith("https") else "ws")
-        url = to if to and path not in ("", "/") else socket._replace(path=str(chosen["path"])).geturl()
+        url = to if to and not _is_gateway(to) else f"{api.base.replace('http', 'ws', 1)}{chosen['path']}"
         line = client_for(str(chosen["transport"])).connect(url, caller=caller, called=number, auth=auth)
         try:
             async with line:
@@ -383,7 +398,10 @@ async def place_call(
                 if record is not None:
                     call.save(record)
                 return report
-        except (OSError, TimeoutError) as error:
+        except InvalidStatus as refused:
+            status = refused.response.status_code
+            raise CallFailed(f"{url} refuses the call with status {status}: {_reason_of(refused)}") from refused
+        except (OSError, TimeoutError, InvalidHandshake) as error:
             raise CallFailed(f"{url} cannot be reached: {error}") from error
         except httpx.HTTPError as error:
             raise CallFailed(f"the gateway's API broke off: {type(error).__name__}") from error

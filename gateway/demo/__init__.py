@@ -29,7 +29,7 @@ STARTS_WITHIN = 60.0
 CALL_WITHIN = 180.0
 STOPS_WITHIN = 10.0
 SUM_TOLERANCE = 0.020  # s by which the parts of a waterfall may differ from the whole
-COMPANY, BOT_ID = "demo", 1  # as in config/example.yaml
+COMPANY, BOT_ID = "acme", 42  # as in config/example.yaml
 
 
 async def run_demo(*, bot: str, once: bool, port: int) -> int:

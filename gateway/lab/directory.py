@@ -12,7 +12,17 @@ VENDORS = ("talkr",)
 
 def main_of(vendor: str) -> Callable[[list[str]], int]:
     """A lab's command. Raises ConfigError for a vendor that has none."""
+    if vendor in ("-h", "--help"):
+        return _help
     if vendor not in VENDORS:
         raise ConfigError(f"there is no lab for {vendor!r}; there is one for {', '.join(VENDORS)}")
     main: Callable[[list[str]], int] = import_module(f"gateway.lab.{vendor}").main
     return main
+
+
+def _help(_: list[str]) -> int:
+    print(
+        f"Usage: talkpath lab VENDOR [OPTIONS]\n\nRuns a chat vendor's other side on this machine: {', '.join(VENDORS)}."
+    )
+    print("`talkpath lab VENDOR --help` lists the options of one.")
+    return 0
