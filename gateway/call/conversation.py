@@ -44,6 +44,8 @@ from gateway.events import (
 
 LAST_WORDS = 15.0  # s beyond `max_call` for the goodbye; then the call is over
 MAX_MUTE = 3  # prompts in a row that nothing could speak, before the fallback
+RESTING = frozenset({State.GAP, State.IDLE, State.LISTENING})
+"""States of the caller's turn. After the fallback there is none: nobody would answer it."""
 MAX_ROUNDS = 64  # steps one event may cause; more is a loop, hence a bug
 
 
@@ -347,6 +349,9 @@ class Conversation:
                 state = self.states.derive()
             if state is State.OVER:
                 return
+            if self.facts.fell_back and state in RESTING:
+                self.endings.hang_up("failure", "bot_failed", "gateway", "fallback")
+                continue
             self._enter(state)
             deadline = self.state_deadline()
             if state is State.DIGITS and self._take_entry():
@@ -409,7 +414,7 @@ class Conversation:
     def _thought_long_enough(self) -> None:
         facts = self.facts
         assert facts.waiting is not None
-        if facts.now >= facts.waiting.sent_at + facts.number.answer_timeout:
+        if facts.now >= round(facts.waiting.sent_at + facts.number.answer_timeout, 6):
             self.turns.turn_failed("no answer in time")
             return
         facts.waiting.fillers += 1

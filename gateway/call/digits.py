@@ -42,8 +42,8 @@ class DigitCollector:
         self.keys.clear()
 
     def deadline(self) -> float:
-        """When the entry is over without another key. Only while there are keys."""
-        return self.keys[-1][1] + self.rules.interdigit_timeout
+        """When the entry is over without another key, in whole microseconds as call time is. Only while there are keys."""
+        return round(self.keys[-1][1] + self.rules.interdigit_timeout, 6)
 
     def settle(self, labels: Collection[str] = ()) -> None:
         """Apply the clear key, and drop terminators that end nothing. ``labels``: keys that are answers themselves."""

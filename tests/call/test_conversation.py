@@ -453,6 +453,16 @@ def test_the_fallback_transfers_where_the_line_can() -> None:
     assert play.state is State.TRANSFERRING
 
 
+def test_a_transfer_that_fails_in_the_middle_of_the_fallback_ends_the_call() -> None:
+    play = Playbook(number={"transfer": {"allow": ["sip:*@pbx"]}})
+    play.begin()
+    play(BotFailed(turn=0), at=0.5)
+    play(OperatorAsked(target="sip:1@pbx"), at=0.6)
+    play.report_stopped(at=0.7)
+    play.play_out()
+    play.every.expect(CloseLeg)
+
+
 # --- batches -------------------------------------------------------------------------------------------------------
 def test_a_vendor_that_cannot_tell_when_it_is_done_is_given_the_batch_gap() -> None:
     play = Playbook(number={"batch_gap": 0.7})
