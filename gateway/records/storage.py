@@ -103,6 +103,8 @@ class CallStore:
         if not name or name == ":memory:" or name.startswith("file:"):
             return
         path = Path(name)
+        if path.exists():  # on a disk that has become read-only, what is there can still be read
+            return
         make_folder(path.parent)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE))
 

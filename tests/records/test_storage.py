@@ -187,6 +187,17 @@ async def test_a_disk_that_fills_up_loses_records_until_there_is_room_again(tmp_
 
 
 @pytest.mark.asyncio
+async def test_a_database_that_has_become_read_only_can_still_be_read(tmp_path: Path, store: CallStore) -> None:
+    await store.keep(record())
+    path = tmp_path / "records" / "calls.sqlite"
+    frozen = CallStore(f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true")
+    assert await frozen.open()
+    assert not await frozen.keep(record(1))
+    assert ids(await frozen.find(limit=10)) == ["call-0"]
+    await frozen.close()
+
+
+@pytest.mark.asyncio
 async def test_a_database_somebody_else_holds_is_waited_for_not_for_ever(tmp_path: Path) -> None:
     store = CallStore(f"{sqlite_url(tmp_path)}?timeout=0.05")
     await store.open()
