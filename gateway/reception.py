@@ -16,7 +16,7 @@ import structlog
 
 from audio.endpointing import VoiceEvent
 from audio.format import AudioFormat
-from config.call import NumberSettings
+from config.call import FallbackVoiceSection, NumberSettings, SynthesizerSection
 from config.settings import Settings
 from gateway.call.conversation import Conversation
 from gateway.call.facts import CallSetup
@@ -164,7 +164,7 @@ class Call:
             detector=lambda format, on_event: equipment.detector(format, on_event, min_speech),
             canceller=equipment.canceller,
             speech_only=lambda settings: _is_speech_only(house.recognizers, settings),
-            fallback_voices=self._number.synthesizer.fallback,
+            fallback_voices=_voices_of(self._number.synthesizer),
             fetch_media=equipment.fetch_media,
             observers=[self._keeping.observe, CallMetrics(equipment.metrics, self._number.bot).observe],
             recorder=self._recorder,
@@ -181,6 +181,11 @@ class Call:
     def snapshot(self) -> dict[str, Any]:
         """The record so far, and where the conversation stands."""
         return {**self.record.to_json(), "state": str(self.conversation.state)}
+
+
+def _voices_of(own: SynthesizerSection) -> tuple[FallbackVoiceSection, ...]:
+    """Who speaks when the voice a bot has chosen fails: the number's own voice, then those behind it."""
+    return (FallbackVoiceSection(vendor=own.vendor, voice=own.voice, options=own.options), *own.fallback)
 
 
 def _is_speech_only(recognizers: Mapping[str, RecognizerCapabilities], settings: ListenSettings) -> bool:

@@ -12,6 +12,7 @@ import structlog
 from audio import files, tones
 from audio.codecs import g711
 from audio.format import AudioFormat, MediaError
+from config.call import FallbackVoiceSection
 from gateway.call.commands import Content, Recording, Silence, Tone
 from gateway.call.guard import closing, plug_in
 from gateway.call.services import Services, Speech
@@ -77,10 +78,15 @@ class Renderer:
 
     async def _spoken(self, utterance: Utterance) -> AsyncIterator[Piece]:
         with plug_in("synthesizer"):
-            frames = self._speech.speak(utterance, self._format, self._services.fallback_voices)
+            frames = self._speech.speak(utterance, self._format, self._voices_behind(utterance))
             async with closing(frames) as spoken:
                 async for piece in spoken:
                     yield self._checked(piece), piece.chars
+
+    def _voices_behind(self, utterance: Utterance) -> list[FallbackVoiceSection]:
+        """Who stands in. The voice that is asked first is not asked again."""
+        first = (utterance.vendor, utterance.voice)
+        return [voice for voice in self._services.fallback_voices if (voice.vendor, voice.voice) != first]
 
     def _checked(self, spoken: SpokenFrame) -> bytes:
         if spoken.frame.format != self._format:

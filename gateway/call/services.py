@@ -96,7 +96,7 @@ class Services:
             that report speech themselves are believed.
         canceller: Makes the call's echo canceller. None: the line's own is trusted.
         speech_only: Whether the recognizer of these settings wants only audio with speech in it.
-        fallback_voices: The number's other synthesizers, in order.
+        fallback_voices: The number's synthesizers, in order: its own first, because a bot may have chosen another.
         fetch_media: Downloads a recording by URL, with its own bounds. None: recordings by URL are not played.
         media_root: Where recordings by path lie. None: recordings by path are not played.
         observers: See `Observer`.
