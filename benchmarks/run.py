@@ -1,0 +1,152 @@
+"""`make bench`: how many calls a core carries and what each costs, beside a bare echo on the same server.
+
+Calls are stepped up until the pacing gives way or something is lost. What design section 9 promises at half load is
+measured at half of what was carried. Every figure belongs to this machine and this run: compare within a run only.
+
+python -m benchmarks.run [--pipecat] [--json FILE]; BENCH_SECONDS and BENCH_CALLS shorten it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.figures import Step
+from benchmarks.processes import Process, cores
+from benchmarks.stage import Stage, Stubs, vendors
+
+SECONDS = float(os.environ.get("BENCH_SECONDS", "10"))
+"""Of measurement at each step."""
+MOST_CALLS = int(os.environ.get("BENCH_CALLS", "800"))
+STEP = 100
+ECHO_CALLS = 200
+MEMORY_CALLS = 200
+WARM_CALLS = 20
+"""Calls that bring in what is loaded on first use, before memory is counted."""
+
+
+@dataclass
+class Results:
+    """What a run found."""
+
+    echo: Step | None = None
+    steps: list[Step] = field(default_factory=list)
+    half: Step | None = None
+    base_memory: float = 0.0
+    memory_per_call: float | None = None
+    bound: str = ""
+    pipecat: list[Step] = field(default_factory=list)
+    pipecat_memory: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> Step | None:
+        """The highest step that held."""
+        return next((step for step in reversed(self.steps) if step.limit is None), None)
+
+
+@contextmanager
+def gateway(stubs: Stubs) -> Iterator[Process]:
+    core, _ = cores()
+    with Process("benchmarks.gateway_process", "--stubs", str(stubs.port), on=core) as process:
+        yield process.wait_ready()
+
+
+def measure_echo(calls: int) -> Step:
+    core, _ = cores()
+    with Process("benchmarks.echo", on=core) as server, Stage(server.wait_ready(), None, is_echo=True) as stage:
+        stage.hold(calls)
+        return stage.measure(SECONDS)
+
+
+def measure_memory(stage: Stage, stubs: Stubs, calls: int) -> tuple[float, float]:
+    """Megabytes before the first call counts, and per call.
+
+    Answers repeat meanwhile: otherwise the prompt cache, which has a bound of its own, would be counted as calls.
+    """
+    stubs.ask("repeat")
+    stage.hold(WARM_CALLS)
+    base = stage.measure(SECONDS).memory
+    stage.hold(WARM_CALLS + calls)
+    full = stage.measure(SECONDS).memory
+    stubs.ask("vary")
+    return base, (full - base) / calls
+
+
+def step_up(stage: Stage, results: Results, say: Console) -> None:
+    """More and more calls, until they are too many. A step that fails is tried once more: the machine is not ours."""
+    for calls in range(min(STEP, MOST_CALLS), MOST_CALLS + 1, STEP):
+        stage.hold(calls)
+        step = stage.measure(SECONDS)
+        if step.limit is not None or step.flaw is not None:
+            step = stage.measure(SECONDS)
+        results.steps.append(step)
+        say.print(report.line(step))
+        if step.flaw is not None:
+            results.bound = f"the measurement: {step.flaw}"
+            return
+        if step.limit is not None:
+            results.bound = f"{step.limit}, with {step.cpu:.0%} of a core used"
+            return
+    results.bound = f"no limit found up to {MOST_CALLS} calls (BENCH_CALLS)"
+
+
+def measure_half(stage: Stage, calls: int) -> Step:
+    """Half of what was carried, while calls come and go: a twentieth of them new in this time."""
+    stage.hold(max(1, calls))
+    return stage.measure(2 * SECONDS, arriving=max(4, calls // 10))
+
+
+def run(say: Console, *, with_pipecat: bool) -> Results:
+    results = Results()
+    core, others = cores()
+    if core == others:
+        results.notes.append("one core for everything: figures are of no use for capacity")
+    say.print(f"measured process on core {sorted(core)}, generator and stubs on {sorted(others)}")
+    say.print(f"[bold]bare echo[/bold], {min(ECHO_CALLS, MOST_CALLS)} calls")
+    results.echo = measure_echo(min(ECHO_CALLS, MOST_CALLS))
+    say.print(report.line(results.echo))
+    with vendors() as stubs:
+        with gateway(stubs) as server, Stage(server, stubs) as stage:
+            say.print("[bold]gateway[/bold], memory")
+            memory = measure_memory(stage, stubs, min(MEMORY_CALLS, MOST_CALLS))
+            results.base_memory, results.memory_per_call = memory
+            say.print("[bold]gateway[/bold], step by step")
+            stage.hold(0)
+            step_up(stage, results, say)
+            carried = results.best.calls if results.best else results.steps[0].calls
+            say.print(f"[bold]gateway[/bold], half load: {carried // 2} calls")
+            results.half = measure_half(stage, carried // 2)
+            say.print(report.line(results.half))
+        if with_pipecat:
+            from benchmarks.pipecat import measure
+
+            measure(stubs, results, say, SECONDS)
+    return results
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--pipecat", action="store_true", help="add Pipecat running the equivalent loop")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    given = parser.parse_args(arguments)
+    say = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    results = run(say, with_pipecat=given.pipecat)
+    report.tell(results, say)
+    if given.json:
+        given.json.write_text(json.dumps(dataclasses.asdict(results)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
