@@ -54,6 +54,9 @@ class ServerSection(Section):
     """After SIGTERM, time for running calls to finish."""
     vad: Literal["cascade", "webrtc"] = "cascade"
     """Voice detection: `cascade` judges by a small neural network, `webrtc` saves memory on tiny machines."""
+    wording: Path | None = None
+    """A YAML file with other wording of the gateway's own sentences: language, name, sentence (`talkpath words` lists
+    the names). Looked for beside the configuration."""
     country: str | None = Field(default=None, pattern=r"^\+?[1-9][0-9]{0,2}$")
     """Calling code of numbers in national form, such as `33`. Unset: only international forms are recognized."""
 

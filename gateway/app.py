@@ -7,6 +7,7 @@ finish within the drain time, and only then the server is told to exit, because 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +43,11 @@ from gateway.records.disk import DiskWriter
 from gateway.records.retention import keep_expiring
 from gateway.records.storage import CallStore, sqlite_url
 from gateway.speech.cache import CachedSynthesizer, PromptCache
-from gateway.speech.directory import SpeechDirectory
+from gateway.speech.directory import LOCAL, SpeechDirectory
+from gateway.speech.own_words import sentences_of
+from gateway.speech.spoken_prompts import SpokenPrompts
 from gateway.text import values
+from gateway.text.catalogue import Catalogue, WordOverrides
 from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT, LineContext
 from gateway.transports.text.transport import TextTransport
 
@@ -74,6 +78,7 @@ class App:
         self._clock: Clock = LoopClock()
         self._stop = asyncio.Event()
         self._server: uvicorn.Server | None = None
+        self._spoken = SpokenPrompts()
         self.port = settings.server.port
         self.started = asyncio.Event()
 
@@ -97,7 +102,7 @@ class App:
         """
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(HttpClient())
-            speech = await self._start_speech(stack, http)
+            self._vendors = speech = await self._start_speech(stack, http)
             equipment = await self._equip(stack)
             reception = Reception(self._furnish(self._settings, http, speech), equipment)
             transports = self._make_transports()
@@ -160,10 +165,18 @@ class App:
         return House(
             settings=settings,
             backends=self._make_backends(settings, http),
-            speech=SpeechDirectory(synthesizers, recognizers),
+            speech=SpeechDirectory(synthesizers, recognizers, prompts=self._spoken),
             recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
             synthesizers=tuple(synthesizers),
+            words=self._wording(settings),
         )
+
+    def _wording(self, settings: Settings) -> WordOverrides:
+        """The operator's own wording, beside the configuration. Raises ConfigError."""
+        if settings.server.wording is None:
+            return {}
+        path = Path(self._path)
+        return Catalogue.load_overrides((path if path.is_dir() else path.parent) / settings.server.wording)
 
     def _make_backends(self, settings: Settings, http: HttpClient) -> dict[str, Backend]:
         return {
@@ -202,6 +215,7 @@ class App:
                     name="retention",
                 )
             )
+            tasks.append(group.create_task(self._speak_ahead(self._settings), name="own sentences"))
             serving = group.create_task(server.serve(), name="server")
             handlers = self._catch_signals(reception, operator)
             try:
@@ -317,9 +331,18 @@ class App:
         ]
         if fixed:
             log.warning("changes need a restart", sections=fixed)
+            served = {name: getattr(self._settings, name) for name in fixed}
+            house = dataclasses.replace(house, settings=settings.model_copy(update=served))
         reception.house = house
+        await self._speak_ahead(settings)
         log.info("configuration reloaded", numbers=len(settings.numbers))
         return []
+
+    async def _speak_ahead(self, settings: Settings) -> None:
+        """Have the local voice say the gateway's own sentences now, for the day when nobody can speak."""
+        local = self._vendors[LOCAL].synthesizer
+        if local is not None:
+            await self._spoken.warm(local, sentences_of(settings.numbers.values(), self._wording(settings)))
 
     # --- housekeeping ----------------------------------------------------------------------------------------------
     async def _watch_lag(self, metrics: Metrics) -> None:

@@ -42,7 +42,7 @@ class DigitCollector:
         self.keys.clear()
 
     def deadline(self) -> float:
-        """When the entry is over without another key, in whole microseconds as call time is. Only while there are keys."""
+        """When the entry is over without another key, rounded as call time is. Only while there are keys."""
         return round(self.keys[-1][1] + self.rules.interdigit_timeout, 6)
 
     def settle(self, labels: Collection[str] = ()) -> None:

@@ -21,8 +21,7 @@ def main_of(vendor: str) -> Callable[[list[str]], int]:
 
 
 def _help(_: list[str]) -> int:
-    print(
-        f"Usage: talkpath lab VENDOR [OPTIONS]\n\nRuns a chat vendor's other side on this machine: {', '.join(VENDORS)}."
-    )
+    print("Usage: talkpath lab VENDOR [OPTIONS]\n")
+    print(f"Runs a chat vendor's other side on this machine. Vendors: {', '.join(VENDORS)}.")
     print("`talkpath lab VENDOR --help` lists the options of one.")
     return 0
