@@ -12,18 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from tools.asterisk.bench import Bench, learn_greeting, reception
+from audio.wav import write_wav
+from tools.asterisk import tls
+from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, learn_greeting, reception
 from tools.asterisk.calls import CHECKS, Check
 from tools.asterisk.chroot import Unavailable, default_place, prepare
 from tools.asterisk.house import House
-from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx
+from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx, contexts
 
 INSIDE = "TALKPATH_ASTERISK_INSIDE"
 AT_MOST = 900.0
 NAMES = "127.0.0.1 localhost talkpath.example.com pbx.example.com\n"
-CONTEXTS = ("bot", "bot-tls", "bot-plain", "bot-incoming")
 CALL_AT_MOST = 90.0
 
 
@@ -66,32 +68,38 @@ def _arrange(root: Path, folder: Path) -> None:
     for place in (Path("/etc/hosts"), root / "etc" / "hosts"):
         place.touch()
         subprocess.run(["mount", "--bind", str(hosts), str(place)], check=True)
+    (root / "etc" / "asterisk" / "keys").mkdir(parents=True, exist_ok=True)
+    tls.make_certificates(folder, root / "etc" / "asterisk" / "keys" / "talkpath-ca.crt")
 
 
 async def _call_all(root: Path, folder: Path, names: list[str]) -> int:
     chosen = {name: check for name, check in CHECKS.items() if not names or any(word in name for word in names)}
-    phones = [*((context, context, CALLER_PORT) for context in CONTEXTS), ("reception", "people", RECEPTION_PORT)]
+    phones = [*((name, name, CALLER_PORT) for name in contexts()), ("reception", "people", RECEPTION_PORT)]
     house = House(folder)
     with Pbx(root, phones) as pbx:
         print(pbx.ask("core show version").splitlines()[-1].partition(" built")[0], flush=True)
+        proxy = await tls.serve(folder)
         try:
             await house.open()
-            greeting = await learn_greeting(house, "600")
-            good = [await _call(name, check, house, pbx, greeting) for name, check in chosen.items()]
+            greetings = {codec: await learn_greeting(house, "600", codec) for codec in LINE_CODECS}
+            for codec, greeting in greetings.items():
+                write_wav(folder / f"greeting-{codec}.wav", greeting, 8000)
+            good = [await _call(name, check, house, pbx, greetings) for name, check in chosen.items()]
         finally:
+            proxy.close()
             await house.close()
             (folder / "asterisk.log").write_text(pbx.log(), encoding="utf-8")
     print(f"{sum(good)} of {len(good)} as promised")
     return 0 if good and all(good) else 1
 
 
-async def _call(name: str, check: Check, house: House, pbx: Pbx, greeting: bytes) -> bool:
+async def _call(name: str, check: Check, house: House, pbx: Pbx, greetings: Mapping[LineCodec, bytes]) -> bool:
     """One check on fresh telephones, with a gateway that is up."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(CALL_AT_MOST), reception() as colleague:
             await house.open()
-            result, figures = True, await check(Bench(house, pbx, colleague, greeting))
+            result, figures = True, await check(Bench(house, pbx, colleague, greetings))
     except Exception as error:  # the edge of a check: the others are run all the same
         result, figures = False, f"{type(error).__name__}: {error}"
     print(f"{'ok  ' if result else 'FAIL'} {name} ({time.monotonic() - began:.1f} s): {figures}", flush=True)

@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import itertools
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 from audio.codecs import convert
 from audio.format import L16_8K
+from audio.wav import write_wav
 from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.peer import CallerAuth
 from tools import fetch_recordings
 from tools.asterisk.house import PASSWORD, House
 from tools.asterisk.media import Codec
-from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx
+from tools.asterisk.pbx import RECEPTION_PORT, Pbx
 from tools.asterisk.sip import Phone
 from tools.asterisk.sound import correlation, share_of, tone, voiced
 
 POLL = 0.1
+FIRST_PORT = 6000
 ANSWERS_WITHIN = 5.0
 SAYS_WITHIN = 20.0
+LineCodec = Literal["ulaw", "alaw", "slin", "slin16"]
+LINE_CODECS: tuple[LineCodec, ...] = ("ulaw", "alaw", "slin", "slin16")
 _numbers = itertools.count(1)  # every call comes from another one, by which its record is found
 COLLEAGUE = 440.0  # Hz; what the reception says
 GREETING = "Hello, this is Acme."
@@ -32,25 +37,37 @@ GREETING = "Hello, this is Acme."
 class Bench:
     """Everything that is up while calls are placed."""
 
-    def __init__(self, house: House, pbx: Pbx, reception: Phone, greeting: bytes) -> None:
+    def __init__(self, house: House, pbx: Pbx, reception: Phone, greetings: Mapping[LineCodec, bytes]) -> None:
         self.house = house
         self.pbx = pbx
         self.reception = reception
-        self.greeting = greeting
+        self.greetings = greetings
 
     @asynccontextmanager
-    async def call(self, context: str, number: str, *, codec: Codec = "ulaw") -> AsyncIterator[Call]:
-        """A call to a number in a context of the dialplan; it is hung up when the block is left."""
-        caller = f"+4420794600{next(_numbers):02}"
-        async with Phone(context, CALLER_PORT, number=caller, codec=codec) as phone:
+    async def call(
+        self, context: str, number: str, *, codec: Codec = "ulaw", caller: str = "", known_as: str | None = None
+    ) -> AsyncIterator[Call]:
+        """A call to a number in a context of the dialplan; it is hung up when the block is left.
+
+        Args:
+            codec: Of the telephone.
+            caller: Its number; empty: one that no other call has.
+            known_as: What the gateway knows the caller as, where that is something else.
+        """
+        place = next(_numbers)
+        caller = caller or f"+44207946{place:04}"
+        async with Phone(context, FIRST_PORT + place, number=quote(caller, safe="+"), codec=codec) as phone:
             began = asyncio.get_running_loop().time()
             phone.call(number)
-            yield Call(self, phone, caller, began)
+            try:
+                yield Call(self, phone, caller if known_as is None else known_as, began)
+            finally:
+                write_wav(self.house.folder / f"{place:02}-{context}.wav", phone.media.timeline()[1], 8000)
         await asyncio.sleep(0.2)  # Asterisk tidies up behind the call
 
 
 class Call:
-    """One call from a telephone through Asterisk."""
+    """One call from a telephone through Asterisk; ``caller``: what the gateway knows it as."""
 
     def __init__(self, bench: Bench, phone: Phone, caller: str, began: float) -> None:
         self.bench = bench
@@ -73,9 +90,9 @@ class Call:
     async def record(self) -> dict[str, Any]:
         return await until_recorded(self.bench.house, self.caller)
 
-    def greeting_heard(self) -> float:
+    def greeting_heard(self, codec: LineCodec = "ulaw") -> float:
         """How well the sound of the greeting is found in what the telephone heard."""
-        return correlation(self.phone.media.timeline()[1], self.bench.greeting)[0]
+        return correlation(self.phone.media.timeline()[1], self.bench.greetings[codec])[0]
 
     async def reaches_people(self, within: float = 6.0) -> float:
         """Wait until the caller hears the colleague; seconds from dialling to the colleague's answer."""
@@ -96,10 +113,13 @@ class Call:
         return seconds
 
 
-async def learn_greeting(house: House, number: str) -> bytes:
-    """What the gateway says first, as an emulated Asterisk gets it: the sound to look for behind the real one."""
-    caller = "+442079460099"
-    line = AsteriskCaller(codec="ulaw", background=True, hear_every=None).connect(
+async def learn_greeting(house: House, number: str, codec: LineCodec) -> bytes:
+    """What the gateway says first, as an emulated Asterisk gets it: the sound to look for behind the real one.
+
+    Per codec, because a synthesizer does not speak twice alike: the gateway keeps each codec's rendering.
+    """
+    caller = f"+44207946009{LINE_CODECS.index(codec)}"
+    line = AsteriskCaller(codec=codec, background=True, hear_every=None).connect(
         "ws://127.0.0.1:8080/media/asterisk",
         caller=caller,
         called=number,
@@ -107,7 +127,7 @@ async def learn_greeting(house: House, number: str) -> bytes:
     )
     async with line:
         await until_said(house, caller, GREETING)
-        pcm = b"".join(convert(piece.data, piece.format, L16_8K) for piece in line.heard())
+        pcm = convert(b"".join(piece.data for piece in line.heard()), line.peer.format, L16_8K)
     is_voice = voiced(pcm)
     end = len(is_voice) - is_voice[::-1].index(True)
     return pcm[: end * 320]

@@ -9,7 +9,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
-from tools.asterisk.bench import Bench, Call, heard
+from tools.asterisk.bench import Bench, LineCodec, heard
 
 Check = Callable[[Bench], Awaitable[str]]
 SAME = 0.99
@@ -26,15 +26,15 @@ async def conversation(bench: Bench) -> str:
         assert likeness > SAME, f"the greeting is not what was sent: {likeness:.3f}"
         await call.says("hours")
         await call.hears("We are open from nine to five")
-        await call.says("goodbye")
+        await call.says("queue-thankyou")
         ended = await call.phone.until_over(15)
         assert ended.by == "pbx", ended
         record = await call.record()
     assert record["called"] == "600", record["called"]
     assert record["custom"]["pbx_channel"].startswith("PJSIP/bot-"), record["custom"]
     assert record["custom"]["pbx_call"], record["custom"]
-    assert record["result"] == "completed", record
-    assert record["by"] == "bot", record
+    assert record["by"] in ("bot", "gateway"), record["by"]
+    assert outcome(bench, "600") == "ANSWER, cause 16"
     assert not bench.reception.invited, "a conversation that is over went on to people"
     return f"answered in {answered:.2f} s, greeting {likeness:.3f}, understood {heard(record)}"
 
@@ -70,32 +70,34 @@ async def interruption(bench: Bench) -> str:
         record = await call.hears("12 Station Road")
         first = record["said"][0]
         assert first["result"] == "stopped", first
-        whole = len(bench.greeting) / 16000
+        whole = len(bench.greetings["ulaw"]) / 16000
         assert first["seconds"] < whole - 1, f"{first['seconds']} s of {whole:.1f} s were heard"
     return f"greeting stopped after {first['seconds']:.2f} of {whole:.1f} s, understood {heard(record)}"
 
 
-async def _greeted(bench: Bench, context: str, number: str, least: float) -> tuple[Call, str]:
-    async with bench.call(context, number) as call:
+async def _greeted(bench: Bench, context: str, number: str, codec: LineCodec = "ulaw") -> str:
+    """Greeting, a word and its answer, the caller hangs up."""
+    is_plain = number == "602"
+    async with bench.call(context, number, known_as="" if is_plain else None) as call:
         answered = await call.answered()
         await call.hears("Hello, this is Acme.")
-        likeness = call.greeting_heard()
-        assert likeness > least, f"the greeting is not what was sent: {likeness:.3f}"
+        likeness = call.greeting_heard(codec)
+        assert likeness > (RESAMPLED if codec == "slin16" else SAME), f"the greeting is not what was sent: {likeness:.3f}"
         await call.says("hours")
         await call.hears("We are open from nine to five")
-        await call.phone.media.press("1")
         call.phone.hang_up()
         record = await call.record()
-        assert record["by"] == "caller", record
-        assert record["called"] == number, record
-    return call, f"answered in {answered:.2f} s, greeting {likeness:.3f}, understood {heard(record)}"
+    assert record["by"] == "caller", record
+    assert record["called"] == number, record
+    return f"answered in {answered:.2f} s, greeting {likeness:.3f}, understood {heard(record)}"
 
 
-async def refused_number(bench: Bench) -> str:
-    """A number the gateway does not know: refused before the answer, and the next route is taken."""
-    async with bench.call("bot", "699") as call:
-        seconds = await call.reaches_people()
-    return f"people after {seconds:.2f} s; {outcome(bench, '699')}"
+async def _to_people(bench: Bench, context: str, number: str, expected: str, within: float = 6.0) -> str:
+    async with bench.call(context, number) as call:
+        seconds = await call.reaches_people(within)
+    said = outcome(bench, number)
+    assert said == expected, said
+    return f"people after {seconds:.2f} s; {said}"
 
 
 def outcome(bench: Bench, number: str) -> str:
@@ -105,11 +107,149 @@ def outcome(bench: Bench, number: str) -> str:
     return lines[-1].rpartition(f"Bot on {number}: ")[2]
 
 
+# --- ways in -------------------------------------------------------------------------------------------------------
+async def alaw(bench: Bench) -> str:
+    return await _greeted(bench, "bot-alaw", "600", "alaw")
+
+
+async def slin(bench: Bench) -> str:
+    return await _greeted(bench, "bot-slin", "600", "slin")
+
+
+async def slin16(bench: Bench) -> str:
+    return await _greeted(bench, "bot-slin16", "600", "slin16")
+
+
+async def tls(bench: Bench) -> str:
+    return await _greeted(bench, "bot-tls", "600")
+
+
+async def plain(bench: Bench) -> str:
+    return await _greeted(bench, "bot-plain", "602")
+
+
+async def plain_slin16(bench: Bench) -> str:
+    return await _greeted(bench, "bot-plain-slin16", "602", "slin16")
+
+
+async def incoming(bench: Bench) -> str:
+    return await _greeted(bench, "bot-incoming", "600")
+
+
+async def incoming_slin16(bench: Bench) -> str:
+    return await _greeted(bench, "bot-incoming-slin16", "600", "slin16")
+
+
+async def incoming_plain(bench: Bench) -> str:
+    return await _greeted(bench, "bot-incoming-plain", "600")
+
+
+async def hostile_caller(bench: Bench) -> str:
+    """A caller's number that tries to be part of the dialplan is only a number."""
+    async with bench.call("bot", "600", caller="+4420)n^evil(1)", known_as="+4420nevil1") as call:
+        await call.answered()
+        record = await call.hears("Hello, this is Acme.")
+    return f"known as {record['caller']}"
+
+
+# --- refusals and failures -----------------------------------------------------------------------------------------
+async def refused_number(bench: Bench) -> str:
+    """A number the gateway does not know: refused before the answer, and the next route is taken."""
+    return await _to_people(bench, "bot", "699", "NOANSWER, cause 16")
+
+
+async def refused_number_incoming(bench: Bench) -> str:
+    return await _to_people(bench, "bot-incoming", "699", "NOANSWER, cause 16")
+
+
+async def wrong_password(bench: Bench) -> str:
+    return await _to_people(bench, "bot-stranger", "600", "CHANUNAVAIL, cause 3")
+
+
+async def down(bench: Bench) -> str:
+    bench.house.gateway.stop()
+    return await _to_people(bench, "bot", "600", "CHANUNAVAIL, cause 3")
+
+
+async def down_incoming(bench: Bench) -> str:
+    bench.house.gateway.stop()
+    return await _to_people(bench, "bot-incoming", "600", "CHANUNAVAIL, cause 16")
+
+
+async def hangs(bench: Bench) -> str:
+    """A gateway that accepts connections and says nothing costs the caller the timeouts."""
+    bench.house.gateway.send(signal.SIGSTOP)
+    try:
+        return await _to_people(bench, "bot", "600", "CHANUNAVAIL, cause 3", within=12)
+    finally:
+        bench.house.gateway.send(signal.SIGCONT)
+
+
+async def full(bench: Bench) -> str:
+    bench.house.gateway.stop()
+    await bench.house.open(MAX_CALLS="1")
+    try:
+        async with bench.call("bot", "600") as first:
+            await first.answered()
+            figures = await _to_people(bench, "bot", "600", "CHANUNAVAIL, cause 3")
+            await first.hears("Hello, this is Acme.")
+    finally:
+        bench.house.gateway.stop()
+    return figures
+
+
+async def draining(bench: Bench) -> str:
+    """After SIGTERM the call that is up goes on, and new ones go to people."""
+    async with bench.call("bot", "600") as first:
+        await first.answered()
+        bench.house.gateway.send(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        figures = await _to_people(bench, "bot", "600", "CHANUNAVAIL, cause 3")
+        await first.hears("Hello, this is Acme.")
+        await first.says("hours")
+        await first.hears("We are open from nine to five")
+    bench.house.gateway.stop()
+    return figures
+
+
+async def killed(bench: Bench) -> str:
+    """The gateway dies in mid-call: the caller is put through to people at once."""
+    async with bench.call("bot", "600") as call:
+        await call.answered()
+        await asyncio.sleep(1)
+        bench.house.gateway.stop(signal.SIGKILL)
+        killed_at = asyncio.get_running_loop().time()
+        seconds = await call.reaches_people() - (killed_at - call.began)
+    said = outcome(bench, "600")
+    assert said == "ANSWER, cause 38", said
+    return f"people {seconds:.2f} s later; {said}"
+
+
 CHECKS: dict[str, Check] = {
-    "conversation": conversation,
-    "caller hangs up": caller_hangs_up,
-    "keys": keys,
-    "interruption": interruption,
-    "refused number": refused_number,
+    check.__name__.replace("_", " "): check
+    for check in (
+        conversation,
+        caller_hangs_up,
+        keys,
+        interruption,
+        alaw,
+        slin,
+        slin16,
+        tls,
+        plain,
+        plain_slin16,
+        incoming,
+        incoming_slin16,
+        incoming_plain,
+        hostile_caller,
+        refused_number,
+        refused_number_incoming,
+        wrong_password,
+        full,
+        draining,
+        hangs,
+        down,
+        down_incoming,
+        killed,
+    )
 }
-_ = signal

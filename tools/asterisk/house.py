@@ -68,7 +68,7 @@ class House:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.bot = Process("bot", ["lab", "talkr", "--port", str(BOT_PORT)], folder)
         self.gateway = Process("gateway", ["serve", "-c", str(CONFIGURATION)], folder)
         headers = {"authorization": f"Bearer {API_TOKEN}"}
@@ -80,12 +80,12 @@ class House:
             self.bot.start()
         if self.gateway.has_ended:
             arguments = ["serve", "-c", str(CONFIGURATION)]
-            self.gateway = Process("gateway", arguments, self._folder, environment)
+            self.gateway = Process("gateway", arguments, self.folder, environment)
             self.gateway.start()
         deadline = time.monotonic() + STARTS_WITHIN
         while not await self._is_ready():
             if self.gateway.has_ended or time.monotonic() > deadline:
-                raise RuntimeError(f"the gateway did not start; see {self._folder / 'gateway.log'}")
+                raise RuntimeError(f"the gateway did not start; see {self.folder / 'gateway.log'}")
             await asyncio.sleep(0.1)
 
     async def close(self) -> None:

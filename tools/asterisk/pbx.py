@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -63,6 +64,7 @@ autoload = no
             "res_pjsip_endpoint_identifier_ip",
             "chan_pjsip",
             "app_dial",
+            "app_exec",
             "app_stack",
             "app_verbose",
             "func_callerid",
@@ -99,20 +101,47 @@ contact = sip:{name}@127.0.0.1:{port}
 """
 
 
+# Sections of the examples once more, under another name and with a word changed: what the text says may be changed.
+VARIANTS = {
+    "extensions.conf": [
+        ("bot", "bot-alaw", "c(ulaw)", "c(alaw)"),
+        ("bot", "bot-slin", "c(ulaw)", "c(slin)"),
+        ("bot", "bot-slin16", "c(ulaw)", "c(slin16)"),
+        ("bot", "bot-stranger", "WebSocket/talkpath/", "WebSocket/stranger/"),
+        ("bot-plain", "bot-plain-slin16", "c(ulaw)n", "c(slin16)nf(plain-text)"),
+        ("bot-incoming", "bot-incoming-slin16", "c(ulaw)", "c(slin16)"),
+        ("bot-incoming", "bot-incoming-plain", "f(json)", "f(plain-text)"),
+    ],
+    "websocket_client.conf": [("talkpath", "stranger", "password = change-me", "password = a-wrong-one")],
+}
+
+
+def contexts() -> list[str]:
+    """Contexts that a caller may come in by."""
+    published = re.findall(r"^\[(bot(?:-tls|-plain|-incoming)?)\]", (EXAMPLES / "extensions.conf").read_text(), re.M)
+    return [*published, *(name for _, name, _, _ in VARIANTS["extensions.conf"])]
+
+
+def _variant(text: str, section: str, name: str, old: str, new: str) -> str:
+    start = text.index(f"[{section}]\n")
+    end = text.find("\n[", start)
+    block = text[start : end if end > 0 else len(text)]
+    assert old in block, f"{old} is not in [{section}]"
+    return "\n" + block.replace(f"[{section}]", f"[{name}]", 1).replace(old, new) + "\n"
+
+
 class Pbx:
     """A running Asterisk. Use it as a context manager.
 
     Args:
         root: The chroot.
         phones: Name, dialplan context and port of each telephone it knows by name.
-        replace: Words in the example files to be replaced; whatever is not here is tried as it is published.
     """
 
-    def __init__(self, root: Path, phones: list[tuple[str, str, int]], replace: dict[str, str] | None = None) -> None:
+    def __init__(self, root: Path, phones: list[tuple[str, str, int]]) -> None:
         self._root = root
         self._home = root / HOME.lstrip("/")
         self._phones = phones
-        self._replace = replace or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -169,7 +198,7 @@ class Pbx:
         )
         for name in EXAMPLE_FILES:
             files[name] = (EXAMPLES / name).read_text(encoding="utf-8")
-            for old, new in self._replace.items():
-                files[name] = files[name].replace(old, new)
+        for name, variants in VARIANTS.items():
+            files[name] += "".join(_variant(files[name], *variant) for variant in variants)
         for name, text in files.items():
             (self._home / "etc" / name).write_text(text, encoding="utf-8")

@@ -218,7 +218,8 @@ class Phone(asyncio.DatagramProtocol):
         address = re.search(r"^c=IN IP4 (\S+)", sdp, re.MULTILINE)
         port = re.search(r"^m=audio (\d+)", sdp, re.MULTILINE)
         event = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", sdp, re.MULTILINE)
-        assert address and port, f"no audio in {sdp!r}"
+        assert address is not None, sdp
+        assert port is not None, sdp
         self.media.connect((address[1], int(port[1])), event_type=int(event[1]) if event else None)
         self.answered.set()
 

@@ -1,0 +1,73 @@
+"""The proxy in front of the gateway that speaks TLS, with a certificate of an authority of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HOST_NAME = "talkpath.example.com"
+PORT = 443
+GATEWAY_PORT = 8080
+
+
+def make_certificates(folder: Path, authority: Path) -> None:
+    """Write the proxy's certificate and key into a folder, and its authority's where the PBX looks for it."""
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Talkpath test authority")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST_NAME)])
+    ca = _certificate(ca_name, ca_name, ca_key, ca_key, is_authority=True)
+    own = _certificate(name, ca_name, key, ca_key, is_authority=False)
+    authority.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "proxy.pem").write_bytes(pem + own.public_bytes(serialization.Encoding.PEM))
+
+
+def _certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    is_authority: bool,
+) -> x509.Certificate:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+    builder = builder.not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+    if not is_authority:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST_NAME)]), critical=False)
+    return builder.sign(signer, hashes.SHA256())
+
+
+async def serve(folder: Path) -> asyncio.Server:
+    """Take TLS connections and pass what is in them on to the gateway."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "proxy.pem")
+    return await asyncio.start_server(_pass_on, "127.0.0.1", PORT, ssl=context)
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        to_gateway = await asyncio.open_connection("127.0.0.1", GATEWAY_PORT)
+    except OSError:
+        writer.close()
+        return
+    await asyncio.gather(_copy(reader, to_gateway[1]), _copy(to_gateway[0], writer))
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with suppress(OSError, ssl.SSLError):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+    target.close()
