@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ calls = Table(
     Index("calls_by_start", "started_at"),
     Index("calls_by_number", "number", "started_at"),
 )
+_QUOTED = re.compile(r"'.*'|\(.*\)", re.DOTALL)  # drivers quote what they were given
 _TROUBLE = (SQLAlchemyError, OSError, TimeoutError)
 
 
@@ -198,6 +200,7 @@ def _utc(moment: datetime.datetime) -> datetime.datetime:
 
 def _reason(error: BaseException) -> str:
     """What the driver said, without the statement and its parameters, which hold personal data."""
-    original = getattr(error, "orig", None) or error
-    lines = str(original).splitlines()
-    return f"{type(original).__name__}: {lines[0][:200] if lines else 'no answer in time'}"
+    original = getattr(error, "orig", None)
+    said = str(error) if original is None else _QUOTED.sub("'...'", str(original))
+    lines = said.splitlines()
+    return f"{type(original or error).__name__}: {lines[0][:200] if lines else 'no answer in time'}"

@@ -20,6 +20,7 @@ from gateway.http.login import Login
 from gateway.http.port import OPEN_PATHS, build
 from gateway.interfaces import HttpReply, HttpRequest, SocketRoute, Webhook
 from tests.fakes.control import FakeControl
+from tests.fakes.virtual_loop import virtual_time
 
 OUTSIDE = ("203.0.113.9", 4711)
 HERE = ("127.0.0.1", 4711)
@@ -316,6 +317,30 @@ async def test_a_bug_in_a_webhook_is_an_error_in_json_and_no_more() -> None:
         assert answer.status_code == 500
         assert answer.json() == {"error": "something is broken here; the log says what"}
         assert (await asking.get("/health/live")).status_code == 200
+
+
+@virtual_time
+async def test_a_sender_who_is_too_slow_is_not_waited_for() -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b"["
+        await asyncio.Event().wait()
+
+    async with client(port()) as asking:
+        answer = await asking.post("/hooks/json", content=trickle())
+        assert (answer.status_code, answer.json()["error"]) == (408, "the body did not come in time")
+        answer = await asking.post("/api/calls/x/transfer", content=trickle(), headers=BEARER)
+        assert answer.status_code == 408
+
+
+@virtual_time
+async def test_a_webhook_that_never_answers_is_given_up() -> None:
+    async def never(_: HttpRequest) -> HttpReply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    hook = Webhook(path="/hooks/never", methods=("GET",), handle=never)
+    async with client(build(FakeControl(), [hook], guard=Guard())) as asking:
+        assert (await asking.get("/hooks/never")).status_code == 504
 
 
 @pytest.mark.asyncio
