@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class ScriptedTalkr:
 
     def __init__(self, answers: Sequence[BotAnswer]) -> None:
         self._left = list(answers)
+        self._closing = asyncio.Event()
         self.surplus = 0
         self.server = LabServer(self._answer)
 
@@ -62,13 +63,22 @@ class ScriptedTalkr:
             self.surplus += 1
             return LabReply(status=599)
         answer = self._left.pop(0)
-        return answer if isinstance(answer, LabReply) else json_reply(answer)
+        reply = answer if isinstance(answer, LabReply) else json_reply(answer)
+        if not reply.delay:
+            return reply
+        try:
+            async with asyncio.timeout(reply.delay):
+                await self._closing.wait()
+        except TimeoutError:
+            return replace(reply, delay=0.0)
+        return LabReply(drop=True)
 
     async def __aenter__(self) -> ScriptedTalkr:
         await self.server.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closing.set()
         await asyncio.sleep(CLOSING)
         await self.server.stop()
 
