@@ -1,0 +1,36 @@
+"""Writes the documents that are made from the code: `python -m tools.docs`. With ``--check`` it only names stale ones."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from config.docs import page, plugin_pages
+from gateway.plugins import installed
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def pages() -> dict[Path, str]:
+    """Each generated document and what it should say."""
+    return {
+        DOCS / "configuration.md": page(),
+        DOCS / "plugin-settings.md": plugin_pages(installed().sections()),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the documents, or check them. Returns the exit code."""
+    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text("utf-8") != text}
+    if "--check" in arguments:
+        for path in stale:
+            print(f"docs/{path.name} is stale; run `make docs`", file=sys.stderr)
+        return 1 if stale else 0
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"docs/{path.name} written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
