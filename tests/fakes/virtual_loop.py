@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import select
 import selectors
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -23,8 +25,8 @@ REAL_LIMIT = 20.0
 """Real seconds a test may take."""
 REAL_WAIT = 5.0
 """Real seconds to wait for input when no timer could ever wake the loop."""
-GLANCE = 0.0002
-"""Real seconds the kernel gets to hand over what one end of a loopback socket has just written."""
+GLANCE = 0.001
+"""Real seconds the kernel gets to hand over what one end of a loopback socket has written and the other not yet read."""
 MAX_JUMPS = 2_000_000
 
 
@@ -41,7 +43,7 @@ class _Selector(selectors.DefaultSelector):
         if timeout is not None and timeout <= 0:
             return super().select(0)
         self.loop.check_limits()
-        ready = super().select(GLANCE if len(self.get_map()) > 1 else 0)
+        ready = super().select(0) or self._glance()
         if ready:
             return ready
         if self.loop.is_held:
@@ -54,6 +56,82 @@ class _Selector(selectors.DefaultSelector):
         self.loop.jump()
         return []
 
+    def _glance(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Input that is on its way. `select` is asked because it waits for less than a millisecond, which epoll cannot."""
+        if not self.loop.wire.is_busy:
+            return []
+        pending, _, _ = select.select([self.fileno()], [], [], GLANCE)
+        if pending:
+            return super().select(0)
+        self.loop.wire.settle()
+        return []
+
+
+class Wire:
+    """What one end of a socket in this process has written and no end has read yet: only then is input on its way."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._has_news = False
+
+    @property
+    def is_busy(self) -> bool:
+        return self._has_news or self._bytes != 0
+
+    def wrote(self, count: int) -> None:
+        self._bytes += count
+
+    def read(self, count: int) -> None:
+        self._bytes -= count
+
+    def changed(self) -> None:
+        """A connection was opened or closed."""
+        self._has_news = True
+
+    def settle(self) -> None:
+        """What did not come by now is for another process, or for somebody who does not read."""
+        self._bytes, self._has_news = 0, False
+
+
+class _CountedSocket:
+    """A socket as asyncio's transports use it; says what goes through."""
+
+    def __init__(self, inner: socket.socket, wire: Wire) -> None:
+        self._inner = inner
+        self._wire = wire
+        wire.changed()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def send(self, data: Any) -> int:
+        count = self._inner.send(data)
+        self._wire.wrote(count)
+        return count
+
+    def sendmsg(self, buffers: Any) -> int:
+        count = self._inner.sendmsg(buffers)
+        self._wire.wrote(count)
+        return count
+
+    def recv(self, size: int) -> bytes:
+        data = self._inner.recv(size)
+        self._wire.read(len(data))
+        return data
+
+    def recv_into(self, buffer: Any) -> int:
+        count = self._inner.recv_into(buffer)
+        self._wire.read(count)
+        return count
+
+    def shutdown(self, how: int) -> None:
+        self._wire.changed()
+        self._inner.shutdown(how)
+
+    def close(self) -> None:
+        self._wire.changed()
+        self._inner.close()
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """See the module's docstring."""
@@ -63,6 +141,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._max_jumps = max_jumps
         selector = _Selector()
         selector.loop = self
+        self.wire = Wire()
         self._time = START
         self._work = 0
         self._jumps = 0
@@ -89,6 +168,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise StuckError(f"still running after {REAL_LIMIT} real seconds, at {self._time - START:.3f} virtual ones")
         if self._jumps > self._max_jumps:
             raise StuckError("time passes, but nothing ends")
+
+    def _make_socket_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
+        counted = _CountedSocket(sock, self.wire)
+        made = super()._make_socket_transport(counted, *args, **kwargs)  # type: ignore[misc]
+        assert isinstance(made, asyncio.Transport)
+        return made
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        self.wire.changed()
+        await super().sock_connect(sock, address)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
         self._work += 1
