@@ -25,7 +25,7 @@ from gateway.speech.cache import CachedSynthesizer
 from gateway.speech.closing import closing
 from gateway.speech.convert import Converter, nearest
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
-from gateway.speech.listening import listen_converted
+from gateway.speech.listening import listen_guarded
 from gateway.speech.spoken_prompts import SpokenPrompts
 
 log = structlog.get_logger(__name__)
@@ -99,15 +99,18 @@ class SpeechDirectory:
         )
 
     def listen(self, settings: ListenSettings, source: AudioFormat) -> AbstractAsyncContextManager[RecognitionStream]:
-        """A stream that takes frames as the leg sends them. Where the vendor is not configured, the local one listens.
+        """A stream that takes frames as the leg sends them.
+
+        Where the vendor is not configured, or fails, the local recognizer listens, if the question is one it can hear.
 
         Raises:
-            VendorError: on entering, when the vendor cannot listen.
+            VendorError: on entering, or from `results`, when nobody can listen.
         """
         vendor = settings.vendor if settings.vendor in self._recognizers else LOCAL
         if vendor != settings.vendor:
             log.warning("there is no such recognizer, the local one listens", vendor=settings.vendor)
-        return listen_converted(self._recognizers[vendor], replace(settings, vendor=vendor), source)
+        standby = self._recognizers.get(LOCAL) if vendor != LOCAL else None
+        return listen_guarded(self._recognizers[vendor], standby, replace(settings, vendor=vendor), source)
 
     def hears(self, vendor: str) -> RecognizerCapabilities:
         """What the recognizer that would listen can do."""

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from config.base import Section
 
 MAX_AUTO_WORKERS = 8
+Workers = Annotated[int, Field(ge=1, le=64)] | Literal["auto"]
 
 
 class LocalSpeechSection(Section):
     """Speech without a vendor: espeak-ng speaks, pocketsphinx hears what a question allows."""
 
     engine: Literal["local"] = "local"
-    speak_workers: int | Literal["auto"] = Field(default="auto")
+    speak_workers: Workers = "auto"
     """Processes that speak. `auto`: one, as it speaks several hundred times faster than real time; a second one from
     four processors on, so that a long text delays nobody."""
-    listen_workers: int | Literal["auto"] = Field(default="auto")
+    listen_workers: Workers = "auto"
     """Processes that listen; each hears about twenty talking callers at a time. `auto`: half of the processors."""
     hang_after: float = Field(default=3.0, ge=0.5, le=60)
     """Seconds without a sign of life after which a worker process is replaced."""
