@@ -24,6 +24,7 @@ __all__ = [
     "MediaError",
     "ProtocolError",
     "RemoteProtocolError",
+    "Unwelcome",
     "VendorError",
     "VendorRejected",
     "VendorReplyInvalid",
@@ -50,6 +51,10 @@ class RemoteProtocolError(ProtocolError):
     def __init__(self, reason: str, *, hint: str | None = None) -> None:
         super().__init__(reason)
         self.hint = hint or reason
+
+
+class Unwelcome(RemoteProtocolError):
+    """The peer speaks the protocol, but may not place this call."""
 
 
 class VendorError(GatewayError):

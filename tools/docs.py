@@ -1,4 +1,4 @@
-"""Writes the documents that are made from the code: `python -m tools.docs`. With ``--check`` it only names stale ones."""
+"""Writes the documents that are made from the code: `python -m tools.docs`; ``--check`` only names stale ones."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from gateway.errors import RemoteProtocolError
+from gateway.errors import RemoteProtocolError, Unwelcome
 from gateway.interfaces import Leg
 from gateway.transports.auth import Authenticator
 from gateway.transports.sockets import (
@@ -23,7 +23,6 @@ from gateway.transports.sockets import (
     Send,
     ServerSocket,
     SocketClosed,
-    Unwelcome,
     Upgrade,
 )
 

@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 from config.base import Network
 from gateway.clock import Clock, LoopClock
-from gateway.errors import RemoteProtocolError
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Longest message a peer may send. Twilio sends 0.4 kB, Asterisk up to 64 kB."""
@@ -71,10 +70,6 @@ class SocketClosed(Exception):
     @property
     def is_clean(self) -> bool:
         return self.code in CLOSED_CLEANLY
-
-
-class Unwelcome(RemoteProtocolError):
-    """The peer speaks the protocol, but may not place this call."""
 
 
 class MediaSocket(Protocol):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.errors import LocalProtocolError, RemoteProtocolError, Unwelcome
 from gateway.events import DigitPressed, MarkReached
 from gateway.transports.asterisk.protocol import (
     AsteriskEvent,
@@ -19,7 +19,6 @@ from gateway.transports.asterisk.protocol import (
     QueueFilled,
     UnknownMessage,
 )
-from gateway.transports.sockets import Unwelcome
 from tests.fakes.exchanges import exchanges, read_or_refuse
 
 JSON_START = '{"event":"MEDIA_START","connection_id":"b","channel_id":"1.2","format":"ulaw","optimal_frame_size":160}'

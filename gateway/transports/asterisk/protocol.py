@@ -7,14 +7,14 @@ channels/chan_websocket.c, tags 20.16 to 23.4, and captures from 22.10.1, Novemb
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import msgspec
 
 from audio.format import L16_8K, L16_16K, PCMA_8K, PCMU_8K, AudioFormat
-from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.errors import LocalProtocolError, RemoteProtocolError, Unwelcome
 from gateway.events import DigitPressed, MarkReached
-from gateway.transports.sockets import Unwelcome
 
 MAX_TEXT_BYTES = 128
 """Longer commands are ignored by Asterisk, with a line in its log and nothing else."""
@@ -22,6 +22,7 @@ MAX_BINARY_BYTES = 64_000
 """65,535 with the header ends the call; the documentation says 65,500."""
 FORMATS = {"ulaw": PCMU_8K, "alaw": PCMA_8K, "slin": L16_8K, "slin16": L16_16K}
 """Asterisk's names; slin is in host byte order, little-endian on every usual machine."""
+NO_PASSTHROUGH = "take p out of the options of Dial(WebSocket/...)"
 DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -74,6 +75,7 @@ AsteriskEvent = (
 )
 """`bytes` is the caller's audio, as it came."""
 
+_ARGUMENTS = re.compile(r"\([^)]*\)")
 _Scalar = str | int | float | bool | None
 
 
@@ -156,7 +158,9 @@ class AsteriskProtocol:
                 hint="write c(ulaw), c(alaw), c(slin) or c(slin16) among the options of Dial(WebSocket/...)",
             )
         if fields.optimal_frame_size <= 0 or fields.optimal_frame_size % format.encoding.bytes_per_sample:
-            raise Unwelcome("a channel in passthrough mode", hint="take p out of the options of Dial(WebSocket/...)")
+            raise Unwelcome("a channel in passthrough mode", hint=NO_PASSTHROUGH)
+        if _is_passthrough(_text(fields.channel_variables.get("DIALEDPEERNUMBER"))):
+            raise Unwelcome("a channel in passthrough mode", hint=NO_PASSTHROUGH)
         if fields.optimal_frame_size > format.bytes_per_second:
             raise RemoteProtocolError("a frame of more than a second")
         self._started = MediaStarted(
@@ -236,6 +240,14 @@ def _read_plain(text: str) -> _Fields:
         return msgspec.convert({**values, "channel_variables": {}, "event": name}, _Fields, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise RemoteProtocolError("a malformed event") from error
+
+
+def _is_passthrough(dialled: str) -> bool:
+    """Whether `p` is among the options of a dial string such as ``gateway/c(ulaw)npf(json)``.
+
+    22.10.1 announces its usual frame size then, takes no marks, and passes our messages on as they are, unpaced.
+    """
+    return "p" in _ARGUMENTS.sub("", dialled.partition("/")[2])
 
 
 def _text(value: _Scalar) -> str:

@@ -12,7 +12,7 @@ from gateway.interfaces import HttpReply, HttpRequest, SocketRoute, Webhook
 from gateway.kit.onetime import OneTimeTokens
 from gateway.transports.auth import authenticator
 from gateway.transports.door import Offer, SocketDoor
-from gateway.transports.sockets import LineContext, MediaSocket, Unwelcome, Upgrade
+from gateway.transports.sockets import LineContext, MediaSocket, Upgrade
 from gateway.transports.twilio import webhook
 from gateway.transports.twilio.leg import TwilioLeg
 from gateway.transports.twilio.protocol import StreamStarted, StreamStopped, TwilioProtocol
