@@ -45,6 +45,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         logs = options.logs or Path(folder)
         logs.mkdir(parents=True, exist_ok=True)
+        for old in logs.glob("*.log"):
+            old.unlink()
         _arrange(root, logs)
         return asyncio.run(_call_all(root, logs.resolve(), options.names))
 

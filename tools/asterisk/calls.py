@@ -54,7 +54,7 @@ async def keys(bench: Bench) -> str:
     async with bench.call("bot", "600") as call:
         await call.answered()
         await call.hears("Hello, this is Acme.")
-        await call.says("vm-password")
+        await call.says("vm-num-i-have")
         await call.hears("four digit code")
         await call.phone.media.press("1290#")
         record = await call.hears("Your code is 1 2 9 0")
@@ -176,13 +176,33 @@ async def down_incoming(bench: Bench) -> str:
     return await _to_people(bench, "bot-incoming", "600", "CHANUNAVAIL, cause 16")
 
 
-async def hangs(bench: Bench) -> str:
-    """A gateway that accepts connections and says nothing costs the caller the timeouts."""
+async def frozen(bench: Bench) -> str:
+    """Asterisk waits for ever for a gateway that accepts and does not answer; a proxy that gives up ends the wait."""
     bench.house.gateway.send(signal.SIGSTOP)
     try:
-        return await _to_people(bench, "bot", "600", "CHANUNAVAIL, cause 3", within=12)
+        return await _to_people(bench, "bot-tls", "600", "CHANUNAVAIL, cause 3", within=8)
     finally:
         bench.house.gateway.send(signal.SIGCONT)
+
+
+async def wrong_codec(bench: Bench) -> str:
+    return await _to_people(bench, "bot-g722", "600", "NOANSWER, cause 16")
+
+
+async def passthrough(bench: Bench) -> str:
+    return await _to_people(bench, "bot-passthrough", "600", "NOANSWER, cause 16")
+
+
+async def bot_fails(bench: Bench) -> str:
+    """The gateway answers and its bot does not: the number's fallback is heard."""
+    bench.house.bot.stop()
+    async with bench.call("bot", "600") as call:
+        await call.answered()
+        await call.hears("I am putting you through to a colleague")
+        await call.phone.until_over(10)
+        record = await call.record()
+    assert record["result"] == "bot_failed", record["result"]
+    return f"recorded as {record['result']}; {outcome(bench, '600')}"
 
 
 async def full(bench: Bench) -> str:
@@ -247,7 +267,10 @@ CHECKS: dict[str, Check] = {
         wrong_password,
         full,
         draining,
-        hangs,
+        frozen,
+        wrong_codec,
+        bot_fails,
+        passthrough,
         down,
         down_incoming,
         killed,

@@ -16,6 +16,8 @@ from cryptography.x509.oid import NameOID
 HOST_NAME = "talkpath.example.com"
 PORT = 443
 GATEWAY_PORT = 8080
+ANSWERS_WITHIN = 1.0
+"""Seconds the gateway has for the answer to the upgrade; a proxy with such a bound spares callers a frozen gateway."""
 
 
 def make_certificates(folder: Path, authority: Path) -> None:
@@ -62,12 +64,15 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     except OSError:
         writer.close()
         return
-    await asyncio.gather(_copy(reader, to_gateway[1]), _copy(to_gateway[0], writer))
+    await asyncio.gather(_copy(reader, to_gateway[1]), _copy(to_gateway[0], writer, first_within=ANSWERS_WITHIN))
 
 
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with suppress(OSError, ssl.SSLError):
-        while data := await source.read(65536):
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, first_within: float | None = None) -> None:
+    with suppress(OSError, ssl.SSLError, TimeoutError):
+        async with asyncio.timeout(first_within):
+            data = await source.read(65536)
+        while data:
             target.write(data)
             await target.drain()
+            data = await source.read(65536)
     target.close()
