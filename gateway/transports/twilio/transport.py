@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from gateway.errors import Unwelcome
 from gateway.events import CallInfo
 from gateway.interfaces import HttpReply, HttpRequest, SocketRoute, Webhook
 from gateway.kit.onetime import OneTimeTokens
