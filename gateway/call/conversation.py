@@ -208,7 +208,7 @@ class Conversation:
         facts, current = self.facts, self.speaking.current
         if current is None or facts.stop_at is not None or facts.paused_at is not None:
             return Verdict.NO
-        if by == "speech" and facts.caller.dismissed and not facts.caller.words:
+        if by == "speech" and (facts.dropping or (facts.caller.dismissed and not facts.caller.words)):
             return Verdict.NO
         attempt = Attempt(
             by="digits" if by == "digits" else "speech",
@@ -221,8 +221,7 @@ class Conversation:
 
     def _speech_while_thinking_interrupts(self) -> None:
         facts = self.facts
-        spoke = facts.caller.started_at is not None and not facts.caller.overlapped
-        if facts.number.thinking_input == "barge_in" and spoke and facts.caller.sustained:
+        if facts.number.thinking_input == "barge_in" and facts.caller.ahead and facts.caller.sustained:
             current = self.speaking.current
             if current is not None and current.interruptible and not self.turns.is_leaving:
                 self.turns.interrupted()
@@ -302,6 +301,8 @@ class Conversation:
             self._prompt_failed(prompt)
         if not facts.prompts:
             self.speaking.close_stretch()
+        elif facts.stop_at is None:
+            self._speech_while_thinking_interrupts()
 
     def _prompt_failed(self, prompt: Prompt) -> None:
         """Nothing could speak it. The gateway's own sentence stands in; when that fails too, the fallback."""

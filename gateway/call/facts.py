@@ -133,6 +133,7 @@ class CallerTurn:
 
     Attributes:
         overlapped: The speech began while a prompt was playing.
+        ahead: The speech began while the bot was thinking, perhaps over a filler.
         interrupted: A prompt was stopped because of it.
         dismissed: A reversible barge-in was taken back: no word came, so this speech opens no turn.
     """
@@ -141,6 +142,7 @@ class CallerTurn:
     stopped_at: float | None = None
     sustained: bool = False
     overlapped: bool = False
+    ahead: bool = False
     interrupted: bool = False
     dismissed: bool = False
     finals: list[str] = field(default_factory=list)
@@ -196,6 +198,8 @@ class Facts:
     # what we hear
     voice: bool = False
     voice_since: float = 0.0
+    dropping: bool = False
+    """The present speech began while the bot was thinking, and is dropped to its end."""
     ear: Ear | None = None
     next_stream: int = 1
     ear_failures: int = 0
@@ -215,6 +219,11 @@ class Facts:
     @property
     def number(self) -> NumberSettings:
         return self.setup.number
+
+    @property
+    def is_thinking(self) -> bool:
+        """The bot was asked and has not answered at all, whatever is heard meanwhile."""
+        return self.waiting is not None and self.waiting.replied_at is None
 
     def emit(self, command: Command) -> None:
         self.out.append(command)

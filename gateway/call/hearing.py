@@ -51,8 +51,16 @@ class Hearing:
     def speech_started(self, event: SpeechStarted) -> None:
         facts = self.facts
         facts.voice, facts.voice_since = True, event.at
-        if facts.ear is not None or self._opens_on_voice:
+        if self._is_unwanted:
+            facts.dropping = True
+            facts.keep("speech_dropped")
+        elif facts.ear is not None or self._opens_on_voice:
             self._note_start(event.at)
+
+    @property
+    def _is_unwanted(self) -> bool:
+        """What the caller says now is dropped: the bot is thinking, and this number's callers wait for it."""
+        return self.facts.is_thinking and self.facts.number.thinking_input == "drop"
 
     @property
     def _opens_on_voice(self) -> bool:
@@ -65,9 +73,13 @@ class Hearing:
         if caller.dismissed:
             self.facts.caller = caller = CallerTurn()
         if caller.started_at is None:
-            caller.started_at = at
-            caller.overlapped = bool(self.facts.prompts)
+            self._begin(caller, at)
         caller.stopped_at = None
+
+    def _begin(self, caller: CallerTurn, at: float) -> None:
+        caller.started_at = at
+        caller.overlapped = bool(self.facts.prompts)
+        caller.ahead = self.facts.is_thinking
 
     def speech_sustained(self, event: SpeechSustained) -> None:
         self.facts.voice = True
@@ -75,8 +87,11 @@ class Hearing:
             self.facts.caller.sustained = True
 
     def speech_stopped(self, event: SpeechStopped) -> None:
-        self.facts.voice = False
-        caller = self.facts.caller
+        facts, caller = self.facts, self.facts.caller
+        facts.voice = False
+        if facts.dropping:
+            facts.dropping = False
+            facts.boundary = max(facts.boundary, event.at)
         if caller.started_at is not None:
             caller.stopped_at = max(event.at, caller.started_at)
 
@@ -94,8 +109,7 @@ class Hearing:
         facts.ear_failures = 0
         caller.dismissed = False
         if caller.started_at is None:  # the detector missed it, or a text leg that has no voice
-            caller.started_at = facts.now
-            caller.overlapped = bool(facts.prompts)
+            self._begin(caller, facts.now)
         if not facts.voice and caller.stopped_at is None:
             caller.stopped_at = facts.now
         caller.language = heard.language or caller.language
@@ -119,7 +133,7 @@ class Hearing:
         facts = self.facts
         if facts.over or facts.ending_since is not None or facts.fell_back or facts.ear_failures >= MAX_EAR_FAILURES:
             return False
-        if self.keys:
+        if self.keys or facts.dropping or self._is_unwanted:
             return False
         if state is State.SPEAKING:
             return "speech" in self.question.heard_during_prompt or self.facts.caller.started_at is not None
@@ -153,8 +167,7 @@ class Hearing:
         facts.next_stream += 1
         since = facts.boundary
         if facts.voice and facts.caller.started_at is None:
-            facts.caller.started_at = facts.voice_since if facts.voice_since >= since else facts.now
-            facts.caller.overlapped = bool(facts.prompts)
+            self._begin(facts.caller, facts.voice_since if facts.voice_since >= since else facts.now)
         facts.emit(OpenEar(stream=facts.ear.stream, settings=settings, since=since))
 
     def close_ear(self) -> None:

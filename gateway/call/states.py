@@ -35,7 +35,7 @@ class States:
             (facts.paused_at is not None, State.PAUSED),
             (facts.stop_at is not None, State.STOPPING),
             (bool(facts.prompts), State.SPEAKING),
-            (facts.waiting is not None and facts.waiting.replied_at is None, State.THINKING),
+            (facts.is_thinking, State.THINKING),
             (bool(self.hearing.keys), State.DIGITS),
             (facts.ear is not None and (facts.ear.finish_at is not None or self._is_complete), State.FINISHING),
             (facts.caller.started_at is not None and facts.caller.stopped_at is None, State.HEARING),

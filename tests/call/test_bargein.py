@@ -14,6 +14,8 @@ from gateway.call.facts import State
 from gateway.events import (
     DigitPressed,
     PlaybackDone,
+    PromptEnded,
+    PromptStarted,
     RecognitionEnded,
     SpeechStarted,
     SpeechStopped,
@@ -266,6 +268,35 @@ def test_speech_while_the_bot_thinks_can_interrupt_its_answer() -> None:
     play(SpeechSustained(at=5.3, voiced=0.3), at=5.3)
     play.reply("Answer", at=5.6)
     play.start_prompt(at=5.7).expect(StopPlayout())
+
+
+def test_speech_over_a_filler_can_interrupt_the_answer_behind_it() -> None:
+    play = Playbook(number={"thinking_input": "barge_in"})
+    play.greet()
+    play.speak("one", at=3.0)
+    play.until(6.0)  # the filler has been due
+    play.start_prompt(at=6.0)
+    play(SpeechStarted(at=6.2), at=6.3)
+    play(SpeechSustained(at=6.6, voiced=0.3), at=6.6).refuse(StopPlayout)
+    play.reply("Answer", at=6.8)
+    (filler, _) = play.outstanding
+    ended = PromptEnded(prompt_id=filler, result="played", seconds=1.0, heard_text="One moment.")
+    play(ended, at=7.0).expect(StopPlayout())
+
+
+def test_speech_over_a_waiting_message_does_not_interrupt_the_answer_after_it() -> None:
+    """Only what was said before the bot had answered at all is a matter of `thinking_input`."""
+    play = Playbook(number={"thinking_input": "barge_in"})
+    play.greet()
+    play.speak("one", at=3.0)
+    play.reply(Say(text="One moment.", role="waiting"), "Answer", at=5.0)
+    waiting, answer = play.outstanding
+    play.start_prompt(at=5.1)
+    play(SpeechStarted(at=5.5), at=5.6)
+    play(SpeechSustained(at=5.9, voiced=0.3), at=5.9)
+    play(SpeechStopped(at=6.0), at=6.5)
+    play(PromptEnded(prompt_id=waiting, result="played", seconds=2.0), at=7.0).refuse(StopPlayout)
+    play(PromptStarted(prompt_id=answer), at=7.0).refuse(StopPlayout)
 
 
 def test_fifty_interruptions_in_one_call_leave_nothing_behind() -> None:

@@ -37,6 +37,7 @@ from gateway.events import (
     RecognizerFailed,
     SpeechStarted,
     SpeechStopped,
+    SpeechSustained,
     Transcript,
     TranscriptUpdated,
     UserChoice,
@@ -201,7 +202,34 @@ def test_speech_while_the_bot_thinks_can_be_dropped() -> None:
     play = Playbook(number={"thinking_input": "drop"})
     play.greet()
     play.speak("one", at=3.0)
-    play(SpeechStarted(at=5.0), at=5.1).refuse(OpenEar)
+    play(SpeechStarted(at=5.0), at=5.1).expect(KeepRecord(kind="speech_dropped")).refuse(OpenEar)
+
+
+def test_what_is_dropped_while_the_bot_thinks_is_dropped_to_its_end() -> None:
+    """Also where a filler plays meanwhile, and where the answer has begun before the caller stops."""
+    play = Playbook(number={"thinking_input": "drop"})
+    play.greet()
+    play.speak("one", at=3.0)
+    assert play.until(6.0).refuse(OpenEar).prompts  # the filler
+    play(SpeechStarted(at=6.2), at=6.3).expect(KeepRecord).refuse(OpenEar)
+    play.play_out(at=6.4)
+    play.reply("Answer", at=7.5).refuse(OpenEar)
+    play.start_prompt(at=7.6)
+    play(SpeechSustained(at=8.2, voiced=2.0), at=8.3).refuse(StopPlayout, OpenEar)
+    (opened,) = [command for command in play(SpeechStopped(at=8.4), at=8.9) if isinstance(command, OpenEar)]
+    assert opened.since == pytest.approx(8.4)
+    assert [event.text for event in play.every.sent if isinstance(event, UserText)] == ["one"]
+
+
+def test_after_what_was_dropped_the_caller_is_heard_again() -> None:
+    play = Playbook(number={"thinking_input": "drop"})
+    play.greet()
+    play.speak("one", at=3.0)
+    play(SpeechStarted(at=5.0), at=5.1)
+    play(SpeechStopped(at=5.6), at=6.1)
+    play.reply("Answer", at=6.2)
+    play.play_out(at=6.3)
+    assert play.speak("two", at=9.0).sent[-1].text == "two"
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

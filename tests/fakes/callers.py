@@ -28,7 +28,7 @@ from tests.fakes.gateway import NUMBER, Gateway
 FROM = "+33612345678"
 READING_SPEED = 15.0
 """Characters per second of somebody who reads the text of a call."""
-SHORTEST_PIECE = 0.1
+SHORTEST_PIECE = 0.02
 """Seconds of a text from which it is recognised; shorter beginnings count as sounds."""
 
 
