@@ -21,7 +21,7 @@ class LocalSpeechSection(Section):
     """Processes that speak. `auto`: one, as it speaks several hundred times faster than real time; a second one from
     four processors on, so that a long text delays nobody."""
     listen_workers: Workers = "auto"
-    """Processes that listen; each hears about twenty talking callers at a time. `auto`: half of the processors."""
+    """Processes that listen; each hears about a dozen talking callers at a time. `auto`: half of the processors."""
     hang_after: float = Field(default=3.0, ge=0.5, le=60)
     """Seconds without a sign of life after which a worker process is replaced."""
     start_timeout: float = Field(default=20.0, ge=1, le=120)
