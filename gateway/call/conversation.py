@@ -7,6 +7,7 @@ forgotten. The opposite half, which does what is decided here, is `session`.
 
 from __future__ import annotations
 
+import math
 from typing import assert_never
 
 from gateway.actions import Hangup, Say, Transfer
@@ -337,6 +338,8 @@ class Conversation:
     # --- settling --------------------------------------------------------------------------------------------------
     def _call_limit(self) -> float:
         limit = self.facts.number.max_call
+        if self.facts.is_settling:  # it ends as soon as it can
+            return math.inf
         return limit + LAST_WORDS if self.facts.too_long else limit
 
     def _settle(self) -> None:
@@ -349,6 +352,9 @@ class Conversation:
                 self.turns.run_script()
                 state = self.states.derive()
             if state is State.OVER:
+                return
+            if self.facts.is_settling and not self.facts.prompts:
+                self.facts.end("completed", "gateway")
                 return
             if self.facts.fell_back and state in RESTING:
                 self.endings.hang_up("failure", "bot_failed", "gateway", "fallback")
@@ -441,7 +447,7 @@ class Conversation:
     def _call_too_long(self) -> None:
         facts = self.facts
         if facts.too_long or facts.ending_since is not None:
-            facts.end("too_long", "gateway", "max_call")
+            self.endings.end("too_long", "gateway", "max_call")
             return
         facts.too_long = facts.fell_back = True
         self.turns.abandon()

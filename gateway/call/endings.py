@@ -117,12 +117,26 @@ class Endings:
         if facts.transfer_id is not None:
             return  # decides nothing until the transfer has reported
         if by == "failure":
-            facts.end("leg_failed", "gateway", reason)
+            self.end("leg_failed", "gateway", reason)
         elif by == "caller" and facts.ending_since is None:
             if facts.fell_back:
-                facts.end("bot_failed", "gateway", reason)
+                self.end("bot_failed", "gateway", reason)
             else:
                 facts.final_outcome = None
-                facts.end("completed" if facts.caller_spoke else "abandoned", "caller", reason)
+                self.end("completed" if facts.caller_spoke else "abandoned", "caller", reason)
         else:
-            facts.end("completed", "gateway", reason)
+            self.end("completed", "gateway", reason)
+
+    def end(self, result: Result, by: Party, reason: str = "") -> None:
+        """End the call. What was playing is stopped first, so that its part that was heard is in the account."""
+        facts = self.facts
+        if not facts.prompts:
+            facts.end(result, by, reason)
+            return
+        if facts.final_outcome is None:
+            facts.final_outcome = CallOutcome(result=result, by=by, reason=reason)
+        facts.is_settling = True
+        if facts.ending_since is None:
+            facts.ending_since = facts.now
+        self.hearing.forget()
+        self.speaking.stop()

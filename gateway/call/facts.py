@@ -169,6 +169,8 @@ class Facts:
     over: bool = False
     answered: bool = False
     ending_since: float | None = None
+    is_settling: bool = False
+    """The call is over but for the playout's reports of what was heard."""
     final_outcome: CallOutcome | None = None
     fell_back: bool = False
     too_long: bool = False

@@ -581,9 +581,34 @@ def test_a_caller_who_hangs_up_ends_the_call() -> None:
     play = Playbook()
     play.greet()
     play.speak("hello", at=3.0)
-    outcome = play(LegClosed(by="caller"), at=7.0).outcome
+    outcome = play(LegClosed(by="caller"), at=5.0).outcome
     assert outcome is not None
     assert outcome.result == "completed"
+
+
+def test_what_played_when_the_caller_hung_up_is_in_the_account() -> None:
+    play = Playbook()
+    play.begin()
+    play.reply("Welcome to Acme", at=0.1)
+    play.start_prompt(at=0.2)
+    closed = play(LegClosed(by="caller"), at=1.0)
+    closed.expect(StopPlayout())
+    assert closed.outcome is None
+    ended = play.report_stopped(seconds=0.8, heard="Welcome to")
+    heard = PlaybackDone(turn=0, complete=False, played=0.8, heard_text="Welcome to")
+    assert ended.sent == [heard, CallEnded(turn=0, by="caller", cause="abandoned")]
+    assert ended.outcome is not None
+    assert (ended.outcome.result, ended.outcome.by) == ("abandoned", "caller")
+
+
+def test_a_call_ends_also_where_the_account_stays_open() -> None:
+    play = Playbook(number={"max_call": 10})
+    play.begin()
+    play.reply("Welcome to Acme", at=0.1)
+    play(LegClosed(by="failure", reason="lost"), at=9.0)
+    outcome = play.until(11.1).outcome
+    assert outcome is not None
+    assert outcome.result == "leg_failed"
 
 
 def test_nothing_happens_after_the_end() -> None:
