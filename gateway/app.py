@@ -30,6 +30,7 @@ from config.speech import engine_of
 from gateway.call.registry import Registry
 from gateway.clock import Clock, LoopClock
 from gateway.errors import ConfigError, GatewayError
+from gateway.events import OperatorAsked
 from gateway.http.guard import Guard
 from gateway.http.login import Login
 from gateway.http.metrics import Metrics
@@ -55,6 +56,7 @@ log = structlog.get_logger()
 
 JUDGE_EVERY = 0.010  # s: windows of all calls are judged together this often
 LAG_EVERY = 0.5
+LAST_CALLS = 5.0  # s for calls that outlast the drain time to hang up in order
 TEXT_LINE = "text"  # name of the line of calls as text, in records and metrics
 
 
@@ -288,7 +290,11 @@ class App:
         registry.drain()
         timeout = self._settings.server.drain_timeout
         log.info("draining", calls=len(registry), at_most_seconds=timeout)
-        await registry.drained(timeout)
+        if not await registry.drained(timeout):
+            for call in registry:
+                if call.post is not None:
+                    call.post(OperatorAsked())
+            await registry.drained(LAST_CALLS)
 
     # --- signals ---------------------------------------------------------------------------------------------------
     def _catch_signals(self, reception: Reception, operator: Operator) -> list[signal.Signals]:

@@ -6,6 +6,7 @@ up keep the one they came in by.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -172,7 +173,12 @@ class Call:
 
     async def run(self) -> CallOutcome:
         """Conduct the call, then close its books. The books never cost the call, nor the next one."""
-        outcome = await self.session.run()
+        try:
+            outcome = await self.session.run()
+        except asyncio.CancelledError:  # the process ends under the call: what was kept until now is kept
+            stopped = CallOutcome(result="leg_failed", by="gateway", reason="the gateway stopped")
+            self._keeping.close(stopped, round(self.session.now(), 6))
+            raise
         self._keeping.close(outcome, round(self.session.now(), 6))
         self._equipment.metrics.call_ended(self.record, outcome)
         await self._equipment.store.keep(self.record.to_json())
