@@ -6,13 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Literal
 
 import structlog
 
 from gateway.call.alarm import Alarm
-from gateway.call.guard import Helpers, closing, plug_in
-from gateway.errors import ConfigError, GatewayError, ProtocolError, VendorRejected, VendorReplyInvalid
+from gateway.call.guard import Helpers, plug_in
+from gateway.errors import GatewayError
 from gateway.events import (
     BotFailed,
     BotReplied,
@@ -24,6 +23,8 @@ from gateway.events import (
     TransferResult,
 )
 from gateway.interfaces import Backend, Chat
+from gateway.kit.closing import closing
+from gateway.kit.http import failure_kind
 
 log = structlog.get_logger()
 
@@ -33,22 +34,11 @@ MAX_WAITING = 64
 """Events that wait while one is being sent. More means that the bot takes nothing any more: it counts as gone."""
 _REPORTS = (PlaybackDone, TransferResult)
 """Events that tell what has happened; an abandoned turn, or the end of the call, does not make them untrue."""
-_UNAUTHORIZED = (401, 403)
 
 
 def bot_failed(turn: int | None, error: GatewayError) -> BotFailed:
     """The event that an error of a chat adapter becomes."""
-    kind: Literal["config", "auth", "unavailable", "protocol"]
-    match error:
-        case VendorRejected():
-            kind = "auth" if error.status in _UNAUTHORIZED else "config"
-        case VendorReplyInvalid() | ProtocolError():
-            kind = "protocol"
-        case ConfigError():
-            kind = "config"
-        case _:
-            kind = "unavailable"
-    return BotFailed(turn=turn, kind=kind, detail=str(error))
+    return BotFailed(turn=turn, kind=failure_kind(error), detail=str(error))
 
 
 class BotLine:

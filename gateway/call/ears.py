@@ -16,7 +16,7 @@ import structlog
 from audio.format import AudioFormat
 from audio.frame import Frame, join
 from gateway.call.alarm import Alarm
-from gateway.call.guard import Helpers, closing, plug_in
+from gateway.call.guard import Helpers, plug_in
 from gateway.errors import GatewayError
 from gateway.events import (
     CallEvent,
@@ -28,6 +28,7 @@ from gateway.events import (
     TranscriptUpdated,
 )
 from gateway.interfaces import ListenSettings, RecognitionStream, SpeechHeard
+from gateway.kit.closing import closing
 
 log = structlog.get_logger()
 

@@ -7,9 +7,9 @@ deaf or dumb. Here both raise, which ends the call, and only this one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec
 
 import structlog
 
@@ -17,7 +17,6 @@ from gateway.errors import GatewayError, VendorError
 from gateway.events import CallEvent
 
 log = structlog.get_logger()
-T = TypeVar("T")
 P = ParamSpec("P")
 
 STOP_WITHIN = 3.0
@@ -122,17 +121,6 @@ def plug_in(what: str) -> Iterator[None]:
     except Exception as bug:
         log.exception("plug-in failed", plug_in=what)
         raise PlugInFailed(f"raised {type(bug).__name__}", vendor=what) from bug
-
-
-@asynccontextmanager
-async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close an iterator of a plug-in at once when it is left, if it can be closed."""
-    try:
-        yield iterator
-    finally:
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def shielded(what: str, call: Callable[P, object]) -> Callable[P, None]:

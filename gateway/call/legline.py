@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from gateway.call.caller_audio import CallerAudio
-from gateway.call.guard import Helpers, closing
+from gateway.call.guard import Helpers
 from gateway.call.mouth import leg_broke, patient
 from gateway.errors import GatewayError, RemoteProtocolError
 from gateway.events import (
@@ -26,6 +26,7 @@ from gateway.events import (
     TransferFinished,
 )
 from gateway.interfaces import HangupReason, Leg, TransferTarget
+from gateway.kit.closing import closing
 
 log = structlog.get_logger()
 

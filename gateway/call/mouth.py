@@ -17,12 +17,13 @@ import structlog
 from audio.frame import Frame
 from gateway.call.alarm import Alarm
 from gateway.call.commands import Content
-from gateway.call.guard import Helpers, closing
+from gateway.call.guard import Helpers
 from gateway.call.playout import Clear, Ended, Heard, Mark, Playout, PlayoutOutput, Send, Started
 from gateway.call.rendering import Piece, Renderer, text_of
 from gateway.errors import GatewayError, RemoteProtocolError
 from gateway.events import CallEvent, LegClosed, PromptEnded, PromptStarted
 from gateway.interfaces import Leg, Utterance
+from gateway.kit.closing import closing
 
 log = structlog.get_logger()
 

@@ -14,10 +14,11 @@ from audio.codecs import g711
 from audio.format import AudioFormat, MediaError
 from config.call import FallbackVoiceSection
 from gateway.call.commands import Content, Recording, Silence, Tone
-from gateway.call.guard import closing, plug_in
+from gateway.call.guard import plug_in
 from gateway.call.services import Services, Speech
 from gateway.errors import GatewayError
 from gateway.interfaces import SpokenFrame, Utterance
+from gateway.kit.closing import closing
 
 log = structlog.get_logger()
 

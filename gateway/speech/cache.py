@@ -14,7 +14,7 @@ import structlog
 
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.interfaces import SpokenFrame, Synthesizer, Utterance
-from gateway.speech.closing import closing
+from gateway.kit.closing import closing
 from gateway.speech.disk import PromptDisk
 from gateway.speech.prompt import PIECE_OVERHEAD, Prompt, flaw_of, key_of, size_of
 

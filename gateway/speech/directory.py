@@ -21,8 +21,8 @@ from gateway.interfaces import (
     Synthesizer,
     Utterance,
 )
+from gateway.kit.closing import closing
 from gateway.speech.cache import CachedSynthesizer
-from gateway.speech.closing import closing
 from gateway.speech.convert import Converter, nearest
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
 from gateway.speech.listening import listen_guarded

@@ -15,7 +15,7 @@ import structlog
 
 from gateway.errors import MediaError, VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.interfaces import SpokenFrame, Synthesizer, Utterance
-from gateway.speech.closing import closing
+from gateway.kit.closing import closing
 
 log = structlog.get_logger(__name__)
 

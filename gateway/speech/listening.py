@@ -17,7 +17,7 @@ from audio.frame import Frame
 from gateway.errors import VendorError
 from gateway.events import Transcript
 from gateway.interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
-from gateway.speech.closing import closing
+from gateway.kit.closing import closing
 from gateway.speech.convert import Converter, nearest
 from gateway.text.values import phrases_for
 

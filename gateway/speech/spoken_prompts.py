@@ -11,7 +11,7 @@ import structlog
 from audio.format import L16_16K
 from gateway.errors import VendorError, VendorUnavailable
 from gateway.interfaces import SpokenFrame, Synthesizer, SynthesizerCapabilities, Utterance
-from gateway.speech.closing import closing
+from gateway.kit.closing import closing
 from gateway.speech.convert import nearest
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
 from gateway.speech.prompt import Prompt, flaw_of, size_of
