@@ -5,7 +5,9 @@ What the gateway costs beyond this is its own; what it cannot undercut is this.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -42,11 +44,11 @@ async def serve() -> None:
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os._exit, 0)  # nothing is worth waiting for
     await server.startup()
     print(json.dumps({"port": server.servers[0].sockets[0].getsockname()[1], "path": "/"}), flush=True)
     await server.main_loop()
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: exit(0))
     uvloop.run(serve())

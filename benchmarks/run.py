@@ -28,9 +28,8 @@ from benchmarks.stage import Stage, Stubs, vendors
 SECONDS = float(os.environ.get("BENCH_SECONDS", "10"))
 """Of measurement at each step."""
 MOST_CALLS = int(os.environ.get("BENCH_CALLS", "800"))
-STEP = 100
-ECHO_CALLS = 200
-MEMORY_CALLS = 200
+STEPS = (25, 50, 75, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1200)
+MEMORY_CALLS = 80
 WARM_CALLS = 20
 """Calls that bring in what is loaded on first use, before memory is counted."""
 
@@ -63,10 +62,11 @@ def gateway(stubs: Stubs) -> Iterator[Process]:
 
 
 def measure_echo(calls: int) -> Step:
+    """As many calls as the gateway carried: with fewer or more, a wake-up would serve fewer or more frames."""
     core, _ = cores()
     with Process("benchmarks.echo", on=core) as server, Stage(server.wait_ready(), None, is_echo=True) as stage:
         stage.hold(calls)
-        return stage.measure(SECONDS)
+        return stage.measure(SECONDS, arriving=max(2, calls // 20))
 
 
 def measure_memory(stage: Stage, stubs: Stubs, calls: int) -> tuple[float, float]:
@@ -85,7 +85,7 @@ def measure_memory(stage: Stage, stubs: Stubs, calls: int) -> tuple[float, float
 
 def step_up(stage: Stage, results: Results, say: Console) -> None:
     """More and more calls, until they are too many. A step that fails is tried once more: the machine is not ours."""
-    for calls in range(min(STEP, MOST_CALLS), MOST_CALLS + 1, STEP):
+    for calls in [step for step in STEPS if step < MOST_CALLS] + [MOST_CALLS]:
         stage.hold(calls)
         step = stage.measure(SECONDS)
         if step.limit is not None or step.flaw is not None:
@@ -102,9 +102,10 @@ def step_up(stage: Stage, results: Results, say: Console) -> None:
 
 
 def measure_half(stage: Stage, calls: int) -> Step:
-    """Half of what was carried, while calls come and go: a twentieth of them new in this time."""
+    """Half of what was carried, all of them new: nothing of the overload before is left. More arrive meanwhile."""
+    stage.hold(0)
     stage.hold(max(1, calls))
-    return stage.measure(2 * SECONDS, arriving=max(4, calls // 10))
+    return stage.measure(2 * SECONDS, arriving=max(4, calls // 5))
 
 
 def run(say: Console, *, with_pipecat: bool) -> Results:
@@ -113,9 +114,6 @@ def run(say: Console, *, with_pipecat: bool) -> Results:
     if core == others:
         results.notes.append("one core for everything: figures are of no use for capacity")
     say.print(f"measured process on core {sorted(core)}, generator and stubs on {sorted(others)}")
-    say.print(f"[bold]bare echo[/bold], {min(ECHO_CALLS, MOST_CALLS)} calls")
-    results.echo = measure_echo(min(ECHO_CALLS, MOST_CALLS))
-    say.print(report.line(results.echo))
     with vendors() as stubs:
         with gateway(stubs) as server, Stage(server, stubs) as stage:
             say.print("[bold]gateway[/bold], memory")
@@ -128,6 +126,9 @@ def run(say: Console, *, with_pipecat: bool) -> Results:
             say.print(f"[bold]gateway[/bold], half load: {carried // 2} calls")
             results.half = measure_half(stage, carried // 2)
             say.print(report.line(results.half))
+        say.print(f"[bold]bare echo[/bold], {carried} calls")
+        results.echo = measure_echo(carried)
+        say.print(report.line(results.echo))
         if with_pipecat:
             from benchmarks.pipecat import measure
 
