@@ -11,13 +11,16 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from audio.codecs import g711
 from audio.format import PCMU_8K, Encoding
 from audio.frame import Frame
+from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerLine
 from gateway.caller.peer import Cleared, Complained, FarEvent, HungUp
 from gateway.caller.twilio import TwilioCaller
@@ -29,7 +32,14 @@ FROM = "+33612345678"
 READING_SPEED = 15.0
 """Characters per second of somebody who reads the text of a call."""
 SHORTEST_PIECE = 0.02
+FRAME = 0.02
+"""Seconds by which a clock of frames may be late, as Asterisk's is, and what the end of a call may cost."""
 """Seconds of a text from which it is recognised; shorter beginnings count as sounds."""
+
+
+def near(seconds: float, within: float = FRAME + 0.002) -> Any:
+    """As long as that, to the frame."""
+    return pytest.approx(seconds, abs=within)
 
 
 def own_words(name: str, language: str = "fr-FR", variant: int = 0) -> str:
@@ -167,7 +177,7 @@ def _words(data: bytes, at: float, texts: Iterable[str]) -> list[Word]:
                 place += size
                 found[-1] = Word("?", found[-1].at, at + place / rate)
                 continue
-        whole = text == "?" or size == len(sound(text))
+        whole = text == "?" or size >= len(sound(text)) - FRAME * rate
         found.append(Word(text, at + place / rate, at + (place + size) / rate, whole))
         place += size
     return found
@@ -197,6 +207,14 @@ async def phone(gateway: Gateway, *, steady: bool = False) -> AsyncIterator[Phon
     """
     client = TwilioCaller(background=steady)
     async with client.connect(gateway.url + "/media/twilio", caller=FROM, called=NUMBER) as line:
+        yield Phone(gateway, line)
+
+
+@asynccontextmanager
+async def desk_phone(gateway: Gateway) -> AsyncIterator[Phone]:
+    """The same call from behind an Asterisk."""
+    client = AsteriskCaller()
+    async with client.connect(gateway.url + "/media/asterisk", caller=FROM, called=NUMBER) as line:
         yield Phone(gateway, line)
 
 
@@ -319,3 +337,6 @@ async def typist(gateway: Gateway) -> AsyncIterator[Typist]:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+
+on_each_line = pytest.mark.parametrize("dial", [phone, desk_phone, typist], ids=["twilio", "asterisk", "text"])

@@ -212,7 +212,10 @@ def configuration(
     """What an operator would write, read as his file would be."""
     script = {"engine": "scripted", "echo": True, "texts": list(CALLER_SAYS)}
     written = {
-        "lines": {"cloud": {"transport": "twilio", "path": "/media/twilio", "auth": "none"}},
+        "lines": {
+            "cloud": {"transport": "twilio", "path": "/media/twilio", "auth": "none"},
+            "pbx": {"transport": "asterisk", "path": "/media/asterisk", "auth": "none"},
+        },
         "bots": {
             "reception": {
                 "backend": "talkr",

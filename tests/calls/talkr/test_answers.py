@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.callers import own_words, phone, typist
+from tests.fakes.callers import on_each_line, own_words, phone, typist
 from tests.fakes.gateway import talkr_gateway
 from tests.fakes.talkr import VECTORS, response
 from tests.fakes.virtual_loop import virtual_time
 
-on_each_line = pytest.mark.parametrize("dial", [phone, typist], ids=["phone", "text"])
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"
 
 

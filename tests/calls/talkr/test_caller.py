@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from gateway.lab.server import LabReply, json_reply
-from tests.fakes.callers import FROM, own_words, phone, typist
+from tests.fakes.callers import FROM, on_each_line, own_words, phone, typist
 from tests.fakes.gateway import NUMBER, talkr_gateway
 from tests.fakes.talkr import response
 from tests.fakes.virtual_loop import virtual_time
 
-on_each_line = pytest.mark.parametrize("dial", [phone, typist], ids=["phone", "text"])
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"
 HELLO = "Hello, this is the bot and it has a lot to say."
 SECOND = "This is the second answer, which is long enough."

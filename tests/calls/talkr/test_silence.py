@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.callers import own_words, phone, typist
+from tests.fakes.callers import near, on_each_line, own_words, phone, typist
 from tests.fakes.gateway import talkr_gateway
 from tests.fakes.talkr import response
 from tests.fakes.virtual_loop import virtual_time
 
-on_each_line = pytest.mark.parametrize("dial", [phone, typist], ids=["phone", "text"])
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"
 NOISE = "brrrr"  # voice without words
-SOON = 0.002  # s: the grain of the wire
-
-
-def near(seconds: float) -> Any:
-    return pytest.approx(seconds, abs=SOON)
 
 
 def gaps(caller: Any) -> list[float]:

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from gateway.lab.server import LabReply, json_reply
-from tests.fakes.callers import own_words, phone, typist
+from tests.fakes.callers import near, on_each_line, own_words, phone, typist
 from tests.fakes.gateway import talkr_gateway
 from tests.fakes.talkr import response
 from tests.fakes.virtual_loop import virtual_time
 
-on_each_line = pytest.mark.parametrize("dial", [phone, typist], ids=["phone", "text"])
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"
 APOLOGY, FILLER = own_words("apology"), own_words("filler")
 FALLBACK = "An agent will call you back."
@@ -25,10 +24,6 @@ NUMBER = {"fallback": {"say": FALLBACK}, "language": "fr-FR"}
 BROKEN = {"session": "abc123...", "variables": {"error": "missing variable in the tree"}, "data": {}}
 EMPTY = {**response(messages=[]), "variables": {}}
 DOWN = LabReply(status=500)
-
-
-def near(seconds: float) -> Any:
-    return pytest.approx(seconds, abs=0.002)
 
 
 def welcome(session: str) -> dict[str, Any]:

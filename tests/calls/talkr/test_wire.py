@@ -11,12 +11,10 @@ import pytest
 from gateway.lab.server import LabReply
 from gateway.lab.talkr import LabTalkr
 from gateway.lab.talkr_bot import BOTS
-from tests.fakes.callers import FROM, phone, typist
+from tests.fakes.callers import FROM, on_each_line, phone, typist
 from tests.fakes.gateway import NUMBER, talkr_gateway
 from tests.fakes.talkr import VECTORS, response
 from tests.fakes.virtual_loop import virtual_time
-
-on_each_line = pytest.mark.parametrize("dial", [phone, typist], ids=["phone", "text"])
 
 
 def block(tracking: object, says: str, **data: Any) -> dict[str, Any]:
