@@ -35,7 +35,7 @@ from gateway.http.guard import Guard
 from gateway.http.login import Login
 from gateway.http.metrics import Metrics
 from gateway.http.port import build as build_port
-from gateway.interfaces import Backend, Leg, Recognizer, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.interfaces import Backend, Leg, SocketRoute, Synthesizer, Transport, Webhook
 from gateway.kit.http import HttpClient
 from gateway.operator import Operator
 from gateway.plugins import Plugins, SpeechVendor, installed
@@ -81,6 +81,7 @@ class App:
         self._stop = asyncio.Event()
         self._server: uvicorn.Server | None = None
         self._spoken = SpokenPrompts()
+        self._voices: dict[str, CachedSynthesizer] = {}
         self.port = settings.server.port
         self.started = asyncio.Event()
 
@@ -120,6 +121,11 @@ class App:
             vendors[name] = vendor = plugin(name, section, http)
             await vendor.start()
             stack.push_async_callback(vendor.close)
+        cache = PromptCache()
+        for name, vendor in vendors.items():
+            if vendor.synthesizer is not None:
+                self._voices[name] = voice = CachedSynthesizer(vendor.synthesizer, cache)
+                stack.push_async_callback(voice.close)
         return vendors
 
     async def _equip(self, stack: AsyncExitStack) -> Equipment:
@@ -154,14 +160,8 @@ class App:
         )
 
     def _furnish(self, settings: Settings, http: HttpClient, vendors: Mapping[str, SpeechVendor]) -> House:
-        cache = PromptCache()
-        synthesizers: dict[str, Synthesizer] = {}
-        recognizers: dict[str, Recognizer] = {}
-        for name, vendor in vendors.items():
-            if vendor.synthesizer is not None:
-                synthesizers[name] = CachedSynthesizer(vendor.synthesizer, cache)
-            if vendor.recognizer is not None:
-                recognizers[name] = vendor.recognizer
+        synthesizers: dict[str, Synthesizer] = dict(self._voices)
+        recognizers = {name: vendor.recognizer for name, vendor in vendors.items() if vendor.recognizer is not None}
         for language in {number.language for number in settings.numbers.values()}:
             values.warm(language)  # else the first call in a language reads its words on the event loop
         return House(
