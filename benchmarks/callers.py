@@ -23,7 +23,6 @@ INTERRUPTS_AFTER = 1.5
 """Seconds of the prompt before it is interrupted; the start of a prompt is protected."""
 STEADY_AFTER = 1.3
 """Seconds of a prompt that go out at once, because the peer buffers; what comes later follows a beat."""
-_PAYLOAD = b'"payload":"'
 GREETING = 0
 
 
@@ -75,15 +74,19 @@ class Caller:
         number: Of the call; decides what it says.
         interrupts: Whether it interrupts every second prompt.
         checks: Whether what it hears is compared with what was said.
+        has_marks: Whether a mark ends each prompt; without, its known length does.
         window: Where its figures go.
         began: When the connection was begun.
     """
 
-    def __init__(self, number: int, window: Window, began: float, *, interrupts: bool, checks: bool) -> None:
+    def __init__(
+        self, number: int, window: Window, began: float, *, interrupts: bool, checks: bool, has_marks: bool = True
+    ) -> None:
         self.window = window
         self._began = began
         self._interrupts = interrupts
         self._checks = checks
+        self._has_marks = has_marks
         self._clips = _encoded_clips()
         self._turn = number
         sid = b"MZ%032x" % number
@@ -126,6 +129,8 @@ class Caller:
         """The next 20 ms, as a frame of the socket; marks that are due go to `outgoing`."""
         while self._marks and self._marks[0][0] <= now:
             self._return(self._marks.popleft()[1], now)
+        if not self._has_marks and self._heard >= sound.TALK * 8000 and now >= self._ends_at:
+            self._prompt_played(now)
         payload = sound.SILENT_PAYLOAD
         if self._phase is Phase.TALKING:
             payload = self._talk.pop()
@@ -162,13 +167,12 @@ class Caller:
     # --- what comes --------------------------------------------------------------------------------------------------
     def hear(self, message: bytes, now: float) -> None:
         """A message of the gateway."""
-        if message.startswith(b'{"event":"media"'):
-            start = message.index(_PAYLOAD) + len(_PAYLOAD)
-            self._play(message[start : message.index(b'"', start)], now)
-        elif message.startswith(b'{"event":"mark"'):
-            start = message.index(b'"name":"') + 8
-            self._marks.append((max(now, self._ends_at), message[start : message.index(b'"', start)].decode()))
-        elif message.startswith(b'{"event":"clear"'):
+        kind = message[:20]  # of whatever spacing
+        if b'"media"' in kind:
+            self._play(_value(message, b'"payload"'), now)
+        elif b'"mark"' in kind:
+            self._marks.append((max(now, self._ends_at), _value(message, b'"name"').decode()))
+        elif b'"clear"' in kind:
             self._clear(now)
         else:
             self.window.fail("unknown message")
@@ -211,9 +215,12 @@ class Caller:
             % (self._sequence, self._sid.encode(), name.encode())
         )
         if self._heard and not self._marks:
-            self._end_prompt()
-            if self._phase is Phase.LISTENING:
-                self._phase, self._until = Phase.RESTING, now + REST
+            self._prompt_played(now)
+
+    def _prompt_played(self, now: float) -> None:
+        self._end_prompt()
+        if self._phase is Phase.LISTENING:
+            self._phase, self._until = Phase.RESTING, now + REST
 
     def _end_prompt(self) -> None:
         if self._steady:
@@ -243,6 +250,12 @@ class Caller:
 
     def _say(self, message: bytes) -> None:
         self.outgoing.append(wire.client_head(len(message)) + message)
+
+
+def _value(message: bytes, key: bytes) -> bytes:
+    """The text behind a key; nothing in it is escaped."""
+    start = message.index(b'"', message.index(key) + len(key)) + 1
+    return message[start : message.index(b'"', start)]
 
 
 _clips: list[tuple[bytes, ...]] = []

@@ -7,7 +7,7 @@ as real calls are; `epoll` says which socket has something to hear. It obeys one
 ``{"window": true}``         begin to measure
 ``{"report": true}``         answer with the figures since then, as one line
 
-python -m benchmarks.load --port PORT --path PATH [--echo]
+python -m benchmarks.load --port PORT --path PATH [--echo] [--no-marks]
 """
 
 from __future__ import annotations
@@ -145,10 +145,11 @@ class Line:
 class Generator:
     """All calls and their clock."""
 
-    def __init__(self, address: tuple[str, int], path: str, *, is_echo: bool) -> None:
+    def __init__(self, address: tuple[str, int], path: str, *, is_echo: bool, has_marks: bool) -> None:
         self._address = address
         self._path = path
         self._is_echo = is_echo
+        self._has_marks = has_marks
         self._poll = select.epoll()
         self._lines: dict[int, Line] = {}
         self._groups: list[list[Line]] = [[] for _ in range(GROUPS)]
@@ -200,7 +201,12 @@ class Generator:
             caller = EchoCaller(number, self._window, now)
         else:
             caller = Caller(
-                number, self._window, now, interrupts=number % INTERRUPTS == 0, checks=number % CHECKS == 3
+                number,
+                self._window,
+                now,
+                interrupts=number % INTERRUPTS == 0,
+                checks=number % CHECKS == 3,
+                has_marks=self._has_marks,
             )
         line = Line(self._address, self._path, caller)
         self._lines[line.socket.fileno()] = line
@@ -257,8 +263,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
     parser.add_argument("--echo", action="store_true")
+    parser.add_argument("--no-marks", action="store_true", help="the server does not say where prompts end")
     given = parser.parse_args()
-    Generator(("127.0.0.1", given.port), given.path, is_echo=given.echo).run()
+    Generator(("127.0.0.1", given.port), given.path, is_echo=given.echo, has_marks=not given.no_marks).run()
 
 
 if __name__ == "__main__":

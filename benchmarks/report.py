@@ -83,7 +83,11 @@ def _half_load(table: Table, half: Step, echo: Step | None) -> None:
     pacing = half.at("pacing", 99)
     beside = f" (echo: {milliseconds(echo.at('pacing', 99))} ms)" if echo is not None else ""
     _row(
-        table, f"pacing p99, {where}", f"{milliseconds(pacing)} ms{beside}", "≤ 10 ms", pacing is not None and pacing <= 0.01
+        table,
+        f"pacing p99, {where}",
+        f"{milliseconds(pacing)} ms{beside}",
+        "≤ 10 ms",
+        pacing is not None and pacing <= 0.01,
     )
     stop, worst = half.at("interruptions", 50), half.at("interruptions", 95)
     budget = MIN_SPEECH + BARGE_IN_BEYOND
@@ -104,7 +108,9 @@ def _half_load(table: Table, half: Step, echo: Step | None) -> None:
         greeting is not None and greeting <= 0.060,
     )
     talk = half.at("answers", 50)
-    _row(table, "caller's last sound to answer, end silence of 0.8 s included", f"p50 {milliseconds(talk)} ms", "", True)
+    _row(
+        table, "caller's last sound to answer, end silence of 0.8 s included", f"p50 {milliseconds(talk)} ms", "", True
+    )
 
 
 def _row(table: Table, what: str, measured: str, budget: str, holds: bool) -> None:

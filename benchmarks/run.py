@@ -132,7 +132,8 @@ def run(say: Console, *, with_pipecat: bool) -> Results:
         if with_pipecat:
             from benchmarks.pipecat import measure
 
-            measure(stubs, results, say, SECONDS)
+            say.print("[bold]Pipecat[/bold]")
+            results.pipecat, results.pipecat_memory = measure(stubs, say, SECONDS)
     return results
 
 

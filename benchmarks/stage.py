@@ -45,14 +45,16 @@ class Stage:
         server: Has said that it is ready.
         stubs: None for a server that needs no vendor.
         is_echo: What it sends back is only counted.
+        has_marks: It says by a mark where a prompt ends; else that is known from the prompt's length.
     """
 
-    def __init__(self, server: Process, stubs: Stubs | None, *, is_echo: bool = False) -> None:
+    def __init__(self, server: Process, stubs: Stubs | None, *, is_echo: bool = False, has_marks: bool = True) -> None:
         _, others = cores()
         self.server = server
         self._stubs = stubs
         where = ["--port", str(server.ready["port"]), "--path", server.ready["path"]]
-        self._generator = Process("benchmarks.load", *where, *(["--echo"] if is_echo else []), on=others)
+        options = [name for name, given in (("--echo", is_echo), ("--no-marks", not has_marks)) if given]
+        self._generator = Process("benchmarks.load", *where, *options, on=others)
         self._calls = 0
 
     def __enter__(self) -> Stage:

@@ -209,9 +209,7 @@ class Connection(asyncio.Protocol):
 async def serve() -> None:
     sound.prompt_clips()
     house = House()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(house), "127.0.0.1", 0, backlog=2048
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(house), "127.0.0.1", 0, backlog=2048)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await asyncio.to_thread(sys.stdin.read)  # until the parent closes it, or dies
     server.close()
