@@ -76,11 +76,13 @@ class LabServer:
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
+        self._is_stopping = False
         self._connections: set[asyncio.Task[None]] = set()
         self._arrival = asyncio.Event()
         self.requests: deque[LabRequest] = deque(maxlen=KEPT_REQUESTS)
 
     async def start(self) -> None:
+        self._is_stopping = False
         self._server = await asyncio.start_server(self._connected, self._host, self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
@@ -88,6 +90,7 @@ class LabServer:
         """Close every connection, also those in the middle of an answer."""
         if self._server is None:
             return
+        self._is_stopping = True
         self._server.close()
         for connection in self._connections:
             connection.cancel()
@@ -125,6 +128,10 @@ class LabServer:
             await self._serve(reader, writer)
         except (ConnectionError, h11.RemoteProtocolError):
             pass  # the client went away, or spoke something else
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            # Ends quietly: what asyncio has watch a connection's task (until 3.12) reports a cancelled one as an error.
         finally:
             self._connections.discard(task)
             writer.close()
