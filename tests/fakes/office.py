@@ -1,0 +1,337 @@
+"""A whole gateway behind its one real port: both media lines, API and health, a bot, and people who call it.
+
+For the loop with virtual time. What stands for the machine's own (speech, voice detection, echo) is scripted unless a
+test asks for the real thing. When the office closes, nothing of its calls may be left: every call has its record and a
+journal that decides the same again, the bot was told that it ended, and the caller heard what the books say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pytest
+
+from audio.endpointing import VoiceEvent
+from audio.format import AudioFormat
+from config.loading import load
+from config.settings import Settings
+from gateway.call.registry import Registry
+from gateway.call.services import Canceller, Detector
+from gateway.caller.asterisk_line import AsteriskCaller
+from gateway.caller.line import CallerClient
+from gateway.caller.peer import CallerAuth
+from gateway.caller.twilio import TwilioCaller
+from gateway.clock import LoopClock
+from gateway.http.guard import Guard
+from gateway.http.metrics import Metrics
+from gateway.http.port import build
+from gateway.interfaces import Leg, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.kit.http import HttpClient
+from gateway.lab.server import LabRequest, LabServer
+from gateway.lab.talkr import LabTalkr
+from gateway.operator import Operator
+from gateway.plugins import installed
+from gateway.reception import Equipment, House, Reception
+from gateway.records.disk import DiskWriter
+from gateway.records.journal import read, replay
+from gateway.speech.directory import SpeechDirectory
+from gateway.speech.scripted.vendor import ScriptedSpeech
+from gateway.transports.sockets import LineContext
+from gateway.transports.text.transport import TextTransport
+from tests.fakes.callers import Phone
+from tests.fakes.gateway import CleanDetector, KeptRecords, NoCanceller
+from tests.fakes.shared_port import served
+
+Line = Literal["cloud", "pbx"]
+LINES: tuple[Line, ...] = ("cloud", "pbx")
+NUMBER = "+441632960000"
+CALLER = "+33612345678"
+TWILIO_TOKEN = "12345678901234567890123456789012"
+PBX_PASSWORD = "correct horse battery staple"
+CALLS_END_WITHIN = 15.0
+MORE_THAN_A_SCRAP = 0.1
+ONE_FRAME = 0.025
+CLOSING = 0.01
+"""Virtual seconds for connections to be seen closing, before their server cancels those that are left."""
+
+
+class Bot(Protocol):
+    """A chat platform's other side; `LabTalkr` and what looks like it."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def requests(self) -> list[LabRequest]: ...
+    @property
+    def server(self) -> LabServer: ...
+
+
+Detectors = Callable[[AudioFormat, Callable[[VoiceEvent], None], float], Detector]
+Cancellers = Callable[[AudioFormat], Canceller]
+
+
+@dataclass
+class Office:
+    """A gateway that serves, and what can be seen of it in its books."""
+
+    bot: Bot
+    settings: Settings
+    reception: Reception
+    operator: Operator
+    transports: Mapping[str, Transport]
+    vendors: Mapping[str, ScriptedSpeech]
+    records: list[dict[str, Any]]
+    folder: Path
+    address: str = ""
+    callers: list[Phone] = field(default_factory=list)
+    is_truth_checked: bool = True
+    """Compare what callers heard with the books; not where the connection breaks, which is noticed later."""
+    _running: int = 0
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def registry(self) -> Registry:
+        return self.reception.equipment.registry
+
+    def socket_url(self, line: Line) -> str:
+        return f"ws://{self.address}{self.settings.lines[line].path}"
+
+    async def offer(self, line: str, leg: Leg) -> None:
+        self._running += 1
+        self._quiet.clear()
+        try:
+            await self.reception.offer(line, leg)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._quiet.set()
+
+    async def calls_over(self) -> None:
+        """Wait until every call that came has its record."""
+        async with asyncio.timeout(CALLS_END_WITHIN):
+            if self._running:
+                await self._quiet.wait()
+
+    async def asked(self, count: int, within: float = 60.0) -> float:
+        """Wait until the bot has had so many requests. Returns when the last of them came, in loop time."""
+        async with asyncio.timeout(within):
+            await self.bot.server.received(count)
+        return self.bot.requests[count - 1].at
+
+    @property
+    def texts(self) -> set[str]:
+        """Everything any scripted voice was asked to say."""
+        return {said.plain or said.text for vendor in self.vendors.values() for said in vendor.synthesizer.requests}
+
+    # --- the books -------------------------------------------------------------------------------------------------
+    @property
+    def record(self) -> dict[str, Any]:
+        """Of the call that ended last."""
+        return self.records[-1]
+
+    @property
+    def outcome(self) -> tuple[str, str]:
+        return self.record["result"], self.record["by"]
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        return [note["data"] for note in self.record["notes"] if note["kind"] == kind]
+
+
+def auth_of(line: Line) -> CallerAuth:
+    if line == "cloud":
+        return CallerAuth(twilio_token=TWILIO_TOKEN)
+    return CallerAuth(username="pbx", password=PBX_PASSWORD)
+
+
+def client_of(line: Line, *, background: bool = True) -> CallerClient:
+    if line == "cloud":
+        return TwilioCaller(background=background)
+    return AsteriskCaller(background=background)
+
+
+@asynccontextmanager
+async def dial(
+    office: Office, line: Line = "cloud", *, called: str = NUMBER, background: bool = True, **custom: str
+) -> AsyncIterator[Phone]:
+    """A call to the office; hung up at the end, if it is still up."""
+    client = client_of(line, background=background)
+    connection = client.connect(
+        office.socket_url(line), caller=CALLER, called=called, custom=custom, auth=auth_of(line)
+    )
+    async with connection as up:
+        caller = Phone(office, up)  # type: ignore[arg-type]  # of the gateway it wants to know what is being said
+        office.callers.append(caller)
+        yield caller
+
+
+def written(
+    folder: Path,
+    bot: Mapping[str, Any],
+    number: Mapping[str, Any],
+    speech: Mapping[str, Any],
+    server: Mapping[str, Any],
+) -> Path:
+    """The configuration file of an office."""
+    configuration = {
+        "server": {"host": "127.0.0.1", "port": 0, **server},
+        "lines": {
+            "cloud": {"transport": "twilio", "path": "/media/twilio", "auth": {"twilio_signature": TWILIO_TOKEN}},
+            "pbx": {
+                "transport": "asterisk",
+                "path": "/media/asterisk",
+                "auth": {"basic": {"username": "pbx", "password": PBX_PASSWORD}},
+            },
+        },
+        "bots": {"reception": {"backend": "talkr", "company": "acme", "bot_id": 42, **bot}},
+        "speech": {"local": {"engine": "scripted", "echo": True}, **speech},
+        "records": {"directory": str(folder / "records")},
+        "defaults": {"language": "en-GB"},
+        "numbers": {NUMBER: {"bot": "reception", **number}},
+    }
+    file = folder / "talkpath.yaml"
+    file.write_text(json.dumps(configuration))  # JSON is YAML
+    return file
+
+
+def settings_of(file: Path) -> Settings:
+    return load(file, installed().sections(), env={})
+
+
+@asynccontextmanager
+async def open_office(
+    folder: Path,
+    *,
+    bot: Bot | None = None,
+    bot_settings: Mapping[str, Any] | None = None,
+    number: Mapping[str, Any] | None = None,
+    speech: Mapping[str, Any] | None = None,
+    server: Mapping[str, Any] | None = None,
+    detector: Detectors = CleanDetector,
+    canceller: Cancellers = lambda format: NoCanceller(),
+    voice: Synthesizer | None = None,
+    faults: str = "",
+    slow: float = 2.0,
+) -> AsyncIterator[Office]:
+    """Open an office; by default with the lab's bot.
+
+    Args:
+        bot_settings, number, speech, server: Further settings of theirs.
+        voice: Speaks instead of the scripted voice of the vendor ``local``.
+        faults, slow: Of the lab's bot.
+    """
+    if bot is None:
+        async with LabTalkr(slow=slow, faults=faults) as lab:
+            given = {"bot_settings": bot_settings, "number": number, "speech": speech, "server": server}
+            fittings: dict[str, Any] = {"detector": detector, "canceller": canceller, "voice": voice}
+            async with open_office(folder, bot=lab, **given, **fittings) as office:
+                yield office
+            await asyncio.sleep(CLOSING)
+        return
+    file = written(folder, {"url": bot.url, **(bot_settings or {})}, number or {}, speech or {}, server or {})
+    async with HttpClient() as http:
+        office, disk = _furnish(settings_of(file), bot, http, folder, detector, canceller, voice)
+        try:
+            async with _serving(office):
+                yield office
+                await office.calls_over()
+        finally:
+            await asyncio.to_thread(disk.close)
+    _check_books(office)
+
+
+def _furnish(
+    settings: Settings,
+    bot: Bot,
+    http: HttpClient,
+    folder: Path,
+    detector: Detectors,
+    canceller: Cancellers,
+    voice: Synthesizer | None,
+) -> tuple[Office, DiskWriter]:
+    plugins, clock, disk, store = installed(), LoopClock(), DiskWriter(), KeptRecords()
+    vendors = {name: ScriptedSpeech(name, section, http) for name, section in settings.speech.items()}  # type: ignore[arg-type]
+    synthesizers: dict[str, Synthesizer] = {name: vendor.synthesizer for name, vendor in vendors.items()}
+    if voice is not None:
+        synthesizers["local"] = voice
+    recognizers = {name: vendor.recognizer for name, vendor in vendors.items()}
+    house = House(
+        settings=settings,
+        backends={
+            name: plugins.backends[section.backend](name, section, http) for name, section in settings.bots.items()
+        },
+        speech=SpeechDirectory(synthesizers, recognizers),
+        recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
+        synthesizers=tuple(synthesizers),
+    )
+    equipment = Equipment(
+        clock=clock,
+        registry=Registry(clock, settings.server.max_calls),
+        metrics=Metrics(),
+        store=store,  # type: ignore[arg-type]
+        disk=disk,
+        detector=detector,
+        canceller=canceller,
+    )
+    reception = Reception(house, equipment)
+    ids = itertools.count(1)
+    context = LineContext(new_id=lambda: f"call-{next(ids)}", clock=clock)
+    transports: dict[str, Transport] = {
+        name: plugins.transports[line.transport](name, line, context) for name, line in settings.lines.items()
+    }
+    operator = Operator(reception, transports, _no_reload)
+    operator.is_serving = True
+    return Office(bot, settings, reception, operator, transports, vendors, store.records, folder), disk
+
+
+async def _no_reload() -> list[str]:
+    return ["not here"]
+
+
+@asynccontextmanager
+async def _serving(office: Office) -> AsyncIterator[None]:
+    text = TextTransport("text", LineContext(new_id=lambda: "text"))
+    plugged: list[Webhook | SocketRoute] = [route for line in office.transports.values() for route in line.routes]
+    own = [route for route in text.routes if isinstance(route, SocketRoute)]
+    port = build(office.operator, plugged, guard=Guard(), guarded_sockets=own)
+    async with served(port) as office.address:
+        serving = [
+            asyncio.create_task(transport.serve(lambda leg, name=name: office.offer(name, leg)))
+            for name, transport in {**office.transports, "text": text}.items()
+        ]
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.wait(serving)
+
+
+def _check_books(office: Office) -> None:
+    """No call is left, and each has a journal that decides the same again."""
+    assert len(office.registry) == 0
+    journals = sorted((office.folder / "records").glob("*/*.jsonl"))
+    assert len(journals) == len(office.records)
+    for journal in journals:
+        setup, steps = read(journal)
+        differences = replay(setup, steps)
+        assert not differences, f"{journal.name} decides otherwise: {differences[0]}"
+    if office.is_truth_checked:
+        for caller in office.callers:
+            _check_truth(office, caller)
+
+
+def _check_truth(office: Office, caller: Phone) -> None:
+    """The books say of each prompt what the caller heard of it, to the frame."""
+    record = next((record for record in office.records if record["leg_id"] == caller.line.peer.leg_id), None)
+    said = [item for item in record["said"] if item["text"] and item["seconds"] >= MORE_THAN_A_SCRAP] if record else []
+    heard = [word for word in caller.heard if word.until - word.at >= MORE_THAN_A_SCRAP]
+    booked = [round(item["seconds"], 3) for item in said]
+    assert booked == [pytest.approx(word.until - word.at, abs=ONE_FRAME) for word in heard], f"{said} but {heard}"
