@@ -187,6 +187,34 @@ async def _menu_read(caller: Any) -> str:
 
 
 @virtual_time
+async def test_a_menu_holds_through_a_silence_and_a_key_cuts_it_short(tmp_path: Path) -> None:
+    menu = message(type="buttons", content=["sales", "support"])
+    answers = menu, message(type="buttons", content=["sales", "support"]), saying(answer=ANSWER)
+    async with talkr_gateway(tmp_path, *answers) as gateway, phone(gateway) as caller:
+        await caller.hears(AGAIN)
+        await caller.press("2")
+        await gateway.asked(2)
+        await caller.wait(1)
+        await caller.press("1")
+        await caller.hears(ANSWER)
+    assert [body["message"] for body in gateway.bot.bodies[1:]] == ["support", "sales"]
+    assert [word.whole for word in caller.heard] == [True, True, False, True]
+
+
+@virtual_time
+async def test_a_menu_without_a_retry_block_is_read_again(tmp_path: Path) -> None:
+    menu = message(type="buttons", text="What is it about?", content=["sales", "support"])
+    menu["data"]["responses"] = []
+    async with talkr_gateway(tmp_path, menu, saying(answer=ANSWER)) as gateway, phone(gateway) as caller:
+        read = await _menu_read(caller)
+        await caller.hears(read)
+        await caller.press("9")
+        await caller.hears(ANSWER)
+    assert caller.words == [read, read, ANSWER]
+    assert gateway.bot.bodies[1]["message"] == "9"  # no such choice: the bot says what that means
+
+
+@virtual_time
 async def test_what_matches_no_button_is_sent_as_it_was_said(tmp_path: Path) -> None:
     menu = message(type="quick_replies", content=["sales", "support"])
     async with talkr_gateway(tmp_path, menu, saying(answer=ANSWER)) as gateway, typist(gateway) as caller:
@@ -209,7 +237,8 @@ async def test_a_transfer_on_a_line_that_cannot_says_so_and_goes_on(dial: Any, t
         await caller.say("my words")
         await caller.hears(ANSWER)
     assert gateway.notes("transfer_refused") == [{"cause": "unsupported"}]
-    assert gateway.bot.bodies[1]["message"] == "my words"
+    turn = gateway.bot.bodies[1]
+    assert (turn["message"], turn["session"], turn["tracking"]) == ("my words", "abc123...", "1")
     assert gateway.outcome == ("completed", "caller")
 
 

@@ -282,6 +282,24 @@ async def test_speech_over_a_filler(mode: str, tmp_path: Path) -> None:
 
 
 @virtual_time
+async def test_two_things_said_while_the_bot_thinks_are_one_turn(tmp_path: Path) -> None:
+    speech = {"local": {"echo": False, "texts": ["one", "two and three", "too much"]}}
+    answers = saying(HELLO), slowly(saying(SECOND), 3.9), saying(ANSWER)
+    parts = {"speech": speech, "number": {"filler_after": 10}}
+    async with talkr_gateway(tmp_path, *answers, **parts) as gateway, phone(gateway) as caller:
+        await caller.hears(HELLO)
+        await caller.say("one")
+        await gateway.asked(2)
+        await caller.wait(0.2)
+        await caller.say("two")
+        await caller.wait(0.5)
+        await caller.say("three")
+        await caller.hears(ANSWER)
+    assert messages(gateway) == ["one", "two and three"]
+    assert caller.words == [HELLO, SECOND, ANSWER]
+
+
+@virtual_time
 async def test_words_typed_while_the_bot_thinks_are_the_next_turn(tmp_path: Path) -> None:
     answers = saying(HELLO), slowly(saying(SECOND), 1.0), saying(ANSWER)
     async with talkr_gateway(tmp_path, *answers) as gateway, typist(gateway) as caller:

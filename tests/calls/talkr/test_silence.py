@@ -83,6 +83,30 @@ async def test_g5_an_answer_within_the_one_window_goes_on(tmp_path: Path) -> Non
     assert caller.words == [WAIT, ANSWER, WAIT, ANSWER]
 
 
+@virtual_time
+async def test_g5_somebody_who_begins_in_the_window_may_speak_beyond_it(tmp_path: Path) -> None:
+    speech = {"local": {"echo": False, "texts": ["a long sentence"]}}
+    answers = response(retries=0, hangup_no_response=1), response()
+    async with talkr_gateway(tmp_path, *answers, speech=speech) as gateway, phone(gateway) as caller:
+        await caller.hears(ANSWER)
+        await caller.wait(6.8)
+        await caller.say("a sentence that begins before the time is over and ends well after that")
+        await caller.hears(ANSWER)
+    assert gateway.bot.bodies[1]["message"] == "a long sentence"
+
+
+@virtual_time
+async def test_g5_g10_a_tree_that_ends_without_a_word_has_one_window(tmp_path: Path) -> None:
+    last = {**response(messages=[], retries=0, hangup_no_response=1), "variables": {}}
+    async with talkr_gateway(tmp_path, response(), last) as gateway, phone(gateway) as caller:
+        await caller.hears(ANSWER)
+        await caller.say("my words")
+        sent = await gateway.asked(2) - caller.began
+        over = await caller.over()
+    assert over - sent == near(7.0)
+    assert gateway.outcome == ("no_input", "gateway")
+
+
 @on_each_line
 @virtual_time
 async def test_g6_tk21_tk22_three_retries_then_idle_then_the_fallback(dial: Any, tmp_path: Path) -> None:

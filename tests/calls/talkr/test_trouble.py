@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -264,8 +264,9 @@ async def test_an_attempt_that_takes_too_long_is_made_again(tmp_path: Path) -> N
 
 @dataclass
 class HeldBot:
-    """A bot that answers the first request, and holds the second until the client goes away."""
+    """A bot that answers some requests, and holds the next one until the client goes away."""
 
+    answers: int = 1
     url: str = ""
     held: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -277,7 +278,7 @@ class HeldBot:
                 length = int(head.lower().partition(b"content-length:")[2].split()[0])
                 await reader.readexactly(length)
                 self.requests += 1
-                if self.requests == 1:
+                if self.requests <= self.answers:
                     body = json_reply(response()).body
                     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
                 else:
@@ -289,8 +290,8 @@ class HeldBot:
 
 
 @asynccontextmanager
-async def held_bot() -> AsyncIterator[HeldBot]:
-    bot = HeldBot()
+async def held_bot(answers: int = 1) -> AsyncIterator[HeldBot]:
+    bot = HeldBot(answers)
     server = await asyncio.start_server(bot.serve, "127.0.0.1", 0)
     bot.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/bot"
     async with server:
@@ -311,6 +312,31 @@ async def test_a_caller_who_hangs_up_while_the_bot_thinks_ends_the_request(dial:
             await bot.left.wait()
     assert bot.requests == 2
     assert gateway.outcome == ("completed", "caller")
+
+
+@on_each_line
+@virtual_time
+async def test_a_caller_who_leaves_before_the_first_answer_ends_the_request(dial: Any, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        bot = await stack.enter_async_context(held_bot(answers=0))
+        gateway = await stack.enter_async_context(talkr_gateway(tmp_path, bot={"url": bot.url}))
+        caller = await stack.enter_async_context(dial(gateway))
+        async with asyncio.timeout(10):
+            await bot.held.wait()
+        await caller.hang_up()
+        async with asyncio.timeout(1):
+            await bot.left.wait()
+    assert gateway.outcome == ("abandoned", "caller")
+
+
+@virtual_time
+async def test_a_bot_that_never_says_a_first_word_is_the_fallback(tmp_path: Path) -> None:
+    parts = {"bot": {"timeout": 60}, "number": {**NUMBER, "answer_timeout": 10}}
+    async with talkr_gateway(tmp_path, LabReply(delay=60), **parts) as gateway, phone(gateway) as caller:
+        await caller.over()
+    assert caller.words == [FILLER, own_words("filler", variant=1), FALLBACK]
+    assert caller.heard[-1].at == near(max(10.0, caller.heard[1].until))
+    assert gateway.outcome == ("bot_failed", "gateway")
 
 
 # --- sessions ------------------------------------------------------------------------------------------------------
