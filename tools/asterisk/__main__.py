@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from audio.wav import write_wav
+from tools import fetch_recordings
 from tools.asterisk import tls
 from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, learn_greeting, reception
 from tools.asterisk.calls import CHECKS, Check
@@ -36,6 +37,8 @@ def main() -> int:
     parser.add_argument("--logs", type=Path, help="keep logs and records in this folder")
     options = parser.parse_args()
     try:
+        if not fetch_recordings.is_complete("en"):
+            raise Unavailable("the Asterisk calls need recorded speech: run python -m tools.fetch_recordings")
         root = prepare(options.place)
     except Unavailable as error:
         print(f"talkpath: {error}", file=sys.stderr)

@@ -7,7 +7,6 @@ import itertools
 import wave
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -165,9 +164,9 @@ async def reception() -> AsyncIterator[Phone]:
 
 
 def recording(name: str) -> bytes:
-    path: Path = fetch_recordings.CACHE / "en" / f"{name}.wav"
-    with wave.open(str(path)) as file:
-        return file.readframes(file.getnframes())
+    with wave.open(str(fetch_recordings.CACHE / "en" / f"{name}.wav")) as file:
+        pcm: bytes = file.readframes(file.getnframes())
+    return pcm
 
 
 def heard(record: dict[str, Any]) -> list[str]:

@@ -9,7 +9,17 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
+import httpx
+
 from tools.asterisk.bench import Bench, LineCodec, heard
+
+UPGRADE = {
+    "upgrade": "websocket",
+    "connection": "Upgrade",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-protocol": "media",
+}
 
 Check = Callable[[Bench], Awaitable[str]]
 SAME = 0.99
@@ -82,7 +92,9 @@ async def _greeted(bench: Bench, context: str, number: str, codec: LineCodec = "
         answered = await call.answered()
         await call.hears("Hello, this is Acme.")
         likeness = call.greeting_heard(codec)
-        assert likeness > (RESAMPLED if codec == "slin16" else SAME), f"the greeting is not what was sent: {likeness:.3f}"
+        assert likeness > (RESAMPLED if codec == "slin16" else SAME), (
+            f"the greeting is not what was sent: {likeness:.3f}"
+        )
         await call.says("hours")
         await call.hears("We are open from nine to five")
         call.phone.hang_up()
@@ -142,6 +154,17 @@ async def incoming_slin16(bench: Bench) -> str:
 
 async def incoming_plain(bench: Bench) -> str:
     return await _greeted(bench, "bot-incoming-plain", "600")
+
+
+async def media_port(bench: Bench) -> str:
+    """Only the gateway's address gets as far as being told that a channel does not exist."""
+    statuses = []
+    for address in ("127.0.0.1", "127.0.0.2"):
+        transport = httpx.AsyncHTTPTransport(local_address=address)
+        async with httpx.AsyncClient(transport=transport, timeout=5.0) as client:
+            statuses.append((await client.get("http://127.0.0.1:8088/media/nobody", headers=UPGRADE)).status_code)
+    assert statuses == [404, 403], statuses
+    return "404 for the gateway, 403 for others"
 
 
 async def hostile_caller(bench: Bench) -> str:
@@ -261,6 +284,7 @@ CHECKS: dict[str, Check] = {
         incoming,
         incoming_slin16,
         incoming_plain,
+        media_port,
         hostile_caller,
         refused_number,
         refused_number_incoming,

@@ -121,7 +121,9 @@ VARIANTS = {
 
 def contexts() -> list[str]:
     """Contexts that a caller may come in by."""
-    published = re.findall(r"^\[(bot(?:-tls|-plain|-incoming|-then-people)?)\]", (EXAMPLES / "extensions.conf").read_text(), re.M)
+    published = re.findall(
+        r"^\[(bot(?:-tls|-plain|-incoming|-then-people)?)\]", (EXAMPLES / "extensions.conf").read_text(), re.M
+    )
     return [*published, *(name for _, name, _, _ in VARIANTS["extensions.conf"])]
 
 
