@@ -339,4 +339,9 @@ async def typist(gateway: Gateway) -> AsyncIterator[Typist]:
             await asyncio.wait(tasks)
 
 
+def request_times(gateway: Gateway, caller: Phone | Typist) -> list[float]:
+    """When the bot was asked, in seconds since a call began."""
+    return [request.at - caller.began for request in gateway.bot.requests]
+
+
 on_each_line = pytest.mark.parametrize("dial", [phone, desk_phone, typist], ids=["twilio", "asterisk", "text"])

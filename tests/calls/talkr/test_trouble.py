@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.lab.server import LabReply, json_reply
-from tests.fakes.callers import near, on_each_line, own_words, phone, typist
+from tests.fakes.callers import near, on_each_line, own_words, phone, request_times, typist
 from tests.fakes.gateway import talkr_gateway
 from tests.fakes.talkr import response
 from tests.fakes.virtual_loop import virtual_time
@@ -24,14 +24,6 @@ NUMBER = {"fallback": {"say": FALLBACK}, "language": "fr-FR"}
 BROKEN = {"session": "abc123...", "variables": {"error": "missing variable in the tree"}, "data": {}}
 EMPTY = {**response(messages=[]), "variables": {}}
 DOWN = LabReply(status=500)
-
-
-def welcome(session: str) -> dict[str, Any]:
-    return {**response(messages=[{"content": "Welcome"}], has_background_text=0), "session": session, "variables": {}}
-
-
-def times(gateway: Any, caller: Any) -> list[float]:
-    return [request.at - caller.began for request in gateway.bot.requests]
 
 
 # --- errors the bot reports itself ---------------------------------------------------------------------------------
@@ -157,7 +149,7 @@ async def test_g14_tk29_tk30_two_server_errors_are_waited_out_with_a_filler(dial
         await caller.say("my words")
         filler = await caller.hears(FILLER)
         await caller.hears(ANSWER)
-    sent = times(gateway, caller)
+    sent = request_times(gateway, caller)
     assert [later - sent[1] for later in sent[2:]] == [near(2.0), near(6.0)]  # 2 s, then 4 s
     assert filler.at - sent[1] == near(1.5)
     assert gateway.bot.bodies[1] == gateway.bot.bodies[2] == gateway.bot.bodies[3]
@@ -169,7 +161,7 @@ async def test_g14_tk29_tk30_two_server_errors_are_waited_out_with_a_filler(dial
 async def test_g14_tk30_so_are_they_on_the_first_call(tmp_path: Path) -> None:
     async with talkr_gateway(tmp_path, DOWN, DOWN, response(), number=NUMBER) as gateway, phone(gateway) as caller:
         await caller.hears(ANSWER)
-    assert times(gateway, caller) == [near(0), near(2), near(6)]
+    assert request_times(gateway, caller) == [near(0), near(2), near(6)]
     assert caller.words == [FILLER, WAIT, ANSWER]
 
 
@@ -186,7 +178,7 @@ async def test_tk29_tk30_everything_that_counts_as_a_server_error(fault: str, tm
         await caller.hears(ANSWER)
         await caller.say("my words")
         await caller.hears(ANSWER)
-    sent = times(gateway, caller)
+    sent = request_times(gateway, caller)
     assert sent[2] - sent[1] == near(2.0)
 
 
@@ -201,7 +193,7 @@ async def test_g15_tk29_three_server_errors_are_a_failed_turn(dial: Any, tmp_pat
         await caller.wait(1)
         await caller.say("my words")
         await caller.hears(ANSWER)
-    assert apology.at == near(times(gateway, caller)[3])
+    assert apology.at == near(request_times(gateway, caller)[3])
     assert caller.words == [WAIT, ANSWER, FILLER, APOLOGY, WAIT, ANSWER]
     assert gateway.record()["failed_turns"] == 1
 
@@ -220,7 +212,7 @@ async def test_tk30_a_busy_bot_is_asked_again_when_it_says(asked: str, waits: fl
     busy = LabReply(status=429, headers={"retry-after": asked})
     async with talkr_gateway(tmp_path, busy, response()) as gateway, typist(gateway) as caller:
         await caller.hears(ANSWER)
-    assert times(gateway, caller) == [near(0), near(waits)]
+    assert request_times(gateway, caller) == [near(0), near(waits)]
 
 
 @virtual_time
@@ -228,7 +220,7 @@ async def test_tk30_the_delays_are_the_operators(tmp_path: Path) -> None:
     bot = {"retry_delays": [0.5]}
     async with talkr_gateway(tmp_path, DOWN, DOWN, bot=bot, number=NUMBER) as gateway, typist(gateway) as caller:
         await caller.over()
-    assert times(gateway, caller) == [near(0), near(0.5)]
+    assert request_times(gateway, caller) == [near(0), near(0.5)]
 
 
 # --- slow bots -----------------------------------------------------------------------------------------------------
@@ -245,9 +237,15 @@ async def test_a_bot_that_never_answers_is_given_up_and_its_late_answer_is_not_h
         await caller.say("my words")
         await caller.hears(ANSWER)
         await caller.wait(1)
-    assert apology.at - times(gateway, caller)[1] == near(30.0)
+    sent = request_times(gateway, caller)[1]
+    assert apology.at - sent == near(30.0)
     fillers = [word for word in caller.heard if word.text in {own_words("filler", variant=n) for n in range(3)}]
-    assert [word.at - times(gateway, caller)[1] for word in fillers] == [near(1.5), near(9.5), near(17.5), near(25.5)]
+    assert [word.at - sent for word in fillers] == [
+        near(1.5),
+        near(9.5),
+        near(17.5),
+        near(25.5),
+    ]
     assert caller.words[-2:] == [WAIT, ANSWER]
 
 
@@ -258,7 +256,7 @@ async def test_an_attempt_that_takes_too_long_is_made_again(tmp_path: Path) -> N
         await caller.hears(ANSWER)
         await caller.say("my words")
         await caller.hears(ANSWER)
-    sent = times(gateway, caller)
+    sent = request_times(gateway, caller)
     assert sent[2] - sent[1] == near(22.0)  # 20 s for an attempt, 2 s before the next
 
 
@@ -337,79 +335,3 @@ async def test_a_bot_that_never_says_a_first_word_is_the_fallback(tmp_path: Path
     assert caller.words == [FILLER, own_words("filler", variant=1), FALLBACK]
     assert caller.heard[-1].at == near(max(10.0, caller.heard[1].until))
     assert gateway.outcome == ("bot_failed", "gateway")
-
-
-# --- sessions ------------------------------------------------------------------------------------------------------
-LOST = {
-    "400": LabReply(status=400),
-    "404": LabReply(status=404),
-    "code": json_reply({"code": 400}),
-    "error": json_reply({"session": "", "code": 200, "variables": {"error": "Unknown SESSION"}, "data": {}}),
-}
-
-
-@pytest.mark.parametrize("lost", LOST)
-@virtual_time
-async def test_g12_tk29_tk31_a_lost_session_is_renewed_without_the_caller_hearing_it(lost: str, tmp_path: Path) -> None:
-    first = {**welcome("new"), "name": "Renewed"}
-    first["data"]["responses"] = [{"content": AGAIN, "tracking": "start"}]
-    answers = response(), LOST[lost], first, {**response(), "session": "new"}, {**response(), "session": "new"}
-    async with talkr_gateway(tmp_path, *answers) as gateway, phone(gateway) as caller:
-        await caller.hears(ANSWER)
-        await caller.say("my words")
-        await caller.hears(ANSWER)
-        await caller.say("yes please")
-        await caller.hears(ANSWER)
-    assert caller.words == [WAIT, ANSWER] * 3
-    bodies = gateway.bot.bodies
-    assert [body.get("session") for body in bodies] == [None, "abc123...", None, "new", "new"]
-    assert [body.get("message") for body in bodies] == [None, "my words", None, "my words", "yes please"]
-    assert (bodies[2], bodies[3]["tracking"]) == ({}, "start")
-    assert times(gateway, caller)[1:4] == [near(times(gateway, caller)[1])] * 3
-    assert gateway.record()["failed_turns"] == 0
-
-
-@virtual_time
-async def test_g12_tk31_one_renewal_per_turn(tmp_path: Path) -> None:
-    answers = response(), LOST["400"], welcome("new"), LOST["400"], response()
-    async with talkr_gateway(tmp_path, *answers, number=NUMBER) as gateway, typist(gateway) as caller:
-        await caller.hears(ANSWER)
-        await caller.say("my words")
-        await caller.hears(APOLOGY)
-        await caller.say("my words")
-        await caller.hears(ANSWER)
-    assert [body.get("session") for body in gateway.bot.bodies] == [None, "abc123...", None, "new", "new"]
-
-
-@virtual_time
-async def test_g12_tk31_three_renewals_per_call(tmp_path: Path) -> None:
-    lost = [LOST["404"], welcome("new"), response()]
-    answers = response(), *lost * 3, LOST["404"]
-    async with talkr_gateway(tmp_path, *answers, number=NUMBER) as gateway, typist(gateway) as caller:
-        await caller.hears(ANSWER)
-        for _ in range(3):
-            await caller.say("my words")
-            await caller.hears(ANSWER)
-        await caller.say("my words")
-        await caller.hears(APOLOGY)
-    assert [body for body in gateway.bot.bodies if not body] == [{}] * 4
-    assert len(gateway.bot.bodies) == 11
-
-
-@virtual_time
-async def test_tk31_every_call_has_a_session_of_its_own(tmp_path: Path) -> None:
-    answers = welcome("one"), welcome("two"), welcome("two"), welcome("one")
-    async with talkr_gateway(tmp_path, *answers) as gateway, typist(gateway) as first:
-        await first.hears("Welcome")
-        async with typist(gateway) as second:
-            await second.hears("Welcome")
-            await second.say("second")
-            await second.hears("Welcome")
-        await first.say("first")
-        await first.hears("Welcome")
-    assert [(body.get("session"), body.get("message")) for body in gateway.bot.bodies] == [
-        (None, None),
-        (None, None),
-        ("two", "second"),
-        ("one", "first"),
-    ]
