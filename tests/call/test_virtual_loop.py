@@ -53,6 +53,7 @@ async def test_time_waits_for_threads():
         assert await asyncio.to_thread(sum, range(1_000_000)) == 499999500000
 
 
+@pytest.mark.leaves_tasks
 def test_a_loop_that_nothing_can_wake_says_so():
     async def forever() -> None:
         await asyncio.get_running_loop().create_future()
@@ -61,6 +62,7 @@ def test_a_loop_that_nothing_can_wake_says_so():
         run_virtual(forever(), lambda: VirtualLoop(real_wait=0.01))
 
 
+@pytest.mark.leaves_tasks
 def test_a_loop_that_runs_for_ever_is_stopped():
     async def forever() -> None:
         for _ in range(1000):
@@ -70,6 +72,7 @@ def test_a_loop_that_runs_for_ever_is_stopped():
         run_virtual(forever(), lambda: VirtualLoop(max_jumps=100))
 
 
+@pytest.mark.leaves_tasks
 def test_a_task_that_is_left_behind_fails():
     async def careless() -> None:
         task = asyncio.create_task(asyncio.sleep(10))
