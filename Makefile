@@ -1,4 +1,4 @@
-# Everything a developer or a build machine runs. `make help` lists the targets; none of them needs root.
+# Everything a developer or a build machine runs. `make help` lists the targets; none but `test-asterisk` needs root.
 # The environment in .venv makes itself, and again whenever pyproject.toml changes. PYTHON=... chooses the interpreter.
 
 SHELL := /bin/sh
@@ -53,8 +53,8 @@ docs: $(VENV)/.developing ## write the documents that are made from the code
 mutants: $(VENV)/.developing ## change the code in small ways, and see whether the tests notice
 	@$(BIN)/python -m tools.mutants $(ARGS)
 
-test-asterisk: $(VENV)/.developing ## calls through a real Asterisk on this machine, where there is one
-	@$(BIN)/python -m pytest -q -rs -n 0 -m asterisk $(ARGS)
+test-asterisk: $(VENV)/.developing ## calls through a real Asterisk in a chroot of its own; needs root
+	@$(BIN)/python -m tools.asterisk $(ARGS)
 
 clean: ## remove what was made here, but not the fetched recordings
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
