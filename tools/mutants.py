@@ -46,6 +46,7 @@ SUITES = (
             "gateway/call/endings.py",
             "gateway/call/facts.py",
             "gateway/call/hearing.py",
+            "gateway/call/interrupting.py",
             "gateway/call/question.py",
             "gateway/call/speaking.py",
             "gateway/call/states.py",

@@ -11,11 +11,11 @@ import math
 from typing import assert_never
 
 from gateway.actions import Hangup, Say, Transfer
-from gateway.call.bargein import Attempt, Verdict, judge
-from gateway.call.commands import Answer, Command, PausePlayout, ResumePlayout
+from gateway.call.commands import Answer, Command
 from gateway.call.endings import Endings
 from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
 from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, NoMatch
+from gateway.call.interrupting import Interrupting
 from gateway.call.question import Question
 from gateway.call.speaking import Speaking
 from gateway.call.states import States
@@ -66,6 +66,7 @@ class Conversation:
         self.endings = Endings(self.facts, self.speaking, self.hearing)
         self.states = States(self.facts, self.question, self.hearing)
         self.turns = Turns(self.facts, self.speech, self.question, self.speaking, self.hearing, self.endings)
+        self.interrupting = Interrupting(self.facts, self.question, self.speaking, self.hearing, self.turns)
         self.announcement: int | None = None
         self.touched_sensitive = False
         """The last event, or a command it led to, holds what the caller answered to a sensitive question."""
@@ -132,21 +133,22 @@ class Conversation:
                 self.hearing.speech_started(event)
             case SpeechSustained():
                 self.hearing.speech_sustained(event)
-                self._speech_interrupts(event.voiced)
+                self.interrupting.spoke(event.voiced)
             case SpeechStopped():
-                self._speech_stopped(event)
+                self.hearing.speech_stopped(event)
+                self.interrupting.fell_silent()
             case SpeechCut():
-                self._speech_cut()
+                self.interrupting.peer_stopped()
             case TranscriptUpdated():
                 self._transcript(event)
             case RecognitionEnded():
                 self.hearing.recognition_ended(event)
-                self._recognition_complete()
+                self.interrupting.recognition_ended()
             case RecognizerFailed():
                 self._recognizer_failed(event)
             case PromptStarted():
                 self.speaking.prompt_started(event)
-                self._speech_while_thinking_interrupts()
+                self.interrupting.prompt_started()
             case PromptEnded():
                 self._prompt_ended(event)
             case BotReplied():
@@ -191,86 +193,18 @@ class Conversation:
             return
         if not facts.prompts or "digits" in self.question.heard_during_prompt:
             self.hearing.press(event.digit)
-        is_paused = facts.paused_at is not None and "digits" in self.question.interrupted_by
-        if is_paused or self._verdict("digits") is Verdict.STOP:
-            self.turns.interrupted()
-
-    def _speech_interrupts(self, voiced: float = 0.0) -> None:
-        match self._verdict("speech", voiced):
-            case Verdict.STOP:
-                self.turns.interrupted()
-            case Verdict.PAUSE:
-                self.facts.paused_at = self.facts.now
-                self.facts.emit(PausePlayout())
-            case Verdict.NO:
-                pass
-
-    def _verdict(self, by: str, voiced: float = 0.0) -> Verdict:
-        facts, current = self.facts, self.speaking.current
-        if current is None or facts.stop_at is not None or facts.paused_at is not None:
-            return Verdict.NO
-        if by == "speech" and (facts.dropping or (facts.caller.dismissed and not facts.caller.words)):
-            return Verdict.NO
-        attempt = Attempt(
-            by="digits" if by == "digits" else "speech",
-            voiced=voiced,
-            words=len(facts.caller.words.split()),
-            prompt_age=self.speaking.prompt_age,
-            interruptible=current.interruptible and not self.turns.is_leaving and not facts.fell_back,
-        )
-        return judge(attempt, facts.number.barge_in, self.question.interrupted_by)
-
-    def _speech_while_thinking_interrupts(self) -> None:
-        facts = self.facts
-        if facts.number.thinking_input == "barge_in" and facts.caller.ahead and facts.caller.sustained:
-            current = self.speaking.current
-            if current is not None and current.interruptible and not self.turns.is_leaving:
-                self.turns.interrupted()
-
-    def _speech_stopped(self, event: SpeechStopped) -> None:
-        self.hearing.speech_stopped(event)
-        facts = self.facts
-        if facts.paused_at is not None and not self.hearing.has_partials:
-            facts.paused_at = facts.now  # without partials the time to confirm counts from here
-            self.hearing.finish()
-
-    def _speech_cut(self) -> None:
-        """A peer that speaks for itself has stopped because the caller spoke; its prompts report what was heard."""
-        if self.facts.prompts and self.facts.stop_at is None:
-            self.turns.interrupted()
+        self.interrupting.pressed()
 
     def _transcript(self, event: TranscriptUpdated) -> None:
         facts = self.facts
         if not self.hearing.transcript(event):
             return
-        if facts.paused_at is not None:
-            self.turns.interrupted()
-        elif self._speaks_over():
-            self._speech_interrupts()
+        self.interrupting.understood()
         ends = event.transcript.final and event.transcript.ends_turn
         if ends and (self.question.kind == "free" or facts.setup.leg.hears_text):
             self.hearing.finish()
             if facts.ear is not None:
                 facts.ear.ended = True
-
-    def _speaks_over(self) -> bool:
-        """Whether the caller's speech overlaps what plays; what he said before is no interruption of it."""
-        facts, stretch = self.facts, self.facts.stretch
-        if not facts.prompts or stretch is None or stretch.since is None:
-            return False
-        stopped_at = facts.caller.stopped_at
-        return facts.voice or (stopped_at is not None and stopped_at >= stretch.since)
-
-    def _recognition_complete(self) -> None:
-        """A pause to find out whether words follow ends with the stream: there were none."""
-        facts = self.facts
-        if facts.paused_at is not None and facts.ear is not None and facts.ear.ended and not facts.caller.words:
-            self._resume()
-
-    def _resume(self) -> None:
-        self.facts.paused_at = None
-        self.hearing.dismiss()
-        self.facts.emit(ResumePlayout())
 
     def _recognizer_failed(self, event: RecognizerFailed) -> None:
         facts = self.facts
@@ -284,7 +218,7 @@ class Conversation:
         was_speaking = facts.caller.started_at is not None
         self.hearing.forget()
         if facts.paused_at is not None:
-            self._resume()
+            self.interrupting.resume()
         if facts.ear_failures >= MAX_EAR_FAILURES:
             self.endings.fall_back("bot_failed", f"recognizer: {event.reason}")
         elif was_speaking and not facts.prompts and facts.waiting is None:
@@ -303,7 +237,7 @@ class Conversation:
         if not facts.prompts:
             self.speaking.close_stretch()
         elif facts.stop_at is None:
-            self._speech_while_thinking_interrupts()
+            self.interrupting.prompt_started()
 
     def _prompt_failed(self, prompt: Prompt) -> None:
         """Nothing could speak it. The gateway's own sentence stands in; when that fails too, the fallback."""
@@ -394,7 +328,7 @@ class Conversation:
             case State.TRANSFERRING:
                 self._take(TransferFinished(transfer_id=facts.transfer_id or "", ok=False, cause="no_answer"))
             case State.PAUSED:
-                self._resume()
+                self.interrupting.resume()
             case State.STOPPING:
                 self.speaking.give_up_reports()
                 self.speaking.close_stretch()
