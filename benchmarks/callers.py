@@ -24,6 +24,11 @@ INTERRUPTS_AFTER = 1.5
 STEADY_AFTER = 1.3
 """Seconds of a prompt that go out at once, because the peer buffers; what comes later follows a beat."""
 GREETING = 0
+_START = (
+    '{"event":"start","sequenceNumber":"1","streamSid":"%(sid)s","start":{"accountSid":"AC0","streamSid":"%(sid)s",'
+    '"callSid":"CA%(call)s","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,'
+    '"channels":1},"customParameters":{"from":"%(caller)s","to":"%(called)s"}}}'
+)
 
 
 @dataclass
@@ -112,14 +117,8 @@ class Caller:
     def start(self, caller: str, called: str) -> None:
         """The first messages."""
         self._say(b'{"event":"connected","protocol":"Call","version":"1.0.0"}')
-        self._say(
-            (
-                '{"event":"start","sequenceNumber":"1","streamSid":"%s","start":{"accountSid":"AC0","streamSid":"%s",'
-                '"callSid":"CA%s","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,'
-                '"channels":1},"customParameters":{"from":"%s","to":"%s"}}}'
-                % (self._sid, self._sid, self._sid[2:], caller, called)
-            ).encode()
-        )
+        names = {"sid": self._sid, "call": self._sid[2:], "caller": caller, "called": called}
+        self._say((_START % names).encode())
 
     def stop(self) -> None:
         self._say(b'{"event":"stop","streamSid":"%s","stop":{}}' % self._sid.encode())

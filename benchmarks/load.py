@@ -20,7 +20,6 @@ import os
 import resource
 import select
 import socket
-import sys
 import time
 from typing import Any
 
@@ -269,4 +268,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         self._transport.writelines([wire.server_frame(message, wire.BINARY) for message in messages])
         self._say(type="done")
 
-    # --- HTTP ----------------------------------------------------------------------------------------------------------
+    # --- HTTP --------------------------------------------------------------------------------------------------------
     def _read_requests(self) -> None:
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             lines = self._buffer[:end].split(b"\r\n")

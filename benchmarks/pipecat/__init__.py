@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -44,14 +45,15 @@ def measure(stubs: Stubs, say: Console, seconds: float) -> tuple[list[Step], flo
     python = environment()
     steps: list[Step] = []
     server_file = str(HERE / "server.py")
-    with Process(server_file, "--stubs", str(stubs.port), on=core, python=str(python)) as server:
-        with Stage(server.wait_ready(), stubs, has_marks=False) as stage:
-            for calls in STEPS:
-                stage.hold(calls)
-                step = stage.measure(seconds)
-                steps.append(step)
-                say.print(report.line(step))
-                if step.cpu > FULL:
-                    break
+    with ExitStack() as stack:
+        server = stack.enter_context(Process(server_file, "--stubs", str(stubs.port), on=core, python=str(python)))
+        stage = stack.enter_context(Stage(server.wait_ready(), stubs, has_marks=False))
+        for calls in STEPS:
+            stage.hold(calls)
+            step = stage.measure(seconds)
+            steps.append(step)
+            say.print(report.line(step))
+            if step.cpu > FULL:
+                break
     first, last = steps[0], steps[-1]
     return steps, (last.memory - first.memory) / max(1, last.calls - first.calls)
