@@ -18,18 +18,18 @@ class Encoding(StrEnum):
     RFC 3551 has L16 in network order; every media WebSocket protocol sends it little-endian, and so do we.
     """
 
+    bytes_per_sample: int
+    silence: bytes
+    """One sample of silence: 0xFF in mu-law, 0xD5 in A-law (ITU-T G.711), zero in L16."""
+
     PCMU = "pcmu"
     PCMA = "pcma"
     L16 = "l16"
 
-    @property
-    def bytes_per_sample(self) -> int:
-        return 2 if self is Encoding.L16 else 1
-
-    @property
-    def silence(self) -> bytes:
-        """One sample of silence: 0xFF in mu-law, 0xD5 in A-law (ITU-T G.711), zero in L16."""
-        return {Encoding.PCMU: b"\xff", Encoding.PCMA: b"\xd5", Encoding.L16: b"\x00\x00"}[self]
+    def __init__(self, value: str) -> None:
+        # Plain attributes: they are read several times for every frame of every call.
+        self.silence = {"pcmu": b"\xff", "pcma": b"\xd5", "l16": b"\x00\x00"}[value]
+        self.bytes_per_sample = len(self.silence)
 
 
 @dataclass(frozen=True, slots=True)

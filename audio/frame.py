@@ -29,7 +29,7 @@ class Frame:
 
     @property
     def samples(self) -> int:
-        return self.format.samples(len(self.data))
+        return len(self.data) // self.format.encoding.bytes_per_sample
 
     @property
     def duration(self) -> float:
@@ -37,7 +37,7 @@ class Frame:
 
     @property
     def end_samples(self) -> int:
-        return self.pts_samples + self.samples
+        return self.pts_samples + len(self.data) // self.format.encoding.bytes_per_sample
 
     def pcm(self) -> bytes:
         """The samples as signed 16-bit little-endian PCM at the frame's own rate."""
@@ -58,6 +58,6 @@ def join(frames: Iterable[Frame]) -> Frame:
     if not pieces:
         raise MediaError("there is no frame to join")
     first = pieces[0]
-    if any(piece.format != first.format for piece in pieces):
+    if any(piece.format is not first.format and piece.format != first.format for piece in pieces):
         raise MediaError("frames of different formats cannot be joined")
     return Frame(b"".join(piece.data for piece in pieces), first.format, first.pts_samples)
