@@ -1,5 +1,7 @@
 """The gateway as it is served, in a process of its own, with the benchmark's speech vendor plugged in.
 
+On SIGUSR1 it prints what calls may have left behind: tasks, places at the judge, calls in the registry.
+
 python -m benchmarks.gateway_process --port PORT --stubs PORT --records FOLDER
 """
 
@@ -11,16 +13,21 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; the command'
 
 import argparse
 import asyncio
+import gc
 import json
+import signal
 import tempfile
 from pathlib import Path
 
 import uvloop
 
+from audio.judge_batch import JudgeBatch
 from benchmarks.plugin import BenchSpeech
 from config.loading import load
 from gateway import logs
 from gateway.app import App
+from gateway.call.registry import Registry
+from gateway.call.session import Session
 from gateway.plugins import Plugins, installed
 
 CONFIGURATION = """
@@ -57,10 +64,25 @@ async def serve(path: Path) -> None:
     settings = load(path, available.sections())
     logs.set_up(settings.logging)
     app = App(path, settings, available)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_remains)
     async with asyncio.TaskGroup() as group:
         group.create_task(app.run())
         await app.started.wait()
         print(json.dumps({"port": app.port, "path": "/media/bench"}), flush=True)
+
+
+def tell_remains() -> None:
+    """Count what a call holds while it lasts; the garbage is collected first, as it would be some time later."""
+    gc.collect()
+    objects = gc.get_objects()
+    remains = {
+        "tasks": len(asyncio.all_tasks()),
+        "seats": sum(len(item) for item in objects if isinstance(item, JudgeBatch)),
+        "registered": sum(len(item) for item in objects if isinstance(item, Registry)),
+        "sessions": sum(isinstance(item, Session) for item in objects),
+        "objects": len(objects),
+    }
+    print(json.dumps(remains), flush=True)
 
 
 def main() -> None:

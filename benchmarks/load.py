@@ -3,7 +3,8 @@
 No event loop and no task per call: one ticker serves all calls, a fifth of them every 4 ms, so that they are spread
 as real calls are; `epoll` says which socket has something to hear. It obeys one JSON object a line on standard input:
 
-``{"calls": N, "rate": R}``  hold N calls, R new ones a second
+``{"calls": N, "rate": R}``  hold N calls, at most R new ones a second; a call that has ended is replaced
+``{"life": S}``              calls hang up after so many seconds
 ``{"window": true}``         begin to measure
 ``{"report": true}``         answer with the figures since then, as one line
 
@@ -40,6 +41,7 @@ class Line:
 
     def __init__(self, address: tuple[str, int], path: str, caller: Caller | EchoCaller) -> None:
         self.caller = caller
+        self.began = time.monotonic()
         self.is_up = False
         self.is_closed = False
         self.socket = socket.socket()
@@ -156,6 +158,7 @@ class Generator:
         self._wanted = 0
         self._rate = 50.0
         self._made = 0
+        self._life = float("inf")
         self._next_call = 0.0
         self._lags: list[float] = []
         self._began = time.monotonic()
@@ -186,6 +189,8 @@ class Generator:
         lines = self._groups[group]
         for line in lines:
             line.tick(now)
+            if now > line.began + self._life and line.is_up:
+                line.hang_up()
         if any(line.is_closed for line in lines):
             self._forget_closed(group)
         if len(self._lines) < self._wanted and now >= self._next_call:
@@ -234,6 +239,7 @@ class Generator:
                 line.hang_up()
             for group in range(GROUPS):
                 self._forget_closed(group)
+        self._life = command.get("life", self._life)
         if "window" in command:
             self._window.clear()
             self._lags.clear()
@@ -246,6 +252,7 @@ class Generator:
         return {
             **dataclasses.asdict(self._window),
             "calls": len(self._lines),
+            "made": self._made,
             "seconds": seconds,
             "cpu": (_cpu() - self._cpu) / seconds,
             "lags": self._lags,

@@ -71,6 +71,15 @@ class Stage:
         time.sleep(abs(calls - self._calls) / NEW_CALLS + SETTLE)
         self._calls = calls
 
+    def churn(self, calls: int, life: float, rate: float) -> None:
+        """Hold calls that hang up after some seconds, and new ones in their place."""
+        self._generator.tell(calls=calls, life=life, rate=rate, window=True)
+
+    def report(self) -> dict[str, Any]:
+        """The generator's figures since it began to measure."""
+        self._generator.tell(report=True)
+        return self._generator.read()
+
     def measure(self, seconds: float, *, arriving: int = 0) -> Step:
         """Measure the calls that are held, while so many more arrive, evenly spread."""
         if self._stubs is not None:
@@ -82,8 +91,7 @@ class Stage:
         server = Usage(self.server)
         time.sleep(seconds)
         cpu, helpers = server.share(), sum(usage.share() for usage in used)
-        self._generator.tell(report=True)
-        heard = self._generator.read()
+        heard = self.report()
         turns = self._stubs.ask("turns") if self._stubs else {}
         calls = self._calls + arriving / 2
         self._calls += arriving
