@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tools.asterisk.pbx import contexts
-from tools.asterisk.sound import correlation, level, share_of, tone, voiced
+from tools.asterisk.sound import correlation, level, likeness, share_of, tone, voiced
 
 
 def _noise(seconds: float, seed: int) -> bytes:
@@ -30,6 +30,14 @@ def test_a_gap_a_doubled_piece_or_another_sound_is_not_taken_for_it() -> None:
         b"",
     ):
         assert correlation(heard, speech)[0] < 0.9
+
+
+def test_a_stutter_is_measured_and_noise_is_not_overlooked() -> None:
+    speech = _noise(5.0, 1)
+    score, drift = likeness(bytes(8000) + speech[:20000] + bytes(1600) + speech[20000:] + bytes(8000), speech)
+    assert score > 0.999
+    assert drift == pytest.approx(0.1)
+    assert likeness(speech[:48000] + _noise(2.0, 2), speech)[0] < 0.5
 
 
 def test_a_tone_is_told_from_other_sounds() -> None:

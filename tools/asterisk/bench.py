@@ -20,7 +20,7 @@ from tools.asterisk.house import PASSWORD, House
 from tools.asterisk.media import Codec
 from tools.asterisk.pbx import RECEPTION_PORT, Pbx
 from tools.asterisk.sip import Phone
-from tools.asterisk.sound import correlation, share_of, tone, voiced
+from tools.asterisk.sound import likeness, share_of, tone, voiced
 
 POLL = 0.1
 FIRST_PORT = 6000
@@ -29,6 +29,9 @@ SAYS_WITHIN = 20.0
 LineCodec = Literal["ulaw", "alaw", "slin", "slin16"]
 LINE_CODECS: tuple[LineCodec, ...] = ("ulaw", "alaw", "slin", "slin16")
 _numbers = itertools.count(1)  # every call comes from another one, by which its record is found
+SAME = 0.99  # least correlation of a greeting that was coded once on the way
+RESAMPLED = 0.95  # and of one that was at 16 kHz
+MAX_DRIFT = 0.3  # s
 COLLEAGUE = 440.0  # Hz; what the reception says
 GREETING = "Hello, this is Acme."
 
@@ -89,9 +92,12 @@ class Call:
     async def record(self) -> dict[str, Any]:
         return await until_recorded(self.bench.house, self.caller)
 
-    def greeting_heard(self, codec: LineCodec = "ulaw") -> float:
-        """How well the sound of the greeting is found in what the telephone heard."""
-        return correlation(self.phone.media.timeline()[1], self.bench.greetings[codec])[0]
+    def greeting_heard(self, codec: LineCodec = "ulaw") -> str:
+        """Check that the greeting's sound is in what the telephone heard; how well, in words."""
+        score, drift = likeness(self.phone.media.timeline()[1], self.bench.greetings[codec])
+        assert score > (RESAMPLED if codec == "slin16" else SAME), f"the greeting is not what was sent: {score:.3f}"
+        assert drift < MAX_DRIFT, f"the greeting has holes of {drift:.3f} s"
+        return f"greeting {score:.3f}, {1000 * drift:.0f} ms of stutter"
 
     async def reaches_people(self, within: float = 6.0) -> float:
         """Wait until the caller hears the colleague; seconds from dialling to the colleague's answer."""

@@ -22,9 +22,6 @@ UPGRADE = {
 }
 
 Check = Callable[[Bench], Awaitable[str]]
-SAME = 0.99
-RESAMPLED = 0.9
-"""Correlation of a greeting that went through 16 kHz."""
 
 
 async def conversation(bench: Bench) -> str:
@@ -32,8 +29,7 @@ async def conversation(bench: Bench) -> str:
     async with bench.call("bot", "600") as call:
         answered = await call.answered()
         await call.hears("Hello, this is Acme.")
-        likeness = call.greeting_heard()
-        assert likeness > SAME, f"the greeting is not what was sent: {likeness:.3f}"
+        greeting = call.greeting_heard()
         await call.says("hours")
         await call.hears("We are open from nine to five")
         await call.says("queue-thankyou")
@@ -46,7 +42,7 @@ async def conversation(bench: Bench) -> str:
     assert record["by"] in ("bot", "gateway"), record["by"]
     assert outcome(bench, "600") == "ANSWER, cause 16"
     assert not bench.reception.invited, "a conversation that is over went on to people"
-    return f"answered in {answered:.2f} s, greeting {likeness:.3f}, understood {heard(record)}"
+    return f"answered in {answered:.2f} s, {greeting}, understood {heard(record)}"
 
 
 async def caller_hangs_up(bench: Bench) -> str:
@@ -91,17 +87,14 @@ async def _greeted(bench: Bench, context: str, number: str, codec: LineCodec = "
     async with bench.call(context, number, known_as="" if is_plain else None) as call:
         answered = await call.answered()
         await call.hears("Hello, this is Acme.")
-        likeness = call.greeting_heard(codec)
-        assert likeness > (RESAMPLED if codec == "slin16" else SAME), (
-            f"the greeting is not what was sent: {likeness:.3f}"
-        )
+        greeting = call.greeting_heard(codec)
         await call.says("hours")
         await call.hears("We are open from nine to five")
         call.phone.hang_up()
         record = await call.record()
     assert record["by"] == "caller", record
     assert record["called"] == number, record
-    return f"answered in {answered:.2f} s, greeting {likeness:.3f}, understood {heard(record)}"
+    return f"answered in {answered:.2f} s, {greeting}, understood {heard(record)}"
 
 
 async def _to_people(bench: Bench, context: str, number: str, expected: str, within: float = 6.0) -> str:

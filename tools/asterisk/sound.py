@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 RATE = 8000
+PIECE = RATE // 2 * 2  # bytes of half a second
+AUDIBLE = -45.0  # dBFS
 
 
 def correlation(heard: bytes, expected: bytes) -> tuple[float, float]:
@@ -30,6 +32,19 @@ def correlation(heard: bytes, expected: bytes) -> tuple[float, float]:
     return float(scores[best]), best / RATE
 
 
+def likeness(heard: bytes, expected: bytes) -> tuple[float, float]:
+    """Find a speech in what was heard, half a second at a time.
+
+    Returns:
+        A correlation that nine pieces in ten reach, and the seconds by which pauses have grown or shrunk. A stutter of
+        a busy machine moves all that follows it, and spoils only the piece it is in.
+    """
+    pieces = [(i, expected[i : i + PIECE]) for i in range(0, len(expected) - PIECE + 1, PIECE)]
+    found = [(i, *correlation(heard, piece)) for i, piece in pieces if level(piece) > AUDIBLE]
+    shifts = [place - i / 2 / RATE for i, _, place in found]
+    return sorted(score for _, score, _ in found)[len(found) // 10], max(shifts) - min(shifts)
+
+
 def level(pcm: bytes) -> float:
     """dBFS; -inf for silence."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float64)
@@ -50,7 +65,7 @@ def share_of(pcm: bytes, frequency: float) -> float:
     return float(power[middle - 3 : middle + 4].sum() / max(power.sum(), 1.0))
 
 
-def voiced(pcm: bytes, threshold: float = -45.0) -> list[bool]:
+def voiced(pcm: bytes, threshold: float = AUDIBLE) -> list[bool]:
     """Whether each 20 ms hold a sound."""
     size = RATE // 50 * 2
     return [level(pcm[i : i + size]) > threshold for i in range(0, len(pcm) - size + 1, size)]
