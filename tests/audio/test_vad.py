@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio import tones as made_tones
 from audio.codecs import g711
 from audio.ear import SpeechDetector
 from audio.endpointing import VoiceEvent, VoiceStarted, VoiceStopped, VoiceSustained
@@ -24,6 +23,7 @@ from audio.vad import VoiceDetector
 from audio.voting import FrameVoter, level_gate
 from tests.fakes.sounds import (
     FRAME,
+    NOISES,
     RATE,
     SENTENCES,
     Sound,
@@ -31,6 +31,7 @@ from tests.fakes.sounds import (
     frames,
     heard,
     judge,
+    melody,
     pink_noise,
     silence,
     spoken,
@@ -180,39 +181,6 @@ def test_the_cascade_needs_a_batch() -> None:
 
 
 # --- signals without a talker ----------------------------------------------------------------------------------------
-def dtmf_keys() -> Sound:
-    return np.frombuffer(made_tones.dtmf_string("0123456789*#" * 2), "<i2").astype(np.float64)
-
-
-def ringing() -> Sound:
-    return np.concatenate([np.concatenate([tones(1.5, 440), silence(1.5)]) for _ in range(4)])
-
-
-def melody() -> Sound:
-    """Three-note chords with overtones, half a second each, as music on hold has them."""
-    notes = np.tile([262.0, 294, 330, 349, 392, 440, 494, 523], 3)
-    return np.concatenate([tones(0.5, f, 1.25 * f, 1.5 * f, 2 * f, 3 * f, dbfs=-18) for f in notes])
-
-
-def clicks() -> Sound:
-    sound = silence(10)
-    sound[::RATE] = 20000
-    sound[1::RATE] = -15000
-    return sound
-
-
-NOISES = {
-    "silence": lambda: silence(10),
-    "dtmf": dtmf_keys,
-    "ringback": ringing,
-    "melody": melody,
-    "clicks": clicks,
-    "hum": lambda: tones(10, 50, 100, 150, 250, 350, dbfs=-25),
-    "pink -30": lambda: pink_noise(15, -30),
-    "pink -45": lambda: pink_noise(15, -45),
-}
-
-
 @pytest.mark.parametrize("name", NOISES)
 def test_noises_do_not_start_speech(name: str) -> None:
     assert heard(NOISES[name]()) == []

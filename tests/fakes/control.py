@@ -64,9 +64,7 @@ class FakeControl:
             raise UnknownName(f"no entry under numbers matches {number}")
         return [{"key": "language", "value": number, "origin": "built-in"}]
 
-    async def records(
-        self, *, limit: int, number: str | None, before: datetime.datetime | None
-    ) -> Sequence[Json]:
+    async def records(self, *, limit: int, number: str | None, before: datetime.datetime | None) -> Sequence[Json]:
         self.asked.append(("records", limit, number, before))
         return list(self.stored.values())[:limit]
 

@@ -30,7 +30,7 @@ class SharedPort:
 
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
-    """Serve an ASGI application as the gateway does: uvicorn, websockets-sansio, no compression. Gives ``host:port``."""
+    """Serve an ASGI application as the gateway does: uvicorn, websockets-sansio, uncompressed. Gives ``host:port``."""
     # The protocol is named because asyncio turns Nagle's algorithm off only where it is: without, messages wait 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

@@ -26,7 +26,7 @@ REAL_LIMIT = 20.0
 REAL_WAIT = 5.0
 """Real seconds to wait for input when no timer could ever wake the loop."""
 GLANCE = 0.001
-"""Real seconds the kernel gets to hand over what one end of a loopback socket has written and the other not yet read."""
+"""Real seconds the kernel gets to hand over what one end of a socket has written and the other not yet read."""
 MAX_JUMPS = 2_000_000
 
 
@@ -57,7 +57,7 @@ class _Selector(selectors.DefaultSelector):
         return []
 
     def _glance(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """Input that is on its way. `select` is asked because it waits for less than a millisecond, which epoll cannot."""
+        """Input that is on its way. `select` is asked: it can wait for less than a millisecond, which epoll cannot."""
         if not self.loop.wire.is_busy:
             return []
         pending, _, _ = select.select([self.fileno()], [], [], GLANCE)

@@ -91,7 +91,7 @@ async def test_a_call_goes_on_when_the_worker_dies_after_the_turn_has_ended() ->
 @needs_recordings
 @pytest.mark.asyncio
 async def test_a_call_goes_on_when_the_worker_hangs() -> None:
-    async with local(hang_after=0.5) as recognizer:
+    async with local(hang_after=3.0) as recognizer:
         await recognizer.start()
         async with recognizer.listen(question()) as stream:
             with stopped(recognizer.pool.pids[0]):
