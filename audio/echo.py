@@ -182,7 +182,7 @@ class EchoCanceller:
         is_echo = self._is_only_echo(strength <= self._ceiling * loudest)
         # Also above the ceiling is searched: a line may begin to return something, when a loudspeaker is switched on.
         if self._held >= FIRST_SEARCH and self._loud >= self._next_search:
-            self._search(frame.end_samples, self._held, VERY_CLEAR_PEAK if self._is_news else CLEAR_PEAK)
+            self._search(frame.end_samples, self._held, needs_two=self._is_news)
             if self._delay is not None:
                 return self._cancel(frame, back, learn=False)
         return _silence(frame) if is_echo and not self._is_released else frame
@@ -216,8 +216,11 @@ class EchoCanceller:
         sent = self._sent.read(early, frames * count).reshape(frames, count)
         return float(np.einsum("ij,ij->i", sent, sent).max()) / count
 
-    def _search(self, end: int, frames: int, clear: float = CLEAR_PEAK) -> None:
-        """Look for the newest caller audio, so many frames of it, in what was sent."""
+    def _search(self, end: int, frames: int, *, needs_two: bool = False) -> None:
+        """Look for the newest caller audio, so many frames of it, in what was sent.
+
+        With ``needs_two``, one search that finds something is not enough: a voice resembles another for a moment.
+        """
         assert self._sent is not None
         count = min(frames * round(0.02 * self._rate), round(SEGMENT * self._rate))
         late = self._back.read(end - count, count)
@@ -225,11 +228,12 @@ class EchoCanceller:
         early = self._sent.read(end - count - longest, count + longest - shortest)
         offset, peak = find_delay(late, early, self._rate)
         delay = longest - offset
-        if peak >= clear:
+        if peak >= CLEAR_PEAK:
             is_same = self._candidate is not None and abs(delay - self._candidate) <= SAME_DELAY * self._rate
             is_same = is_same and peak >= VERY_CLEAR_PEAK
             self._candidate = delay
-            if self._fit(end - count, count, delay, EXPLAINED_AGAIN if is_same else EXPLAINED):
+            is_enough = is_same or not needs_two
+            if is_enough and self._fit(end - count, count, delay, EXPLAINED_AGAIN if is_same else EXPLAINED):
                 return
         self._failures += 1
         self._is_released = self._failures >= GIVE_UP_AFTER

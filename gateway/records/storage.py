@@ -63,6 +63,10 @@ class _Entry:
         self.record = record
         self.is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
+    def settle(self, *, is_stored: bool) -> None:
+        if not self.is_stored.done():  # nobody waits for it any more
+            self.is_stored.set_result(is_stored)
+
 
 class CallStore:
     """Keeps call records.
@@ -153,8 +157,7 @@ class CallStore:
             await self._insert(entries)
         finally:
             for entry in entries:
-                if not entry.is_stored.done():
-                    entry.is_stored.set_result(False)
+                entry.settle(is_stored=False)
 
     async def _insert(self, entries: list[_Entry]) -> None:
         """Store records; what one of them does wrong costs no other one."""
@@ -172,7 +175,7 @@ class CallStore:
             _lose(entries, error)
         else:
             for entry in entries:
-                entry.is_stored.set_result(True)
+                entry.settle(is_stored=True)
 
     async def find(
         self, *, limit: int, number: str | None = None, before: datetime.datetime | None = None
@@ -238,7 +241,7 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 def _lose(entries: Sequence[_Entry], error: BaseException) -> None:
     for entry in entries:
         log.error("call record lost", reason=_reason(error))
-        entry.is_stored.set_result(False)
+        entry.settle(is_stored=False)
 
 
 def _utc(moment: datetime.datetime) -> datetime.datetime:

@@ -126,7 +126,7 @@ async def test_a_job_that_kills_every_worker_is_given_up_and_the_pool_lives_on()
 
 @pytest.mark.asyncio
 async def test_a_worker_that_hangs_is_replaced() -> None:
-    async with pool(hang_after=0.3) as workers:
+    async with pool(hang_after=1.5) as workers:
         pid = (await ask(workers, "echo x"))["pid"]
         order = Order("hang")
         workers.submit(order)
