@@ -61,9 +61,13 @@ class _Entry:
 
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
-        self.is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.begin()
 
-    def settle(self, *, is_stored: bool) -> None:
+    def begin(self) -> None:
+        """The result is open; None: who meant to store it was stopped, so it has to be tried again."""
+        self.is_stored: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, is_stored: bool | None) -> None:
         if not self.is_stored.done():  # nobody waits for it any more
             self.is_stored.set_result(is_stored)
 
@@ -142,10 +146,15 @@ class CallStore:
         self._waiting += 1
         self._queue.append(entry)
         try:
-            async with self._writers:
-                if entry in self._queue:
-                    await self._keep_queue()
-            return await entry.is_stored  # by whoever took it
+            while True:
+                async with self._writers:
+                    if entry in self._queue:
+                        await self._keep_queue()
+                is_stored = await entry.is_stored  # by whoever took it
+                if is_stored is not None:
+                    return is_stored
+                entry.begin()
+                self._queue.append(entry)
         finally:
             self._waiting -= 1
             if entry in self._queue:  # nobody waits for it any more
@@ -157,7 +166,7 @@ class CallStore:
             await self._insert(entries)
         finally:
             for entry in entries:
-                entry.settle(is_stored=False)
+                entry.settle(None)
 
     async def _insert(self, entries: list[_Entry]) -> None:
         """Store records; what one of them does wrong costs no other one."""
@@ -165,7 +174,7 @@ class CallStore:
             await self._ensure_open()
             async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
                 await connection.execute(insert(calls), [_row(entry.record) for entry in entries])
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ValueError) as error:
             if len(entries) > 1 and not isinstance(error, InterfaceError | OperationalError):
                 for entry in entries:
                     await self._insert([entry])
@@ -175,7 +184,7 @@ class CallStore:
             _lose(entries, error)
         else:
             for entry in entries:
-                entry.settle(is_stored=True)
+                entry.settle(True)
 
     async def find(
         self, *, limit: int, number: str | None = None, before: datetime.datetime | None = None
@@ -241,7 +250,7 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 def _lose(entries: Sequence[_Entry], error: BaseException) -> None:
     for entry in entries:
         log.error("call record lost", reason=_reason(error))
-        entry.settle(is_stored=False)
+        entry.settle(False)
 
 
 def _utc(moment: datetime.datetime) -> datetime.datetime:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import structlog
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gateway.errors import ConfigError
@@ -86,6 +88,41 @@ async def test_two_hundred_calls_that_end_at_once_are_all_kept(store: CallStore)
     kept = await asyncio.gather(*(store.keep(record(number)) for number in range(200)))
     assert all(kept)
     assert len(await store.find(limit=500)) == 200
+
+
+@pytest.mark.asyncio
+async def test_records_that_wait_are_stored_in_one_transaction(store: CallStore) -> None:
+    commits: list[object] = []
+    note = commits.append
+    event.listen(Engine, "commit", note)
+    try:
+        assert all(await asyncio.gather(*(store.keep(record(minute)) for minute in range(200))))
+    finally:
+        event.remove(Engine, "commit", note)
+    assert len(await store.find(limit=1000)) == 200
+    assert 1 <= len(commits) <= 3
+
+
+@pytest.mark.asyncio
+async def test_a_record_that_is_refused_costs_none_that_waits_with_it(store: CallStore) -> None:
+    with structlog.testing.capture_logs() as logs:
+        kept = await asyncio.gather(*(store.keep(record(minute)) for minute in (0, 1, 2, 1, 3)))
+    assert sorted(kept) == [False, True, True, True, True]
+    assert sorted(ids(await store.find(limit=10))) == ["call-0", "call-1", "call-2", "call-3"]
+    assert [entry["event"] for entry in logs] == ["call record lost"]
+
+
+@pytest.mark.asyncio
+async def test_a_call_whose_waiting_is_cancelled_takes_nobody_along(store: CallStore) -> None:
+    keeping = [asyncio.create_task(store.keep(record(minute))) for minute in range(6)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for task in keeping[::2]:
+        task.cancel()
+    done = await asyncio.wait_for(asyncio.gather(*keeping, return_exceptions=True), 10)
+    assert [isinstance(found, asyncio.CancelledError) for found in done] == [True, False] * 3
+    assert done[1::2] == [True] * 3
+    assert {"call-1", "call-3", "call-5"} <= set(ids(await store.find(limit=20)))
 
 
 @pytest.mark.asyncio
