@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InvalidRequestError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InvalidRequestError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.clock import Clock, LoopClock
@@ -56,6 +56,22 @@ def sqlite_url(directory: Path) -> str:
     return f"sqlite+aiosqlite:///{directory / 'calls.sqlite'}"
 
 
+class _Entry:
+    """A record on its way to the database."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+        self.begin()
+
+    def begin(self) -> None:
+        """The result is open; None: who meant to store it was stopped, so it has to be tried again."""
+        self.is_stored: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, is_stored: bool | None) -> None:
+        if not self.is_stored.done():  # nobody waits for it any more
+            self.is_stored.set_result(is_stored)
+
+
 class CallStore:
     """Keeps call records.
 
@@ -79,6 +95,7 @@ class CallStore:
         self._is_open = False
         self._again_at = 0.0
         self._waiting = 0
+        self._queue: list[_Entry] = []
         # One writer at a time for SQLite, which locks the whole file; a few for a server.
         self._writers = asyncio.Semaphore(1 if self._is_sqlite else 5)
 
@@ -117,20 +134,57 @@ class CallStore:
                 await self._engine.dispose()
 
     async def keep(self, record: dict[str, Any]) -> bool:
-        """Store an ended call (`CallRecord.to_json`). Returns whether it is stored; never raises."""
+        """Store an ended call (`CallRecord.to_json`). Returns whether it is stored; never raises.
+
+        What waits when the database is free is stored in one transaction, for all who wait: a disk takes some ten of
+        them in a second, and calls may end a hundred times as often.
+        """
         if self._waiting >= MAX_WAITING:
             log.error("call record lost", reason="too many wait for the database")
             return False
+        entry = _Entry(record)
         self._waiting += 1
+        self._queue.append(entry)
         try:
-            async with self._writing() as connection:
-                await connection.execute(insert(calls).values(**_row(record)))
-        except _TROUBLE as error:
-            log.error("call record lost", reason=_reason(error))
-            return False
+            while True:
+                async with self._writers:
+                    if entry in self._queue:
+                        await self._keep_queue()
+                is_stored = await entry.is_stored  # by whoever took it
+                if is_stored is not None:
+                    return is_stored
+                entry.begin()
+                self._queue.append(entry)
         finally:
             self._waiting -= 1
-        return True
+            if entry in self._queue:  # nobody waits for it any more
+                self._queue.remove(entry)
+
+    async def _keep_queue(self) -> None:
+        entries, self._queue = self._queue, []
+        try:
+            await self._insert(entries)
+        finally:
+            for entry in entries:
+                entry.settle(None)
+
+    async def _insert(self, entries: list[_Entry]) -> None:
+        """Store records; what one of them does wrong costs no other one."""
+        try:
+            await self._ensure_open()
+            async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
+                await connection.execute(insert(calls), [_row(entry.record) for entry in entries])
+        except (SQLAlchemyError, ValueError) as error:
+            if len(entries) > 1 and not isinstance(error, InterfaceError | OperationalError):
+                for entry in entries:
+                    await self._insert([entry])
+                return
+            _lose(entries, error)
+        except (OSError, TimeoutError) as error:
+            _lose(entries, error)
+        else:
+            for entry in entries:
+                entry.settle(True)
 
     async def find(
         self, *, limit: int, number: str | None = None, before: datetime.datetime | None = None
@@ -191,6 +245,12 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
         "turns": record["turns"],
         "record": json.dumps(record, ensure_ascii=False, separators=(",", ":")),
     }
+
+
+def _lose(entries: Sequence[_Entry], error: BaseException) -> None:
+    for entry in entries:
+        log.error("call record lost", reason=_reason(error))
+        entry.settle(False)
 
 
 def _utc(moment: datetime.datetime) -> datetime.datetime:
