@@ -65,7 +65,8 @@ def test_the_import_contract_notices_every_kind_of_wrong_arrow(copy: Path) -> No
 
 
 def test_make_help_names_every_target() -> None:
-    result = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    command = ["make", "--no-print-directory", "help"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony
     assert [line.split()[0] for line in result.stdout.splitlines()] == phony[1].split()
