@@ -134,8 +134,10 @@ class Endpointer:
 
     def _start(self, end_samples: int, recent: int) -> Sequence[VoiceEvent]:
         self._speaking = True
-        self._started = max(0, end_samples - recent.bit_length() * self._frame_samples - self._lead)
-        self._voiced = (recent.bit_count() - 1) * self._frame_samples + self._lead  # the newest counts in _go_on
+        noticed = end_samples - recent.bit_length() * self._frame_samples
+        self._started = max(0, noticed - self._lead)
+        # The newest counts in _go_on; a stream that begins with a voice has nothing before it.
+        self._voiced = (recent.bit_count() - 1) * self._frame_samples + noticed - self._started
         self._next_sustained = self._min_speech
         return (VoiceStarted(self._started), *self._go_on(end_samples))
 
