@@ -40,6 +40,9 @@ SAME_DELAY = 0.001  # s
 GIVE_UP_AFTER = 4  # searches without a result: what we hear is no echo
 SELDOM = 40  # loud frames between searches in the end
 STRONGEST = 0.16  # power of an echo of unknown path relative to what was played: -8 dB
+EVIDENCE = 1.5  # s back in which is looked at what returned of what was played
+CHECK_EVERY = 0.2  # s
+CEILING_MARGIN = 10.0  # in power: no frame's echo is so much stronger than the strongest that was seen
 LEAK_MAX = 2.0  # power of a remainder relative to the predicted echo while the path is new ...
 LEAK_MIN = 0.03  # ... and at best
 LEAK_MARGIN = 4.0  # over the remainder that is seen on average
@@ -77,7 +80,11 @@ class EchoCanceller:
         self._loud = 0  # loud frames since then
         self._next_search = 0  # at this many of them
         self._held = 0  # frames in a row that may be echo
+        self._is_news = False  # among them are some that are stronger than any echo that was seen
         self._failures = 0
+        self._ceiling = STRONGEST  # power of an echo relative to what was played, as far as was seen in this call
+        self._checked = 0  # position at which that was looked at last
+        self._came_in: deque[tuple[int, float]] = deque()  # loud frames of the last `EVIDENCE`: position and power
         self._voiced = 0  # frames in a row with the caller's voice
         self._hold_left = 0
         self._remainder = LEAK_MAX / LEAK_MARGIN  # average power of what is left relative to the predicted echo
@@ -168,15 +175,38 @@ class EchoCanceller:
 
     # --- the delay is unknown ---------------------------------------------------------------------------------------
     def _hold(self, frame: Frame, back: Floats) -> Frame:
-        may_be_echo = power(back) <= STRONGEST * self._loudest_sent(frame.pts_samples, len(back))
-        self._held = self._held + 1 if may_be_echo else 0
-        if not self._is_only_echo(may_be_echo):
-            return frame
+        strength, loudest = power(back), self._loudest_sent(frame.pts_samples, len(back))
+        self._weigh(frame.pts_samples, strength, len(back))
+        self._held = self._held + 1 if strength <= STRONGEST * loudest else 0
+        self._is_news = self._held > 0 and (self._is_news or strength > self._ceiling * loudest)
+        is_echo = self._is_only_echo(strength <= self._ceiling * loudest)
+        # Also above the ceiling is searched: a line may begin to return something, when a loudspeaker is switched on.
         if self._held >= FIRST_SEARCH and self._loud >= self._next_search:
-            self._search(frame.end_samples, self._held)
+            self._search(frame.end_samples, self._held, needs_two=self._is_news)
             if self._delay is not None:
                 return self._cancel(frame, back, learn=False)
-        return frame if self._is_released else _silence(frame)
+        return _silence(frame) if is_echo and not self._is_released else frame
+
+    def _weigh(self, now: int, strength: float, count: int) -> None:
+        """Learn from what came in how strong an echo can be: on most lines nothing returns, and no word is held back.
+
+        What was played so long ago that its echo has come in by now tells, by the strongest frame since.
+        """
+        came_in, since = self._came_in, now - round(EVIDENCE * self._rate)
+        while came_in and came_in[0][0] < since:
+            came_in.popleft()
+        if now - self._checked >= CHECK_EVERY * self._rate:
+            self._checked = now
+            assert self._sent is not None
+            first = since + round(EARLIEST * self._rate)
+            frames = (now - round(LONGEST_DELAY * self._rate) - first) // count
+            sent = self._sent.read(first, frames * count).reshape(frames, count)
+            played = float(np.einsum("ij,ij->i", sent, sent).max()) / count
+            returned = max((power for _, power in came_in), default=0.0)
+            if played > SILENCE_POWER:
+                highest = CEILING_MARGIN * max(returned, 2 * SILENCE_POWER) / played
+                self._ceiling = min(self._ceiling, highest)
+        came_in.append((now, strength))
 
     def _loudest_sent(self, start: int, count: int) -> float:
         """Highest power of a frame that may be echoing now."""
@@ -186,8 +216,11 @@ class EchoCanceller:
         sent = self._sent.read(early, frames * count).reshape(frames, count)
         return float(np.einsum("ij,ij->i", sent, sent).max()) / count
 
-    def _search(self, end: int, frames: int) -> None:
-        """Look for the newest caller audio, so many frames of it, in what was sent."""
+    def _search(self, end: int, frames: int, *, needs_two: bool = False) -> None:
+        """Look for the newest caller audio, so many frames of it, in what was sent.
+
+        With ``needs_two``, one search that finds something is not enough: a voice resembles another for a moment.
+        """
         assert self._sent is not None
         count = min(frames * round(0.02 * self._rate), round(SEGMENT * self._rate))
         late = self._back.read(end - count, count)
@@ -199,7 +232,8 @@ class EchoCanceller:
             is_same = self._candidate is not None and abs(delay - self._candidate) <= SAME_DELAY * self._rate
             is_same = is_same and peak >= VERY_CLEAR_PEAK
             self._candidate = delay
-            if self._fit(end - count, count, delay, EXPLAINED_AGAIN if is_same else EXPLAINED):
+            is_enough = is_same or not needs_two
+            if is_enough and self._fit(end - count, count, delay, EXPLAINED_AGAIN if is_same else EXPLAINED):
                 return
         self._failures += 1
         self._is_released = self._failures >= GIVE_UP_AFTER
@@ -217,6 +251,7 @@ class EchoCanceller:
         if power(back - path.predict(sent)) > (1 - explained) * power(back):
             return False
         self._path, self._delay = path, delay
+        self._ceiling = STRONGEST
         self._is_settled, self._failures = True, 0
         self._remainder = LEAK_MAX / LEAK_MARGIN
         self._frames = self._doubts = 0

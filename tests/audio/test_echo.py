@@ -204,6 +204,33 @@ def test_a_line_without_echo_costs_nothing_and_changes_nothing() -> None:
 
 
 @pytest.mark.recordings
+@pytest.mark.parametrize("hiss", [None, -55])
+@pytest.mark.parametrize("word", [*WORDS, ("en", "vm-goodbye"), ("fr", "activated")])
+def test_where_nothing_came_back_a_word_is_let_through_whole(word: tuple[str, str], hiss: float | None) -> None:
+    played = play(prompts(1))
+    voice = np.zeros(len(played.sound)) if hiss is None else pink_noise(len(played.sound) / RATE, hiss)
+    voice = voice[: len(played.sound)]
+    said = at_level(trimmed(spoken(*word))[:12000], -21)
+    start = played.starts[0] + round(1.2 * RATE)
+    voice[start : start + len(said)] += said
+    result = call(played, voice)
+    assert met(result, [(start, start + len(said))]) == 1
+    wanted = through_mulaw(voice)[start : start + len(said)]
+    assert np.sum((result.out[start : start + len(said)] - wanted) ** 2) < 0.02 * np.sum(wanted**2)
+
+
+@pytest.mark.recordings
+def test_a_line_that_begins_to_return_the_bot_is_noticed_before_it_interrupts() -> None:
+    played = play(prompts(3), jitter=0)
+    echo = Line(-15, 0.2).echo(played.sound)
+    echo[: played.starts[1]] = 0
+    canceller = EchoCanceller()
+    result = call(played, echo, canceller)
+    assert canceller.delay == pytest.approx(0.2, abs=0.005)
+    assert result.sustained == []
+
+
+@pytest.mark.recordings
 def test_noise_on_the_line_is_not_taken_for_an_echo_for_long() -> None:
     played = play(prompts(2))
     noise = pink_noise(len(played.sound) / RATE, -45)[: len(played.sound)]
