@@ -95,6 +95,7 @@ class Office:
     """Compare what callers heard with the books; not where the connection breaks, which is noticed later."""
     _running: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _one_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def registry(self) -> Registry:
@@ -110,6 +111,7 @@ class Office:
             await self.reception.offer(line, leg)
         finally:
             self._running -= 1
+            self._one_over.set()
             if not self._running:
                 self._quiet.set()
 
@@ -118,6 +120,12 @@ class Office:
         async with asyncio.timeout(CALLS_END_WITHIN):
             if self._running:
                 await self._quiet.wait()
+
+    async def ended(self, count: int) -> None:
+        """Wait until so many calls have their record; the caller bounds the wait."""
+        while len(self.records) < count:
+            self._one_over.clear()
+            await self._one_over.wait()
 
     async def asked(self, count: int, within: float = 60.0) -> float:
         """Wait until the bot has had so many requests. Returns when the last of them came, in loop time."""
