@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
+import anyio
 import httpx
 
 from gateway.errors import (
@@ -27,6 +28,7 @@ from gateway.errors import (
     VendorReplyInvalid,
     VendorUnavailable,
 )
+from gateway.kit.cancelling import Sheltered
 
 MAX_REPLY_BYTES = 1 << 20
 MAX_CONNECTIONS = 1000
@@ -177,6 +179,7 @@ class HttpClient:
             max_keepalive_connections=MAX_IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_CONNECTION_SECONDS,
         )
+        self._sheltered = Sheltered()
         self._client = client or httpx.AsyncClient(limits=limits, follow_redirects=False)
 
     async def __aenter__(self) -> HttpClient:
@@ -216,13 +219,30 @@ class HttpClient:
             VendorRejected: The request cannot be sent at all: a wrong URL or header.
         """
         where: dict[str, Any] = {"vendor": vendor, "operation": operation}
-        sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in (headers or {}).items()}}
+
+        async def exchange() -> HttpAnswer:
+            return await self._exchange(where, method, url, json, content, headers or {}, timeout, max_bytes)
+
+        return await self._sheltered.run(exchange)
+
+    async def _exchange(
+        self,
+        where: Mapping[str, Any],
+        method: str,
+        url: str,
+        json: Any,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        timeout: Timeouts,
+        max_bytes: int,
+    ) -> HttpAnswer:
+        sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in headers.items()}}
         if json is not None:
             content = jsonlib.dumps(json, separators=(",", ":")).encode("ascii")
             sent["content-type"] = "application/json"
         begun = False
         try:
-            async with asyncio.timeout(timeout.total):
+            with anyio.fail_after(timeout.total):
                 wait = httpx.Timeout(timeout.total, connect=timeout.connect, pool=timeout.connect)
                 async with self._client.stream(method, url, content=content, headers=sent, timeout=wait) as answer:
                     begun = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Any
 
@@ -46,6 +47,48 @@ async def ask(reply: LabReply, **options: Any) -> HttpAnswer:
 async def test_an_answer_is_whatever_status_it_has():
     answer = await ask(LabReply(status=503, body=b"later", headers={"X-Request-Id": "r1"}))
     assert (answer.status, answer.body, answer.headers["x-request-id"]) == (503, b"later", "r1")
+
+
+async def cancel_everywhere(http: HttpClient, url: str, timeout: Timeouts) -> None:
+    """Cancel a request after each number of turns of the loop that one may take."""
+    for steps in range(120):
+        asking = asyncio.create_task(http.request("acme", "POST", url, timeout=timeout))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_is_cancelled_at_any_moment_gives_its_connection_back():
+    """Callers hang up while the bot is asked; a connection kept each time would leave none in the end."""
+
+    async def handle(request: LabRequest) -> LabReply:
+        return LabReply(body=b"{}")
+
+    one = httpx.AsyncClient(limits=httpx.Limits(max_connections=1))
+    async with LabServer(handle) as server, HttpClient(one) as http:
+        for _ in range(5):
+            await cancel_everywhere(http, server.url, Timeouts(connect=1.0, total=5.0))
+        answer = await http.request("acme", "POST", server.url, timeout=Timeouts(connect=1.0, total=5.0))
+    assert answer.status == 200
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_request_ends_as_cancelled():
+    asked = asyncio.Event()
+
+    async def never(request: LabRequest) -> LabReply:
+        asked.set()
+        return LabReply(delay=60)
+
+    async with LabServer(never) as server, HttpClient() as http:
+        asking = asyncio.create_task(http.request("acme", "POST", server.url))
+        async with asyncio.timeout(5):
+            await asked.wait()
+            asking.cancel()
+            await asyncio.wait([asking])
+    assert asking.cancelled()
 
 
 @pytest.mark.asyncio
