@@ -28,6 +28,7 @@ from gateway import logs
 from gateway.app import App
 from gateway.call.registry import Registry
 from gateway.call.session import Session
+from gateway.collecting import collect_seldom
 from gateway.plugins import Plugins, installed
 
 CONFIGURATION = """
@@ -89,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--stubs", type=int, required=True)
     given = parser.parse_args()
+    collect_seldom()
     with tempfile.TemporaryDirectory(prefix="talkpath-bench-") as folder:
         uvloop.run(serve(configure(given.stubs, Path(folder))))
 

@@ -68,9 +68,11 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """
     from gateway import logs
     from gateway.app import App
+    from gateway.collecting import collect_seldom
 
     settings = _load(config)
     logs.set_up(settings.logging)
+    collect_seldom()
     _run_async(App(config, settings).run())
 
 
