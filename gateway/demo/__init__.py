@@ -15,60 +15,56 @@ import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from gateway.demo.bundle import STEPS, opened
 from gateway.errors import ConfigError
-from gateway.lab.directory import VENDORS
 
-NUMBER = "+441632960000"
 STARTS_WITHIN = 60.0
 CALL_WITHIN = 180.0
 STOPS_WITHIN = 10.0
 SUM_TOLERANCE = 0.020  # s by which the parts of a waterfall may differ from the whole
-COMPANY, BOT_ID = "acme", 42  # as in config/example.yaml
 
 
 async def run_demo(*, bot: str, once: bool, port: int) -> int:
     """Run the demonstration.
 
     Args:
-        bot: The chat vendor whose lab answers.
+        bot: The chat vendor whose demonstration it is.
         once: End after the call; else stay up until interrupted.
         port: The gateway's; another one is taken when it is in use.
     Returns:
         The command's exit code.
     """
-    if bot not in VENDORS:
-        raise ConfigError(f"there is no lab for {bot!r}; there is one for {', '.join(VENDORS)}")
     port = _free(port)
     lab_port = _free(9101)
-    example = resources.files("config") / "example.yaml"
-    with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as folder, resources.as_file(example) as config:
+    urls = {"lab": f"http://127.0.0.1:{lab_port}", "gateway": f"http://127.0.0.1:{port}"}
+    with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as scratch, opened(bot) as (folder, shown, configuration):
         environment = {
-            "TALKR_URL": f"http://127.0.0.1:{lab_port}",
+            **shown.variables(**urls),
             "TALKPATH_PORT": str(port),
-            "TALKPATH_RECORDS": str(Path(folder) / "records"),
+            "TALKPATH_RECORDS": str(Path(scratch) / "records"),
         }
-        lab = ["lab", bot, "--company", COMPANY, "--bot", f"{BOT_ID}=en", "--port", str(lab_port)]
-        log = Path(folder) / "gateway.log"
+        lab = ["lab", bot, *shown.lab_arguments(**urls), "--port", str(lab_port)]
+        gateway = ["serve", "-c", str(configuration)]
+        log = Path(scratch) / "gateway.log"
         with log.open("wb") as sink:
-            async with _started(lab, environment, sink), _started(["serve", "-c", str(config)], environment, sink):
+            async with _started(lab, environment, sink), _started(gateway, environment, sink):
                 if not await _is_ready(port):
                     print(log.read_text(errors="replace"), file=sys.stderr)
                     print("talkpath: the gateway did not start", file=sys.stderr)
                     return 1
                 print(
-                    f"The gateway is up at http://127.0.0.1:{port}, a {bot} bot behind it. A caller rings {NUMBER}:\n"
+                    f"The gateway is up at {urls['gateway']}, a {bot} bot behind it. A caller rings {shown.number}:\n"
                 )
-                code = await _place_call(port, environment)
+                code = await _place_call(shown.number, urls["gateway"], folder / STEPS, environment)
                 if code != 0:
                     print(f"\nThe gateway's log:\n{log.read_text(errors='replace')}", file=sys.stderr)
                 if not once:
-                    await _stay(port)
+                    await _stay(shown.number, urls["gateway"])
                 return code
 
 
@@ -116,21 +112,18 @@ async def _is_ready(port: int) -> bool:
     return False
 
 
-async def _place_call(port: int, environment: dict[str, str]) -> int:
+async def _place_call(number: str, gateway: str, steps: Path, environment: dict[str, str]) -> int:
     """The recorded caller. Its own exit code says whether audio, words and order were right; here, the waterfall."""
-    with resources.as_file(resources.files("gateway.demo")) as folder:
-        to = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "gateway", "call", NUMBER, "--to", to, "--json"]
-        steps = ["--steps", str(folder / "call.yaml")]
-        process = await asyncio.create_subprocess_exec(*command, *steps, env={**os.environ, **environment}, stdout=PIPE)
-        try:
-            async with asyncio.timeout(CALL_WITHIN):
-                out, _ = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            print("talkpath: the call did not end in time", file=sys.stderr)
-            return 1
+    command = [sys.executable, "-m", "gateway", "call", number, "--to", gateway, "--json", "--steps", str(steps)]
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment}, stdout=PIPE)
+    try:
+        async with asyncio.timeout(CALL_WITHIN):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        print("talkpath: the call did not end in time", file=sys.stderr)
+        return 1
     report = _report_of(out)
     _print_summary(report)
     wrong = _wrong_sums(report)
@@ -166,10 +159,10 @@ def _wrong_sums(report: dict[str, Any]) -> list[str]:
     return wrong
 
 
-async def _stay(port: int) -> None:
-    print(f"\nThe gateway stays up: http://127.0.0.1:{port}/ shows its calls. Talk to the bot yourself:")
-    print(f"  talkpath chat {NUMBER} --to http://127.0.0.1:{port}")
-    print(f"  talkpath call {NUMBER} --to http://127.0.0.1:{port} --say YOUR.wav --expect .")
+async def _stay(number: str, gateway: str) -> None:
+    print(f"\nThe gateway stays up: {gateway}/ shows its calls. Talk to the bot yourself:")
+    print(f"  talkpath chat {number} --to {gateway}")
+    print(f"  talkpath call {number} --to {gateway} --say YOUR.wav --expect .")
     print("Ctrl-C ends it.", flush=True)
     with suppress(asyncio.CancelledError):
         await asyncio.Event().wait()

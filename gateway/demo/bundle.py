@@ -1,0 +1,67 @@
+"""What a demonstration consists of: a folder per chat vendor beside this file, described by its ``demo.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from config.base import Section
+from gateway.errors import ConfigError
+
+DESCRIPTION = "demo.yaml"
+STEPS = "call.yaml"
+PACKAGE = "gateway.demo"
+
+
+class Demonstration(Section):
+    """One vendor's ``demo.yaml``. In `lab` and `environment`, ``{lab}`` and ``{gateway}`` are the two URLs."""
+
+    lab: tuple[str, ...] = ()
+    """Arguments of `talkpath lab VENDOR`, but for its port."""
+    configuration: str = "talkpath.yaml"
+    """The gateway's configuration: a file in the folder, or `config/example.yaml`."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Variables the configuration is read with."""
+    number: str = "+441632960000"
+    """The number the caller rings."""
+    phrases: dict[str, str] = Field(default_factory=dict)
+    """What the caller says, by the name of its recording; `python -m tools.make_demo_recordings` speaks them."""
+    language: str = "en-US"
+    """Of the phrases."""
+
+    def lab_arguments(self, **urls: str) -> list[str]:
+        return [argument.format_map(urls) for argument in self.lab]
+
+    def variables(self, **urls: str) -> dict[str, str]:
+        return {name: value.format_map(urls) for name, value in self.environment.items()}
+
+
+def demonstrations() -> list[str]:
+    """The vendors that have one."""
+    folders = resources.files(PACKAGE).iterdir()
+    return sorted(folder.name for folder in folders if folder.joinpath(DESCRIPTION).is_file())
+
+
+@contextmanager
+def opened(vendor: str) -> Iterator[tuple[Path, Demonstration, Path]]:
+    """A demonstration as files: its folder, what it says, and the gateway's configuration.
+
+    Raises:
+        ConfigError: that vendor has none.
+    """
+    known = demonstrations()
+    if vendor not in known:
+        raise ConfigError(f"there is no demonstration of {vendor!r}; there is one of {', '.join(known)}")
+    with resources.as_file(resources.files(PACKAGE).joinpath(vendor)) as folder:
+        shown = Demonstration.model_validate(yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8")))
+        package, _, name = shown.configuration.rpartition("/")
+        if not package:
+            yield folder, shown, folder / name
+            return
+        with resources.as_file(resources.files(package).joinpath(name)) as configuration:
+            yield folder, shown, configuration
