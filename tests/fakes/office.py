@@ -41,6 +41,7 @@ from gateway.plugins import installed
 from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.journal import read, replay
+from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import SpeechDirectory
 from gateway.speech.scripted.vendor import ScriptedSpeech
 from gateway.transports.sockets import LineContext
@@ -265,7 +266,10 @@ def _furnish(
 ) -> tuple[Office, DiskWriter]:
     plugins, clock, disk, store = installed(), LoopClock(), DiskWriter(), KeptRecords()
     vendors = {name: ScriptedSpeech(name, section, http) for name, section in settings.speech.items()}  # type: ignore[arg-type]
-    synthesizers: dict[str, Synthesizer] = {name: vendor.synthesizer for name, vendor in vendors.items()}
+    cache = PromptCache()
+    synthesizers: dict[str, Synthesizer] = {
+        name: CachedSynthesizer(vendor.synthesizer, cache) for name, vendor in vendors.items()
+    }
     if voice is not None:
         synthesizers["local"] = voice
     recognizers = {name: vendor.recognizer for name, vendor in vendors.items()}

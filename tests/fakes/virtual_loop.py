@@ -136,8 +136,11 @@ class _CountedSocket:
 class VirtualLoop(asyncio.SelectorEventLoop):
     """See the module's docstring."""
 
-    def __init__(self, *, real_wait: float = REAL_WAIT, max_jumps: int = MAX_JUMPS) -> None:
+    def __init__(
+        self, *, real_wait: float = REAL_WAIT, real_limit: float = REAL_LIMIT, max_jumps: int = MAX_JUMPS
+    ) -> None:
         self.real_wait = real_wait
+        self._real_limit = real_limit
         self._max_jumps = max_jumps
         selector = _Selector()
         selector.loop = self
@@ -164,8 +167,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._time = max(self._time, scheduled[0].when())
 
     def check_limits(self) -> None:
-        if time.monotonic() - self._real_start > REAL_LIMIT:
-            raise StuckError(f"still running after {REAL_LIMIT} real seconds, at {self._time - START:.3f} virtual ones")
+        if time.monotonic() - self._real_start > self._real_limit:
+            raise StuckError(
+                f"still running after {self._real_limit} real seconds, at {self._time - START:.3f} virtual ones"
+            )
         if self._jumps > self._max_jumps:
             raise StuckError("time passes, but nothing ends")
 
@@ -187,6 +192,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _worked(self, _: asyncio.Future[Any]) -> None:
         self._work -= 1
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As the loop's own, without its time limit (Python 3.12), which would be over at the next jump."""
+        await super().shutdown_default_executor()
 
 
 def run_virtual(work: Coroutine[Any, Any, T], make_loop: Callable[[], VirtualLoop] = VirtualLoop) -> T:
