@@ -13,13 +13,11 @@ from pathlib import Path
 from audio.codecs import convert
 from audio.format import L16_8K
 from audio.wav import write_wav
-from gateway.demo.bundle import demonstrations, opened
+from gateway.demo.bundle import Phrase, demonstrations, opened
 from gateway.interfaces import Utterance
 from gateway.speech.local.vendor import LocalSpeech
 
 FOLDER = Path(__file__).resolve().parent.parent / "gateway" / "demo"
-VOICE = "en-us+f2"
-WORDS_PER_MINUTE = 140
 
 
 async def make(vendors: list[str]) -> None:
@@ -35,14 +33,10 @@ async def make(vendors: list[str]) -> None:
         await speech.close()
 
 
-async def write(speech: LocalSpeech, path: Path, phrase: str, language: str) -> None:
-    """One phrase, unhurried."""
+async def write(speech: LocalSpeech, path: Path, phrase: Phrase, language: str) -> None:
+    """One phrase."""
     utterance = Utterance(
-        text=phrase,
-        plain=phrase,
-        language=language,
-        voice=VOICE if language == "en-US" else None,
-        options={"rate": WORDS_PER_MINUTE},
+        text=phrase.text, plain=phrase.text, language=language, voice=phrase.voice, options={"rate": phrase.rate}
     )
     frames = [spoken.frame async for spoken in speech.synthesizer.speak(utterance)]
     pcm = b"".join(convert(frame.data, frame.format, L16_8K) for frame in frames)

@@ -1,0 +1,50 @@
+"""`talkpath demo --once`, as its user runs it: three real processes, a real socket, real time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.bundle import demonstrations, opened
+
+LIMIT = 170.0
+
+
+async def run(*arguments: str, folder: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "gateway", "demo", *arguments]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(LIMIT):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.terminate()
+        out, _ = await process.communicate()
+        pytest.fail(f"the demonstration did not end:\n{out.decode(errors='replace')}")
+    return await process.wait(), out.decode()
+
+
+@pytest.mark.asyncio
+@pytest.mark.timeout(LIMIT + 30)
+@pytest.mark.parametrize("vendor", demonstrations())
+async def test_a_demonstration_hears_every_recording_and_is_answered(vendor: str, tmp_path: Path) -> None:
+    code, out = await run("--once", "--bot", vendor, "--port", "0", folder=tmp_path)
+    assert code == 0, out
+    with opened(vendor) as (_, shown, _):
+        for phrase in shown.phrases.values():
+            assert re.search(rf"heard as +{re.escape(phrase.text)}$", out, re.M), out
+    assert "Where the time went" in out
+    assert "WRONG" not in out
+
+
+@pytest.mark.asyncio
+async def test_a_demonstration_that_there_is_not_is_one_sentence(tmp_path: Path) -> None:
+    code, out = await run("--once", "--bot", "nobody", folder=tmp_path)
+    assert code == 1
+    assert out.startswith("talkpath: there is no demonstration of 'nobody'; there is one of ")
+    assert len(out.splitlines()) == 1
