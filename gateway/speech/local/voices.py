@@ -33,7 +33,7 @@ def voices_for_language(language: str) -> list[str]:
 
 
 def candidates(language: str, voice: str | None) -> list[str]:
-    """The voices to try for an utterance, best first; the last one exists.
+    """The voices to try for an utterance, best first; at least one of them exists.
 
     Args:
         voice: ``fr+f3`` (voice and variant), ``+f3`` or ``f3`` (variant in the language's own voice), ``female``,

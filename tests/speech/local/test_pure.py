@@ -41,7 +41,7 @@ def test_a_language_and_a_wish_become_a_voice(language: str, voice: str | None, 
 
 @given(st.text(max_size=12), st.none() | st.text(max_size=20))
 def test_there_is_always_a_last_resort(language: str, voice: str | None) -> None:
-    assert candidates(language, voice)[-1] == "en-us"
+    assert "en-us" in candidates(language, voice)
 
 
 def test_every_language_falls_back_to_its_base() -> None:
