@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from gateway.clock import Clock
 from gateway.records.disk import expire
-from gateway.records.storage import CallStore
 
 log = structlog.get_logger()
 
 EVERY = 3600.0  # s between two rounds
 
 
-async def expire_once(store: CallStore, directory: Path, retention_days: float, clock: Clock) -> tuple[int, int]:
+class Store(Protocol):
+    """What is asked of the call records."""
+
+    async def expire(self, before: datetime.datetime) -> int: ...
+
+
+async def expire_once(store: Store, directory: Path, retention_days: float, clock: Clock) -> tuple[int, int]:
     """One round. Files are removed in a thread.
 
     Args:
@@ -35,7 +41,7 @@ async def expire_once(store: CallStore, directory: Path, retention_days: float, 
     return files, records
 
 
-async def keep_expiring(store: CallStore, directory: Path, retention_days: float, clock: Clock) -> None:
+async def keep_expiring(store: Store, directory: Path, retention_days: float, clock: Clock) -> None:
     """A round at once, then one every hour. Runs until it is cancelled."""
     while True:
         await expire_once(store, directory, retention_days, clock)
