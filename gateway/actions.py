@@ -171,9 +171,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostCall:
-    """Something to do when the call is over."""
+    """Something to do when the call is over, stored before it is done and tried again until it is.
 
-    kind: Literal["email", "addon", "webhook"]
+    Attributes:
+        kind: Who does it: a mail server, a hook of the configuration by name, any URL, or the bot's backend
+            (`AfterCall`).
+        data: What that one needs, in JSON values; ``delay``: seconds after the end of the call.
+    """
+
+    kind: Literal["email", "addon", "webhook", "backend"]
     data: dict[str, Any]
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from audio.format import PCMU_8K, AudioFormat
 from audio.frame import Frame
 from config.call import Kind
-from gateway.actions import ActionBatch
+from gateway.actions import ActionBatch, Record
 from gateway.events import CallerEvent, CallInfo, LegEvent, Transcript
 
 HangupReason = Literal[
@@ -348,3 +348,37 @@ class Backend(Protocol):
         ...
 
     async def check(self) -> list[Problem]: ...
+
+
+# --- after the call ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterCallJob:
+    """One `PostCall` at work, after the call is over.
+
+    Attributes:
+        key: The same at every attempt, also after a restart: where the platform takes an idempotency key, send it.
+        kind: Of the `PostCall`; ``backend`` here.
+        data: As the bot's adapter gave it, without ``delay``.
+        call: The call's record as JSON, as ``/api/records/CALL`` shows it; what a database that was away has lost of
+            it is missing: ``call_id``, ``bot``, ``number``, ``caller``, ``line`` and ``started_at`` are always there.
+    """
+
+    key: str
+    kind: str
+    data: Mapping[str, Any]
+    call: Mapping[str, Any]
+
+
+@runtime_checkable
+class AfterCall(Protocol):
+    """A backend that has something to do when a call is over: ``PostCall(kind="backend", data=...)``."""
+
+    async def after_call(self, job: AfterCallJob) -> Sequence[Record]:
+        """Do it; what is returned joins the call's record.
+
+        At least once, and again after a crash at the wrong moment: `AfterCallJob.key` tells repetitions apart.
+
+        Raises:
+            VendorError: A retryable one means again later, another one that it is given up.
+        """
+        ...
