@@ -27,7 +27,28 @@ from gateway.transports.sockets import (
 )
 
 Offer = Callable[[Leg], Awaitable[None]]
-Begin = Callable[[MediaSocket, Upgrade], Awaitable[Leg]]
+
+
+class Rejoined:
+    """A socket that belongs to a call which is there already: its caller has come back.
+
+    Args:
+        call_id: That call's.
+    """
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        """The call has no use for the socket any more."""
+        self._over.set()
+
+    async def until_over(self) -> None:
+        await self._over.wait()
+
+
+Begin = Callable[[MediaSocket, Upgrade], Awaitable[Leg | Rejoined]]
 
 log = structlog.get_logger(__name__)
 
@@ -83,15 +104,17 @@ class SocketDoor:
         except SocketClosed:
             self._log.info("peer left before the media socket was accepted")
             return
-        leg = await self.welcome(socket, self._begin(socket, upgrade), upgrade.peer)
-        if leg is not None:
-            await self.conduct(leg, socket, offer)
+        begun = await self.welcome(socket, self._begin(socket, upgrade), upgrade.peer)
+        if begun is not None:
+            await self.conduct(begun, socket, offer)
 
     async def _refuse(self, socket: ServerSocket, upgrade: Upgrade, refusal: Refusal) -> None:
         self._log.warning("media socket refused", status=refusal.status, reason=refusal.reason, peer=upgrade.peer)
         await socket.refuse(refusal)
 
-    async def welcome(self, socket: MediaSocket, beginning: Awaitable[Leg], peer: str = "") -> Leg | None:
+    async def welcome(
+        self, socket: MediaSocket, beginning: Awaitable[Leg | Rejoined], peer: str = ""
+    ) -> Leg | Rejoined | None:
         """Read who calls; None when that fails, and then the socket is closed and the log says why."""
         try:
             async with asyncio.timeout(self._start_timeout):
@@ -108,10 +131,15 @@ class SocketDoor:
         await socket.close(code, reason)
         return None
 
-    async def conduct(self, leg: Leg, socket: MediaSocket, offer: Offer) -> None:
-        """Offer a leg, and leave nothing open behind the call."""
+    async def conduct(self, begun: Leg | Rejoined, socket: MediaSocket, offer: Offer) -> None:
+        """Offer a leg, and leave nothing open behind the call. A socket of another call's lasts as long as that."""
         try:
-            await offer(leg)
+            if isinstance(begun, Rejoined):
+                await begun.until_over()
+                return
+            try:
+                await offer(begun)
+            finally:
+                await begun.hang_up("normal")
         finally:
-            await leg.hang_up("normal")
             await socket.close()

@@ -8,6 +8,7 @@ it, before which it is filled up with silence.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
 from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
 from gateway.kit.waiting import Cuttable
+from gateway.transports.absence import Absence
 from gateway.transports.asterisk.protocol import (
     MAX_BINARY_BYTES,
     AsteriskEvent,
@@ -28,17 +30,20 @@ from gateway.transports.asterisk.protocol import (
     QueueFilled,
     UnknownMessage,
 )
+from gateway.transports.asterisk.transfer import Return, WayOut
+from gateway.transports.door import Rejoined
 from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
 
 HANGUP_TIMEOUT = 2.0
 """Seconds Asterisk has to close the socket after HANGUP."""
 MAX_IGNORED = 20
+MAX_MARKS = 1000
 
 log = structlog.get_logger(__name__)
 
 
-def capabilities(started: MediaStarted) -> LegCapabilities:
-    """What a channel can do; its transfers are the dialplan's, after our hang-up."""
+def capabilities(started: MediaStarted, *, can_transfer: bool) -> LegCapabilities:
+    """What a channel can do."""
     return LegCapabilities(
         format=started.format,
         lookahead=1.0,
@@ -47,6 +52,7 @@ def capabilities(started: MediaStarted) -> LegCapabilities:
         max_message_bytes=MAX_BINARY_BYTES - MAX_BINARY_BYTES % started.frame_bytes,
         has_marks=True,
         has_clear=True,
+        can_transfer=can_transfer,
     )
 
 
@@ -56,11 +62,22 @@ class AsteriskLeg:
     Args:
         socket: Accepted or dialled, and read up to MEDIA_START.
         protocol: Has read ``started``.
+        way_out: How the caller can be sent elsewhere; None: only by the dialplan, after our hang-up.
     """
 
-    def __init__(self, socket: MediaSocket, protocol: AsteriskProtocol, started: MediaStarted, info: CallInfo) -> None:
+    def __init__(
+        self,
+        socket: MediaSocket,
+        protocol: AsteriskProtocol,
+        started: MediaStarted,
+        info: CallInfo,
+        way_out: WayOut | None = None,
+    ) -> None:
         self.info = info
-        self.capabilities = capabilities(started)
+        self.capabilities = capabilities(started, can_transfer=way_out is not None)
+        self._way_out = way_out
+        self._absence: Absence[Return] | None = None  # of the transfer that is under way, or was the last
+        self._rejoined: Rejoined | None = None  # of the socket that the caller came back on
         self._socket = socket
         self._protocol = protocol
         self._format = started.format
@@ -73,25 +90,34 @@ class AsteriskLeg:
         self._is_read = False
         self._gone = asyncio.Event()
         self._ignored: set[str] = set()
+        self._marks: deque[str] = deque(maxlen=MAX_MARKS)  # that have not come back
 
     async def answer(self) -> None:
         await self._send(self._protocol.answer())
 
     async def events(self) -> AsyncIterator[LegEvent]:
-        receive, read, format = self._socket.receive, self._protocol.receive, self._format
+        format = self._format
         self._is_read = True
         try:
             while True:
-                event = read(await receive())
-                if type(event) is bytes:
-                    # Counted: chan_websocket stamps nothing. While the caller's side sends nothing, neither does it.
-                    yield AudioReceived(Frame(event, format, self._position))
-                    self._position += format.samples(len(event))
-                elif (said := self._said(event)) is not None:
-                    yield said
-        except SocketClosed as closed:
-            self._gone.set()
-            yield self._end(LegClosed(by="caller" if closed.is_clean else "failure", reason=str(closed)))
+                receive, read = self._socket.receive, self._protocol.receive
+                try:
+                    while True:
+                        event = read(await receive())
+                        if type(event) is bytes:
+                            # Counted: chan_websocket stamps nothing. While the caller's side sends nothing, it neither.
+                            yield AudioReceived(Frame(event, format, self._position))
+                            self._position += format.samples(len(event))
+                        elif (said := self._said(event)) is not None:
+                            yield said
+                except SocketClosed as closed:
+                    back = await self._comeback()
+                    if back is None:
+                        self._gone.set()
+                        yield self._end(LegClosed(by="caller" if closed.is_clean else "failure", reason=str(closed)))
+                        return
+                for mark_id in self._go_on_with(back):
+                    yield MarkReached(mark_id=mark_id)
         except RemoteProtocolError as error:
             log.warning("channel broken off", call_id=self.info.call_id, reason=str(error))
             self._gone.set()
@@ -108,6 +134,7 @@ class AsteriskLeg:
 
     async def mark(self, mark_id: str) -> None:
         commands = self._protocol.mark(mark_id)
+        self._marks.append(mark_id)
         if self._tail:
             missing = self.capabilities.multiple_of - len(self._tail)
             padding = self._format.silence(self._format.samples(missing))
@@ -118,10 +145,12 @@ class AsteriskLeg:
     async def clear(self) -> None:
         self._sending.cut()
         self._tail = b""
+        self._marks.clear()
         await self._send(self._protocol.flush())
 
     async def hang_up(self, reason: HangupReason) -> None:
         if self._closed is not None:
+            self._release()
             return
         hang_up = self._protocol.hang_up()
         self._end(LegClosed(by="gateway", reason=reason))
@@ -130,9 +159,48 @@ class AsteriskLeg:
                 await self._socket.send(hang_up)
                 await self._wait_until_gone()
         await self._socket.close()
+        self._release()
 
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
-        return TransferOutcome(ok=False, cause="unsupported")
+        """Asterisk takes the caller away, and closes the socket; if he comes back, the leg goes on with another one."""
+        way_out = self._way_out
+        if way_out is None:
+            return TransferOutcome(ok=False, cause="unsupported")
+        left = self._socket
+        with way_out.absences.away(self.info.call_id) as absence:
+            self._absence = absence
+            outcome = await way_out.send(target, self.info.call_id, absence)
+        if absence.is_back:
+            await left.close()  # he may be back before Asterisk has closed it
+        return outcome
+
+    async def _comeback(self) -> Return | None:
+        """What the caller comes back on, now that his socket is closed; None when he does not."""
+        if self._closed is not None or self._absence is None:
+            return None
+        back = await self._absence.over()
+        self._absence = None
+        return back if self._closed is None else None
+
+    def _go_on_with(self, back: Return) -> list[str]:
+        """Take the new socket for the old one. Returns the marks that went down with that."""
+        self._release()
+        self._socket, self._protocol, self._rejoined = back.socket, back.protocol, back.rejoined
+        if back.started.format != self._format:
+            raise RemoteProtocolError(
+                f"a caller came back with {back.started.format}, and left with {self._format}",
+                hint="dial back with the same codec",
+            )
+        self._tail = b""
+        self._has_room.set()
+        lost = list(self._marks)
+        self._marks.clear()
+        return lost
+
+    def _release(self) -> None:
+        """Let the socket go on which a caller came back."""
+        if self._rejoined is not None:
+            self._rejoined.end()
 
     async def send_digits(self, digits: str) -> None:
         raise LocalProtocolError("a media socket of Asterisk's cannot send digits")
@@ -162,7 +230,11 @@ class AsteriskLeg:
 
     def _said(self, event: AsteriskEvent) -> LegEvent | None:
         match event:
-            case DigitPressed() | MarkReached():
+            case MarkReached(mark_id=mark_id):
+                if mark_id in self._marks:
+                    self._marks.remove(mark_id)
+                return event
+            case DigitPressed():
                 return event
             case QueueFilled():
                 self._has_room.clear()
@@ -186,4 +258,6 @@ class AsteriskLeg:
         if self._closed is None:
             self._closed = closed
         self._sending.cut()
+        if self._absence is not None:
+            self._absence.give_up()
         return self._closed

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from config.base import Section
 from config.lines import LineSection, SocketPath
 
 USABLE_AUTH = ("basic", "bearer", "none")
@@ -20,6 +21,25 @@ def _socket_url(value: str | None) -> str | None:
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be a WebSocket address such as ws://asterisk:8088, with the HTTP server's prefix if any")
     return value.rstrip("/")
+
+
+class ManagerSection(Section):
+    """Asterisk's Manager Interface, through which callers are transferred. See docs/asterisk.md for its account."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Where Asterisk's manager interface listens."""
+    port: int = Field(default=5038, ge=1, le=65535)
+    """Its port."""
+    username: str = Field(min_length=1)
+    """Account in manager.conf, with `read = call` and `write = call`."""
+    secret: SecretStr
+    """Its secret."""
+    context: str = Field(default="bot-transfer", pattern=r"^[A-Za-z0-9_.-]{1,79}$")
+    """Context of the dialplan that dials the target, and dials us again when nobody answers."""
+    channel: str = "pbx_channel"
+    """Channel variable with the name of the caller's channel; a call without it cannot be transferred."""
+    timeout: float = Field(default=3.0, gt=0, le=30)
+    """Seconds to connect and log in, and again for Asterisk to send the caller away."""
 
 
 class AsteriskLine(LineSection):
@@ -37,6 +57,8 @@ class AsteriskLine(LineSection):
     (`Dial(WebSocket/INCOMING/...)`) and are announced by `POST /api/lines/{line}/connect`."""
     dial_timeout: float = Field(default=5.0, gt=0, le=60)
     """Seconds a connection to `dial` may take."""
+    manager: ManagerSection | None = None
+    """Without it callers of this line cannot be transferred by the gateway, only by the dialplan, after our hang-up."""
     start_timeout: float = Field(default=10.0, gt=0, le=60)
     """Seconds Asterisk may take to describe the channel."""
 

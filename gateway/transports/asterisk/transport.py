@@ -12,15 +12,18 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from gateway.errors import LocalProtocolError, VendorUnavailable
+from gateway.errors import LocalProtocolError, Unwelcome, VendorUnavailable
 from gateway.events import CallInfo
 from gateway.interfaces import Leg, SocketRoute, Webhook
+from gateway.transports.absence import Absences
 from gateway.transports.asterisk.leg import AsteriskLeg
 from gateway.transports.asterisk.protocol import AsteriskProtocol, MediaStarted
 from gateway.transports.asterisk.settings import AsteriskLine
+from gateway.transports.asterisk.switchboard import CALL, STATUS, Switchboard
+from gateway.transports.asterisk.transfer import Return, WayOut
 from gateway.transports.auth import authenticator
 from gateway.transports.dialled import dial
-from gateway.transports.door import Offer, SocketDoor
+from gateway.transports.door import Offer, Rejoined, SocketDoor
 from gateway.transports.sockets import LineContext, MediaSocket, Upgrade
 
 SUBPROTOCOL = "media"
@@ -40,6 +43,8 @@ class AsteriskTransport:
         self._name = name
         self._settings = settings
         self._context = context
+        self._absences: Absences[Return] = Absences()
+        self._switchboard = Switchboard(name, settings.manager) if settings.manager is not None else None
         self._calls: asyncio.TaskGroup | None = None
         self._offer: Offer | None = None
         self._door = SocketDoor(
@@ -93,29 +98,38 @@ class AsteriskTransport:
         )
         fields = self._settings.fields
         given = {**(custom or {}), fields.from_[0]: caller, fields.to[0]: called}
-        leg = await self._door.welcome(socket, self._begin(socket, {k: v for k, v in given.items() if v}))
-        if leg is None:
+        begun = await self._door.welcome(socket, self._begin(socket, {k: v for k, v in given.items() if v}))
+        if begun is None:
             raise VendorUnavailable("the channel did not start", vendor=self._name, operation="connect")
-        calls.create_task(self._conduct(leg, socket, offer))
-        return leg.info.call_id
+        call_id = begun.call_id if isinstance(begun, Rejoined) else begun.info.call_id
+        calls.create_task(self._conduct(begun, call_id, socket, offer))
+        return call_id
 
-    async def _conduct(self, leg: Leg, socket: MediaSocket, offer: Offer) -> None:
+    async def _conduct(self, begun: Leg | Rejoined, call_id: str, socket: MediaSocket, offer: Offer) -> None:
         try:
-            await self._door.conduct(leg, socket, offer)
+            await self._door.conduct(begun, socket, offer)
         except Exception:  # the edge of a call we dialled: it must not take its neighbours in the group along
-            log.exception("call broken off", line=self._name, call_id=leg.info.call_id)
+            log.exception("call broken off", line=self._name, call_id=call_id)
 
-    async def _begin_accepted(self, socket: MediaSocket, upgrade: Upgrade) -> AsteriskLeg:
+    async def _begin_accepted(self, socket: MediaSocket, upgrade: Upgrade) -> AsteriskLeg | Rejoined:
         number = upgrade.path.rpartition(f"{self._settings.path.rstrip('/')}/")[2].strip("/")
         is_number = upgrade.path.rstrip("/") != self._settings.path and 0 < len(number) <= MAX_NUMBER_LENGTH
         return await self._begin(socket, {}, path_number=number if is_number else "")
 
-    async def _begin(self, socket: MediaSocket, given: Mapping[str, str], *, path_number: str = "") -> AsteriskLeg:
+    async def _begin(
+        self, socket: MediaSocket, given: Mapping[str, str], *, path_number: str = ""
+    ) -> AsteriskLeg | Rejoined:
         """Read MEDIA_START. What we were ``given`` counts before channel variables, and these before the path."""
         protocol = AsteriskProtocol()
         while not isinstance(started := protocol.receive(await socket.receive()), MediaStarted):
             pass
         data = {**started.variables, **given}
+        if data.get(CALL):
+            return self._rejoin(
+                Return(
+                    call_id=data[CALL], socket=socket, protocol=protocol, started=started, status=data.get(STATUS, "")
+                )
+            )
         caller, called, custom = self._settings.identity(data, self._context.country)
         if not called and path_number:
             _, called, _ = self._settings.identity({self._settings.fields.to[0]: path_number}, self._context.country)
@@ -128,4 +142,19 @@ class AsteriskTransport:
             custom=custom,
         )
         log.info("channel started", line=self._name, call_id=info.call_id, channel=started.channel_id)
-        return AsteriskLeg(socket, protocol, started, info)
+        return AsteriskLeg(socket, protocol, started, info, self._way_out(custom))
+
+    def _way_out(self, custom: Mapping[str, str]) -> WayOut | None:
+        """How this call's caller can be sent elsewhere, if he can."""
+        if self._switchboard is None or self._settings.manager is None:
+            return None
+        channel = custom.get(self._settings.manager.channel, "")
+        return WayOut(switchboard=self._switchboard, absences=self._absences, channel=channel) if channel else None
+
+    def _rejoin(self, back: Return) -> Rejoined:
+        """A caller comes back from a transfer that failed."""
+        absence = self._absences.find(back.call_id)
+        if absence is None or not absence.come_back(back):
+            raise Unwelcome("a caller came back to a call that is over", hint="the call is over")
+        log.info("caller came back", line=self._name, call_id=back.call_id, status=back.status)
+        return back.rejoined
