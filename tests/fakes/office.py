@@ -198,7 +198,9 @@ def written(
                 "auth": {"basic": {"username": "pbx", "password": PBX_PASSWORD}},
             },
         },
-        "bots": {"reception": {"backend": "talkr", "company": "acme", "bot_id": 42, **bot}},
+        "bots": {
+            "reception": bot if "backend" in bot else {"backend": "talkr", "company": "acme", "bot_id": 42, **bot}
+        },
         "speech": {"local": {"engine": "scripted", "echo": True}, **speech},
         "records": {"directory": str(folder / "records")},
         "defaults": {"language": "en-GB"},
@@ -231,7 +233,7 @@ async def open_office(
     """Open an office; by default with the lab's bot.
 
     Args:
-        bot_settings, number, speech, server: Further settings of theirs.
+        bot_settings, number, speech, server: Further settings of theirs; a bot that names its ``backend`` has these only.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
         faults, slow: Of the lab's bot.
     """
@@ -243,7 +245,10 @@ async def open_office(
                 yield office
             await asyncio.sleep(CLOSING)
         return
-    file = written(folder, {"url": bot.url, **(bot_settings or {})}, number or {}, speech or {}, server or {})
+    chosen = dict(bot_settings or {})
+    if "backend" not in chosen:
+        chosen = {"url": bot.url, **chosen}
+    file = written(folder, chosen, number or {}, speech or {}, server or {})
     async with HttpClient() as http:
         office, disk = _furnish(settings_of(file), bot, http, folder, detector, canceller, voice)
         try:
@@ -308,8 +313,10 @@ async def _no_reload() -> list[str]:
 
 @asynccontextmanager
 async def _serving(office: Office) -> AsyncIterator[None]:
-    text = TextTransport("text", LineContext(new_id=lambda: "text"))
+    ids = itertools.count(1)
+    text = TextTransport("text", LineContext(new_id=lambda: f"text-{next(ids)}"))
     plugged: list[Webhook | SocketRoute] = [route for line in office.transports.values() for route in line.routes]
+    plugged += [route for backend in office.reception.house.backends.values() for route in backend.routes]
     own = [route for route in text.routes if isinstance(route, SocketRoute)]
     port = build(office.operator, plugged, guard=Guard(), guarded_sockets=own)
     async with served(port) as office.address:
