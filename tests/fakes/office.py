@@ -233,7 +233,7 @@ async def open_office(
     """Open an office; by default with the lab's bot.
 
     Args:
-        bot_settings, number, speech, server: Further settings of theirs; a bot that names its ``backend`` has these only.
+        bot_settings, number, speech, server: Further settings of theirs; for a bot that names its ``backend``, all.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
         faults, slow: Of the lab's bot.
     """
