@@ -227,6 +227,12 @@ class CallSection(Section):
     """Longest call; then a goodbye and a hang-up."""
     thinking_input: Literal["next_turn", "barge_in", "drop"] = "next_turn"
     """What becomes of speech while the bot thinks: the turn after its answer, a barge-in into the answer, nothing."""
+    links: Literal["hook", "speak", "drop"] = "speak"
+    """What becomes of a link the bot sends: `hook` hands it to `link_hook`, such as a text message service, and tells
+    the caller once that has taken it; `speak` says the text beside it; `drop` says nothing. It is in the record
+    always."""
+    link_hook: str | None = None
+    """A name under `hooks`."""
     words: dict[str, str] = Field(default_factory=dict)
     """The gateway's own sentences, by name (`talkpath words` lists them), in this number's language."""
 

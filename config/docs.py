@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from config.base import Network
+from config.jobs import HookSection
 from config.lines import LineSection
 from config.nearest import sections_at
 from config.origins import shown
@@ -58,6 +59,7 @@ _ENTRY_SECTIONS: dict[str, type[BaseModel]] = {
     "lines": LineSection,
     "speech": SpeechSection,
     "defaults": NumberSection,
+    "hooks": HookSection,
 }
 _NUMBERS = """\
 A key under `numbers` is a called number in any form (`+33…`, `0033…`, an extension, a SIP user), a prefix that ends in

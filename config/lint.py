@@ -27,7 +27,7 @@ def lint(settings: Settings, abilities: Abilities | None = None) -> list[Finding
     known = abilities or Abilities()
     findings = [*_server(settings), *_lines(settings), *_unused(settings), *check_lines(settings.lines)]
     for number in settings.numbers.values():
-        findings += check_number(number, settings.bots, {*settings.speech, LOCAL})
+        findings += check_number(number, settings.bots, {*settings.speech, LOCAL}, settings.hooks)
         findings += _contradictions(settings, number, known)
         findings += _fallback_transfer(settings, number, known)
     placed = _once(_placed(settings, finding) for finding in findings)

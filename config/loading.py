@@ -20,6 +20,7 @@ from config.call import NumberSettings
 from config.document import Document
 from config.document import Path as KeyPath
 from config.errors import ConfigErrors
+from config.jobs import HookSection, JobsSection, MailSection
 from config.lines import LineSection
 from config.nearest import hint
 from config.numbers import normalise_pattern
@@ -72,6 +73,9 @@ class _Builder:
             "speech": dict(self._speech()),
             "defaults": self._defaults(),
             "profiles": dict(self._profiles()),
+            "hooks": dict(self._hooks()),
+            "jobs": self._section(JobsSection, ("jobs",)),
+            "mail": self._mail(),
             "records": self._section(RecordsSection, ("records",)),
             "logging": self._section(LoggingSection, ("logging",)),
             "media": self._section(MediaSection, ("media",)),
@@ -130,6 +134,14 @@ class _Builder:
             section = self._plugin(path, "backend", value, self._plugins.backends)
             if section and (bot := self._section(section, path, value)):
                 yield name, bot
+
+    def _hooks(self) -> Iterator[tuple[str, HookSection]]:
+        for name, path, value in self._entries("hooks"):
+            if hook := self._section(HookSection, path, value):
+                yield name, hook
+
+    def _mail(self) -> MailSection | None:
+        return None if self._at(("mail",)) is None else self._section(MailSection, ("mail",))
 
     def _speech(self) -> Iterator[tuple[str, Section]]:
         for name, path, value in self._entries("speech"):
@@ -228,7 +240,8 @@ class _Builder:
         return [self._layers[name]] if name in self._layers else []
 
     def _check_references(self, number: NumberSettings, path: KeyPath, origins: Mapping[KeyPath, Origin]) -> None:
-        for finding in check_number(number, self._names("bots"), {*self._names("speech"), LOCAL}):
+        speech = {*self._names("speech"), LOCAL}
+        for finding in check_number(number, self._names("bots"), speech, self._names("hooks")):
             keys = finding.path[2:]
             origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), None)
             place = origin.place if origin else None

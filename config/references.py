@@ -56,12 +56,15 @@ def check_lines(lines: Mapping[str, LineSection]) -> Iterator[Finding]:
         taken.setdefault(line.path, name)
 
 
-def check_number(number: NumberSettings, bots: Collection[str], speech: Collection[str]) -> Iterator[Finding]:
+def check_number(
+    number: NumberSettings, bots: Collection[str], speech: Collection[str], hooks: Collection[str] = ()
+) -> Iterator[Finding]:
     """Errors in what a number refers to.
 
     Args:
         bots: Names under `bots`.
         speech: Names under `speech`, and `local`.
+        hooks: Names under `hooks`.
     """
     path = ("numbers", number.number)
     if number.bot not in bots:
@@ -71,6 +74,11 @@ def check_number(number: NumberSettings, bots: Collection[str], speech: Collecti
             near = hint(vendor, speech)
             yield Finding("error", (*path, *keys), f"nothing under `speech` is called {vendor!r}{near}")
     yield from _targets(number, path)
+    if number.links == "hook" and number.link_hook is None:
+        yield Finding("error", (*path, "links"), "is hook, and `link_hook` does not say which")
+    if number.link_hook is not None and number.link_hook not in hooks:
+        near = hint(number.link_hook, hooks)
+        yield Finding("error", (*path, "link_hook"), f"nothing under `hooks` is called {number.link_hook!r}{near}")
 
 
 def _vendors(number: NumberSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:

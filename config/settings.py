@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, SerializeAsAny
 from config.base import Section
 from config.bots import BotSection
 from config.call import CallSection, NumberSettings
+from config.jobs import HookSection, JobsSection, MailSection
 from config.lines import LineSection
 from config.numbers import NumberTable, normalise
 from config.origins import Origins
@@ -45,6 +46,11 @@ class Settings(Section):
     """Named sets of settings that a number inherits before its own. A profile inherits from `defaults` alone."""
     numbers: dict[str, NumberSettings] = Field(default_factory=dict)
     """Called numbers, prefixes that end in `*`, or `*`: the longest match rules the call. As normalised keys."""
+    hooks: dict[str, HookSection] = Field(default_factory=dict)
+    """Services of the operator's, by name: told of links (`link_hook`), and of what bots dispatch after a call."""
+    jobs: JobsSection = JobsSection()
+    mail: MailSection | None = None
+    """The mail server for what bots ask to have mailed after a call. Unset: nothing is mailed."""
     records: RecordsSection = RecordsSection()
     logging: LoggingSection = LoggingSection()
     media: MediaSection = MediaSection()
