@@ -52,6 +52,16 @@ class VoiceStopped:
 VoiceEvent = VoiceStarted | VoiceSustained | VoiceStopped
 
 
+@dataclass(slots=True)
+class _Voice:
+    """The voice that is going on, all in samples: where it began, what of it was heard, when to report it again."""
+
+    started: int
+    voiced: int
+    next_sustained: int
+    last_voiced: int
+
+
 class Endpointer:
     """Start and end of voice, from voiced and unvoiced frames of 20 ms.
 
@@ -82,24 +92,20 @@ class Endpointer:
         self.min_speech = min_speech
         self._set_stop_window(stop_window)
         self._history = 0  # one bit per frame, the newest lowest
-        self._speaking = False
-        self._started = 0
-        self._last_voiced = 0
-        self._voiced = 0
-        self._next_sustained = 0
+        self._voice: _Voice | None = None
 
     @property
     def is_speaking(self) -> bool:
-        return self._speaking
+        return self._voice is not None
 
     @property
     def min_speech(self) -> float:
-        """Seconds of voiced audio between `VoiceSustained` events; may change at any moment, also while speaking."""
+        """Seconds of voiced audio between `VoiceSustained` events, at least a frame; may change at any moment."""
         return self._min_speech / self.rate
 
     @min_speech.setter
     def min_speech(self, seconds: float) -> None:
-        self._min_speech = max(1, round(seconds * self.rate))
+        self._min_speech = max(self._frame_samples, round(seconds * self.rate))
 
     @property
     def end_silence(self) -> float:
@@ -121,30 +127,29 @@ class Endpointer:
     def push(self, end_samples: int, is_voiced: bool) -> Sequence[VoiceEvent]:
         """Take the verdict on the frame that ends at `end_samples`; frames come in order. Mostly nothing comes out."""
         history = self._history = (self._history << 1 | is_voiced) & 0xFFFFFFFF
-        if not self._speaking:
+        voice = self._voice
+        if voice is None:
             if not is_voiced or (history & _START_MASK).bit_count() < START_VOICED:
                 return _NOTHING
             return self._start(end_samples, history & _START_MASK)
         if is_voiced:
-            return self._go_on(end_samples)
+            return self._go_on(voice, end_samples)
         if (history & self._stop_mask).bit_count() <= STOP_VOICED:
-            self._speaking = False
-            return (VoiceStopped(max(self._last_voiced - self._hangover, self._started)),)
+            self._voice = None
+            return (VoiceStopped(max(voice.last_voiced - self._hangover, voice.started)),)
         return _NOTHING
 
     def _start(self, end_samples: int, recent: int) -> Sequence[VoiceEvent]:
-        self._speaking = True
         noticed = end_samples - recent.bit_length() * self._frame_samples
-        self._started = max(0, noticed - self._lead)
-        # The newest counts in _go_on; a stream that begins with a voice has nothing before it.
-        self._voiced = (recent.bit_count() - 1) * self._frame_samples + noticed - self._started
-        self._next_sustained = self._min_speech
-        return (VoiceStarted(self._started), *self._go_on(end_samples))
+        started = max(0, noticed - self._lead)  # a stream that begins with a voice has nothing before it
+        before = (recent.bit_count() - 1) * self._frame_samples  # the newest counts in _go_on
+        self._voice = _Voice(started, before + noticed - started, self._min_speech, end_samples)
+        return (VoiceStarted(started), *self._go_on(self._voice, end_samples))
 
-    def _go_on(self, end_samples: int) -> Sequence[VoiceEvent]:
-        self._last_voiced = end_samples
-        self._voiced += self._frame_samples
-        if self._voiced < self._next_sustained:
+    def _go_on(self, voice: _Voice, end_samples: int) -> Sequence[VoiceEvent]:
+        voice.last_voiced = end_samples
+        voice.voiced += self._frame_samples
+        if voice.voiced < voice.next_sustained:
             return _NOTHING
-        self._next_sustained = self._voiced - self._voiced % self._min_speech + self._min_speech
-        return (VoiceSustained(end_samples, self._voiced),)
+        voice.next_sustained = voice.voiced - voice.voiced % self._min_speech + self._min_speech
+        return (VoiceSustained(end_samples, voice.voiced),)

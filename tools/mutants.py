@@ -37,7 +37,18 @@ class Suite:
 
 
 SUITES = (
-    Suite(("gateway/backends/talkr/*.py",), ("tests/backends/talkr", "tests/contracts/test_backends.py")),
+    Suite(
+        ("gateway/backends/talkr/*.py",),
+        (
+            "tests/backends/talkr/test_compose.py",
+            "tests/backends/talkr/test_reply.py",
+            "tests/backends/talkr/test_speech.py",
+            "tests/backends/talkr/test_settings.py",
+            "tests/backends/talkr/test_vectors.py",
+            "tests/backends/talkr/test_client.py",
+            "tests/contracts/test_backends.py",
+        ),
+    ),
     Suite(
         (
             "gateway/call/bargein.py",

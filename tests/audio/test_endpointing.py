@@ -57,6 +57,29 @@ def test_a_minimum_shorter_than_the_start_rule_comes_with_the_start() -> None:
     assert feed(Endpointer(min_speech=0.06), "####") == [VoiceStarted(0), VoiceSustained(4 * FRAME, 4 * FRAME)]
 
 
+def test_a_minimum_is_kept_to_the_sample_at_the_rate_of_telephones() -> None:
+    endpointer = Endpointer(min_speech=2.0)
+    assert (endpointer.rate, endpointer.min_speech) == (8000, 2.0)
+    assert feed(endpointer, "#" * 101)[1:] == [VoiceSustained(100 * FRAME, 100 * FRAME)]
+
+
+def test_no_minimum_at_all_is_a_frame() -> None:
+    endpointer = Endpointer(min_speech=0.0)
+    assert endpointer.min_speech == 0.02
+    sustained = [event for event in feed(endpointer, "#" * 7) if isinstance(event, VoiceSustained)]
+    assert [event.voiced_samples for event in sustained] == [4 * FRAME, 5 * FRAME, 6 * FRAME, 7 * FRAME]
+
+
+def test_one_voice_after_another_is_counted_anew() -> None:
+    endpointer = Endpointer()
+    feed(endpointer, "#" * 20 + "." * 25)
+    assert not endpointer.is_speaking
+    assert feed(endpointer, "." * 10 + "#" * 13, 45 * FRAME) == [
+        VoiceStarted(55 * FRAME),
+        VoiceSustained(68 * FRAME, 13 * FRAME),
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "frames"), [(0.2, 10), (0.21, 10), (0.3, 15), (0.5, 25), (2.0, 25), (0.1, 10), (0.0, 10)]
 )
