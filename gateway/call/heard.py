@@ -21,7 +21,7 @@ def heard_text(
         spoken: What the synthesizer said about its progress: (seconds, characters spoken by then), ascending.
         length: Seconds of the whole prompt, where known already.
     """
-    if not text or heard <= 0:
+    if heard <= 0:
         return ""
     return whole_words(text, _characters(text, heard, spoken, length))
 
@@ -37,16 +37,15 @@ def _characters(text: str, heard: float, spoken: Sequence[tuple[float, int]], le
         return round(chars + (heard - start) * TYPICAL_CHARS_PER_SECOND)
     if end <= start:
         return goal
-    return int(chars + (goal - chars) * min(1.0, (heard - start) / (end - start)) + 1e-6)
+    return int(chars + (goal - chars) * (heard - start) / (end - start) + 1e-6)
 
 
 def whole_words(text: str, count: int) -> str:
     """The first ``count`` characters of ``text``, cut back to where a word ends."""
     if count >= len(text):
         return text.rstrip()
-    while count > 0 and not _is_boundary(text[count - 1], text[count]):
-        count -= 1
-    return text[:count].rstrip() if count > 0 else ""
+    ends = (end for end in range(count, 0, -1) if _is_boundary(text[end - 1], text[end]))
+    return text[: next(ends, 0)].rstrip()
 
 
 def _is_boundary(before: str, after: str) -> bool:
