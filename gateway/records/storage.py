@@ -6,29 +6,37 @@ A record that cannot be stored is logged and lost; the call was over already. A 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import json
-import os
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, delete, insert, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, InvalidRequestError, NoSuchModuleError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from gateway.clock import Clock, LoopClock
-from gateway.errors import ConfigError
-from gateway.records.disk import FILE_MODE, make_folder
+from gateway.clock import Clock
+from gateway.records.database import OPEN_AGAIN, TROUBLE, Database, reason_of, utc
+
+__all__ = ["OPEN_AGAIN", "CallStore", "calls", "sqlite_url"]
 
 log = structlog.get_logger()
 
-STORE_WITHIN = 15.0  # s one question to the database may take
-OPEN_AGAIN = 30.0  # s after which a database that could not be had is tried again
 MAX_WAITING = 2000  # records that wait for the database; more are lost
 
 metadata = MetaData()
@@ -47,8 +55,6 @@ calls = Table(
     Index("calls_by_start", "started_at"),
     Index("calls_by_number", "number", "started_at"),
 )
-_QUOTED = re.compile(r"'.*'|\(.*\)", re.DOTALL)  # drivers quote what they were given
-_TROUBLE = (SQLAlchemyError, OSError, TimeoutError)
 
 
 def sqlite_url(directory: Path) -> str:
@@ -84,54 +90,17 @@ class CallStore:
     """
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
-        try:
-            self._url = make_url(url)
-            self._engine: AsyncEngine = create_async_engine(self._url, hide_parameters=True)
-        except (NoSuchModuleError, InvalidRequestError, ModuleNotFoundError) as error:
-            raise ConfigError(f"cannot be used as a database: {error}", field="records.database") from None
-        except (SQLAlchemyError, ValueError, TypeError):  # the text of these has the address, password included
-            raise ConfigError("is no address of a database", field="records.database") from None
-        self._clock = clock or LoopClock()
-        self._is_open = False
-        self._again_at = 0.0
+        self._database = Database(url, metadata, "call records", clock)
         self._waiting = 0
         self._queue: list[_Entry] = []
-        # One writer at a time for SQLite, which locks the whole file; a few for a server.
-        self._writers = asyncio.Semaphore(1 if self._is_sqlite else 5)
-
-    @property
-    def _is_sqlite(self) -> bool:
-        return self._url.get_backend_name() == "sqlite"
 
     async def open(self) -> bool:
         """Make the tables. Returns whether records can be kept; a disk that refuses costs them, not the start."""
-        self._again_at = self._clock.now() + OPEN_AGAIN
-        try:
-            self._prepare_file()
-            async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
-        except _TROUBLE as error:
-            log.error("call records cannot be kept", reason=_reason(error))
-            return False
-        self._is_open = True
-        return True
-
-    def _prepare_file(self) -> None:
-        """SQLite makes its file readable by all; make it first, for its owner only."""
-        name = self._url.database if self._is_sqlite else None
-        if not name or name == ":memory:" or name.startswith("file:"):
-            return
-        path = Path(name)
-        if path.exists():  # on a disk that has become read-only, what is there can still be read
-            return
-        make_folder(path.parent)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE))
+        return await self._database.open()
 
     async def close(self) -> None:
         """Let go of the database. What is being stored meanwhile is lost."""
-        with contextlib.suppress(*_TROUBLE):
-            async with asyncio.timeout(STORE_WITHIN):
-                await self._engine.dispose()
+        await self._database.close()
 
     async def keep(self, record: dict[str, Any]) -> bool:
         """Store an ended call (`CallRecord.to_json`). Returns whether it is stored; never raises.
@@ -147,7 +116,7 @@ class CallStore:
         self._queue.append(entry)
         try:
             while True:
-                async with self._writers:
+                async with self._database.writers:
                     if entry in self._queue:
                         await self._keep_queue()
                 is_stored = await entry.is_stored  # by whoever took it
@@ -171,8 +140,8 @@ class CallStore:
     async def _insert(self, entries: list[_Entry]) -> None:
         """Store records; what one of them does wrong costs no other one."""
         try:
-            await self._ensure_open()
-            async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
+            await self._database.ensure_open()
+            async with self._database.transaction() as connection:
                 await connection.execute(insert(calls), [_row(entry.record) for entry in entries])
         except (SQLAlchemyError, ValueError) as error:
             if len(entries) > 1 and not isinstance(error, InterfaceError | OperationalError):
@@ -194,49 +163,68 @@ class CallStore:
         if number is not None:
             query = query.where(calls.c.number == number)
         if before is not None:
-            query = query.where(calls.c.started_at < _utc(before))
+            query = query.where(calls.c.started_at < utc(before))
         return [json.loads(text) for text in await self._texts(query)]
 
     async def get(self, call_id: str) -> dict[str, Any] | None:
         texts = await self._texts(select(calls.c.record).where(calls.c.call_id == call_id))
         return json.loads(texts[0]) if texts else None
 
+    async def add_notes(
+        self, call_id: str, notes: Sequence[Mapping[str, Any]], otherwise: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Add notes to a stored record; those of a ``job`` that has left notes before replace them.
+
+        Args:
+            otherwise: Stored with them where the call has no record, as after a crash.
+        Returns:
+            Whether they are stored, or nobody will ever have a place for them; never raises.
+        """
+        jobs = {note.get("job") for note in notes} - {None}
+        try:
+            async with self._database.writing() as connection:
+                question = select(calls.c.record).where(calls.c.call_id == call_id).with_for_update()
+                found = (await connection.execute(question)).scalar()
+                if found is None and otherwise is None:
+                    return True
+                record = json.loads(found) if found is not None else dict(otherwise or {})
+                record["notes"] = [old for old in record.get("notes", ()) if old.get("job") not in jobs] + list(notes)
+                row = _row(record)
+                if found is None:
+                    await connection.execute(insert(calls), row)
+                else:
+                    of_call = calls.c.call_id == call_id
+                    await connection.execute(update(calls).where(of_call).values(record=row["record"]))
+        except (*TROUBLE, ValueError) as error:
+            log.warning("notes of a call not stored", call_id=call_id, reason=reason_of(error))
+            return False
+        return True
+
     async def expire(self, before: datetime.datetime) -> int:
         """Remove records of calls that started before a moment. Returns how many."""
         try:
-            async with self._writing() as connection:
-                result = await connection.execute(delete(calls).where(calls.c.started_at < _utc(before)))
-        except _TROUBLE as error:
-            log.warning("old call records not removed", reason=_reason(error))
+            async with self._database.writing() as connection:
+                result = await connection.execute(delete(calls).where(calls.c.started_at < utc(before)))
+        except TROUBLE as error:
+            log.warning("old call records not removed", reason=reason_of(error))
             return 0
         return int(result.rowcount)
 
-    @contextlib.asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._writers:
-            await self._ensure_open()
-            async with asyncio.timeout(STORE_WITHIN), self._engine.begin() as connection:
-                yield connection
-
-    async def _ensure_open(self) -> None:
-        if not self._is_open and (self._clock.now() < self._again_at or not await self.open()):
-            raise OSError("the database is not there")
-
     async def _texts(self, query: Any) -> list[str]:
-        if not self._is_open:
+        if not self._database.is_open:
             return []
         try:
-            async with asyncio.timeout(STORE_WITHIN), self._engine.connect() as connection:
+            async with self._database.reading() as connection:
                 return [str(row[0]) for row in await connection.execute(query)]
-        except (*_TROUBLE, UnicodeEncodeError) as error:  # half a surrogate pair in what is looked for
-            log.warning("call records cannot be read", reason=_reason(error))
+        except (*TROUBLE, UnicodeEncodeError) as error:  # half a surrogate pair in what is looked for
+            log.warning("call records cannot be read", reason=reason_of(error))
             return []
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "call_id": record["call_id"],
-        "started_at": _utc(datetime.datetime.fromisoformat(record["started_at"])),
+        "started_at": utc(datetime.datetime.fromisoformat(record["started_at"])),
         "line": record["line"],
         "number": record["number"],
         "result": record["result"] or "internal_error",
@@ -249,18 +237,5 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 
 def _lose(entries: Sequence[_Entry], error: BaseException) -> None:
     for entry in entries:
-        log.error("call record lost", reason=_reason(error))
+        log.error("call record lost", reason=reason_of(error))
         entry.settle(False)
-
-
-def _utc(moment: datetime.datetime) -> datetime.datetime:
-    """In UTC, because SQLite forgets the zone; a moment without one is UTC already."""
-    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment.astimezone(datetime.UTC)
-
-
-def _reason(error: BaseException) -> str:
-    """What the driver said, without the statement and its parameters, which hold personal data."""
-    original = getattr(error, "orig", None)
-    said = str(error) if original is None else _QUOTED.sub("'...'", str(original))
-    lines = said.splitlines()
-    return f"{type(original or error).__name__}: {lines[0][:200] if lines else 'no answer in time'}"

@@ -151,6 +151,34 @@ async def test_what_is_logged_of_a_lost_record_is_not_personal(store: CallStore)
 
 
 @pytest.mark.asyncio
+async def test_what_comes_after_the_call_joins_its_notes_and_replaces_what_the_same_job_left(store: CallStore) -> None:
+    await store.keep(record(notes=[{"kind": "note", "data": {"text": "in the call"}}]))
+    await store.keep(record(1))
+    for text in ("first", "again"):
+        assert await store.add_notes("call-0", [{"kind": "note", "data": {"text": text}, "job": "a"}])
+    assert await store.add_notes("call-0", [{"kind": "note", "data": {"text": "other"}, "job": "b"}])
+    kept = await store.get("call-0")
+    assert kept is not None
+    assert [note["data"]["text"] for note in kept["notes"]] == ["in the call", "again", "other"]
+    assert await store.get("call-1") == record(1)
+
+
+@pytest.mark.asyncio
+async def test_notes_of_a_call_without_a_record_make_one_where_there_is_a_beginning(store: CallStore) -> None:
+    note = {"kind": "note", "data": {}, "job": "a"}
+    assert await store.add_notes("call-0", [note])
+    assert await store.get("call-0") is None
+    assert await store.add_notes("call-0", [note], record(result="leg_failed"))
+    assert await store.get("call-0") == record(result="leg_failed", notes=[note])
+
+
+@pytest.mark.asyncio
+async def test_notes_are_not_stored_where_the_database_is_away(tmp_path: Path) -> None:
+    store = CallStore(sqlite_url(folder_in_a_file(tmp_path)))
+    assert not await store.add_notes("call-0", [{"kind": "note", "data": {}}], record())
+
+
+@pytest.mark.asyncio
 async def test_the_files_are_private(tmp_path: Path, store: CallStore) -> None:
     await store.keep(record())
     assert (tmp_path / "records").stat().st_mode & 0o777 == 0o700
