@@ -39,6 +39,11 @@ class Dedupe:
         self._seen[key] = self._now()
         return True
 
+    def __contains__(self, key: str) -> bool:
+        """Whether the key is remembered; asking does not."""
+        self._forget()
+        return key in self._seen
+
     def forget(self, key: str) -> None:
         """Let a key pass once more: what it stood for was not done, and its sender will come again."""
         self._seen.pop(key, None)

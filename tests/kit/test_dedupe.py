@@ -70,6 +70,16 @@ def test_it_never_remembers_more_than_it_may(steps, most):
     assert len(seen) == 0
 
 
+def test_asking_remembers_nothing():
+    clock = ManualClock()
+    seen = Dedupe(clock.now, KEEP)
+    assert "a" not in seen
+    assert seen.is_new("a")
+    assert "a" in seen
+    clock.advance(KEEP)
+    assert "a" not in seen
+
+
 @pytest.mark.parametrize(("keep", "most"), [(0, 1), (-1, 1), (1, 0)])
 def test_nothing_to_remember_is_a_mistake(keep, most):
     with pytest.raises(ValueError, match="remembered"):
