@@ -165,6 +165,11 @@ def failure_kind(error: GatewayError) -> FailureKind:
     return "protocol" if isinstance(error, (VendorReplyInvalid, ProtocolError)) else "unavailable"
 
 
+def never_sent(error: VendorError) -> bool:
+    """Whether a request failed before it had a connection, so that sending it again cannot repeat what it asks for."""
+    return isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+
+
 class HttpClient:
     """The one client of a process, made and closed by `app`.
 
