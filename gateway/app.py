@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import uvicorn
 
 from audio.ear import SpeechDetector
 from audio.echo import EchoCanceller
@@ -29,12 +28,10 @@ from config.settings import Settings
 from config.speech import engine_of
 from gateway.call.registry import Registry
 from gateway.clock import Clock, LoopClock
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import GatewayError
 from gateway.events import OperatorAsked
-from gateway.http.guard import Guard
-from gateway.http.login import Login
 from gateway.http.metrics import Metrics
-from gateway.http.port import build as build_port
+from gateway.http.ports import Ports, open_ports
 from gateway.interfaces import Backend, Leg, SocketRoute, Synthesizer, Transport, Webhook
 from gateway.kit.http import HttpClient
 from gateway.operator import Operator
@@ -57,6 +54,13 @@ log = structlog.get_logger()
 JUDGE_EVERY = 0.010  # s: windows of all calls are judged together this often
 LAG_EVERY = 0.5
 LAST_CALLS = 5.0  # s for calls that outlast the drain time to hang up in order
+WEBSOCKETS = {
+    "ws": "websockets-sansio",
+    "ws_max_size": MAX_MESSAGE_BYTES,
+    "ws_ping_interval": PING_INTERVAL,
+    "ws_ping_timeout": PING_TIMEOUT,
+    "ws_per_message_deflate": False,
+}
 TEXT_LINE = "text"  # name of the line of calls as text, in records and metrics
 
 
@@ -79,10 +83,12 @@ class App:
         self._plugins = plugins or installed()
         self._clock: Clock = LoopClock()
         self._stop = asyncio.Event()
-        self._server: uvicorn.Server | None = None
+        self._ports: Ports | None = None
         self._spoken = SpokenPrompts()
         self._voices: dict[str, CachedSynthesizer] = {}
         self.port = settings.server.port
+        self.listening: dict[str, int] = {}
+        """Ports of the listeners that webhooks have asked for, by what they named."""
         self.started = asyncio.Event()
 
     @property
@@ -93,8 +99,8 @@ class App:
 
     def stop(self) -> None:
         """Begin to drain; as SIGTERM does. A second time: do not wait for running calls."""
-        if self._stop.is_set() and self._server is not None:
-            self._server.should_exit = True
+        if self._stop.is_set() and self._ports is not None:
+            self._ports.stop()
         self._stop.set()
 
     async def run(self) -> None:
@@ -204,7 +210,7 @@ class App:
     # --- serving ---------------------------------------------------------------------------------------------------
     async def _serve(self, reception: Reception, operator: Operator, transports: Mapping[str, Transport]) -> None:
         equipment, records = reception.equipment, self._settings.records
-        self._server = server = self._make_server(operator, transports, reception)
+        self._ports = ports = await self._open_ports(operator, transports, reception)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(transport.serve(_offer_to(reception, name)), name=f"line {name}")
@@ -218,10 +224,12 @@ class App:
                 )
             )
             tasks.append(group.create_task(self._speak_ahead(self._settings), name="own sentences"))
-            serving = group.create_task(server.serve(), name="server")
+            serving = [
+                group.create_task(server.run_until_told(), name=f"server {server.port}") for server in ports.servers
+            ]
             handlers = self._catch_signals(reception, operator)
             try:
-                await self._wait_started(server, serving)
+                await ports.wait_started()
                 operator.is_serving = True
                 self.started.set()
                 log.info("serving", url=self.url, lines=len(transports), numbers=len(self._settings.numbers))
@@ -229,62 +237,28 @@ class App:
                 await self._drain(equipment.registry)
             finally:
                 self._release_signals(handlers)
-                server.should_exit = True
-                await asyncio.wait([serving])
+                ports.stop()
+                await asyncio.wait(serving)
                 for task in tasks:
                     task.cancel()
 
-    def _make_server(
-        self, operator: Operator, transports: Mapping[str, Transport], reception: Reception
-    ) -> uvicorn.Server:
-        settings = self._settings.server
-        token = settings.api_token.get_secret_value() if settings.api_token else None
+    async def _open_ports(self, operator: Operator, transports: Mapping[str, Transport], reception: Reception) -> Ports:
         plugged: list[Webhook | SocketRoute] = []
         for transport in transports.values():
             plugged.extend(transport.routes)
         for backend in reception.house.backends.values():
             plugged.extend(backend.routes)
-        login = Login(token) if token else None
-        guard = Guard(token=token, trusted_proxies=settings.trusted_proxies, login=login)
-        own = [route for route in self._text.routes if isinstance(route, SocketRoute)]
-        app = build_port(
+        ports = await open_ports(
+            self._settings.server,
             operator,
             plugged,
-            guard=guard,
-            public_url=settings.public_url,
-            prefix=settings.prefix,
-            guarded_sockets=own,
+            own_sockets=[route for route in self._text.routes if isinstance(route, SocketRoute)],
+            observe=reception.equipment.metrics.webhook_served,
+            websockets=WEBSOCKETS,
         )
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            ws="websockets-sansio",
-            ws_max_size=MAX_MESSAGE_BYTES,
-            ws_ping_interval=PING_INTERVAL,
-            ws_ping_timeout=PING_TIMEOUT,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-        )
-        server = uvicorn.Server(config)
-        # uvicorn's own handlers would close every socket at the first signal; ours let calls finish.
-        server.capture_signals = _no_signals  # type: ignore[method-assign]  # see design: the app owns signals
-        return server
-
-    async def _wait_started(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-        while not server.started:
-            if serving.done():
-                address = f"{self._settings.server.host}:{self._settings.server.port}"
-                raise ConfigError(f"cannot listen on {address}; is something else there?", field="server.port")
-            await asyncio.sleep(0.01)
-        for listener in server.servers:
-            for socket in listener.sockets:
-                self.port = socket.getsockname()[1]
+        self.port = ports.shared.port
+        self.listening = {listen: server.port for listen, server in ports.listeners.items()}
+        return ports
 
     async def _drain(self, registry: Registry) -> None:
         registry.drain()
@@ -361,12 +335,6 @@ class App:
 
 def _offer_to(reception: Reception, line: str) -> Callable[[Leg], Any]:
     return lambda leg: reception.offer(line, leg)
-
-
-def _no_signals() -> Any:
-    import contextlib
-
-    return contextlib.nullcontext()
 
 
 async def _report_reload(operator: Operator) -> None:

@@ -60,12 +60,20 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A path the shared port serves for a plug-in, which checks its sender itself."""
+    """A path the shared port serves for a plug-in, which checks its sender itself.
+
+    Attributes:
+        max_bytes: A longer body is refused before `handle` is asked.
+        listen: ``host:port`` of a listener that serves this path, too, and nothing but webhooks that name it: for
+            senders that insist on paths of their own. A path that is the gateway's own on the shared port
+            (``/api/...``) is served there alone.
+    """
 
     path: str
     methods: tuple[str, ...]
     handle: Callable[[HttpRequest], Awaitable[HttpReply]]
     max_bytes: int = 1 << 20
+    listen: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.control import Control, Refused, UnknownName
-from gateway.http.replies import BodyRefused, body_of, error, json_object, reply
+from gateway.http.replies import HANG_UP, BodyRefused, body_of, error, json_object, reply
 
 MAX_BODY = 64 * 1024
 MAX_RECORDS = 500
@@ -30,7 +30,7 @@ def _answers(handler: Handler) -> Handler:
         except Refused as refused:
             return error(409, str(refused))
         except BodyRefused as refused:
-            return error(refused.status, str(refused))
+            return error(refused.status, str(refused), HANG_UP)
         except ValueError as bad:
             return error(400, str(bad))
 

@@ -63,6 +63,16 @@ class Metrics:
             "talkpath_prompts_total", "Prompts by what became of them.", ["result"], registry=registry
         )
         self.cached = Counter("talkpath_prompts_cached_total", "Prompts that came from the cache.", registry=registry)
+        self.webhooks = Counter(
+            "talkpath_webhook_requests_total", "Requests to webhooks.", ["path", "status"], registry=registry
+        )
+        self.webhook_time = Histogram(
+            "talkpath_webhook_seconds",
+            "From a webhook's request to its answer.",
+            ["path"],
+            buckets=SECONDS,
+            registry=registry,
+        )
         self.lag = Gauge("talkpath_loop_lag_seconds", "How late the event loop runs its timers.", registry=registry)
 
     def text(self) -> bytes:
@@ -74,6 +84,11 @@ class Metrics:
             self.offered.labels(line)
         for stage in STAGES:
             self.stage.labels(stage)
+
+    def webhook_served(self, path: str, status: int, seconds: float) -> None:
+        """Count a request to a webhook; ``path`` is the route's, with its parameters unfilled."""
+        self.webhooks.labels(path, str(status)).inc()
+        self.webhook_time.labels(path).observe(seconds)
 
     def call_ended(self, record: CallRecord, outcome: CallOutcome) -> None:
         """Count a call that is over, and its turns."""

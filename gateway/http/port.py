@@ -1,4 +1,7 @@
-"""The shared port: one ASGI application for health, API, metrics, console, vendor webhooks and media sockets."""
+"""The shared port: one ASGI application for health, API, metrics, console, vendor webhooks and media sockets.
+
+Beside it, an application for each listener of its own that webhooks ask for, which serves those webhooks alone.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from gateway.http.guard import Guard
 from gateway.http.metrics import CONTENT_TYPE
 from gateway.http.middleware import Admission, GuardMiddleware, PrefixMiddleware
 from gateway.http.replies import error, reply
-from gateway.http.webhooks import webhook_route
+from gateway.http.webhooks import Observe, webhook_route
 from gateway.interfaces import SocketRoute, Webhook
 
 OPEN_PATHS = ("/health/live", "/health/ready")
@@ -36,6 +39,7 @@ def build(
     public_url: str | None = None,
     prefix: str = "",
     guarded_sockets: Iterable[SocketRoute] = (),
+    observe: Observe = lambda *_: None,
 ) -> Starlette:
     """The application behind the shared port.
 
@@ -46,11 +50,12 @@ def build(
         public_url: What vendors call and sign.
         prefix: Before every path, such as ``/talkpath``.
         guarded_sockets: Sockets of the gateway's own, behind the guard.
+        observe: Told of each request to a webhook.
 
     Raises:
         ConfigError: A plug-in's path is one of the gateway's own.
     """
-    open_routes = [_open_route(item, control, public_url) for item in plugged]
+    open_routes = [_open_route(item, control, public_url, observe) for item in plugged if not _is_elsewhere(item)]
     own_sockets = [WebSocketRoute(item.path, Admission(item.app, control)) for item in guarded_sockets]
     own_routes = [*_health(control), *api.routes(control), _metrics(control)]
     own_pages = console.routes(control, guard, is_https=(public_url or "").startswith("https:"), prefix=prefix)
@@ -67,11 +72,30 @@ def build(
     return app
 
 
-def _open_route(item: Webhook | SocketRoute, control: Control, public_url: str | None) -> Route | WebSocketRoute:
+def build_listener(hooks: Iterable[Webhook], *, observe: Observe = lambda *_: None) -> Starlette:
+    """The application behind a listener of webhooks' own: they check their senders themselves; nothing else is there.
+
+    The URL that a request names is what its sender has signed; the shared port's public address and prefix are not its.
+    """
+    app = Starlette(
+        routes=[webhook_route(hook, None, observe) for hook in hooks], exception_handlers=_exception_handlers()
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _is_elsewhere(item: Webhook | SocketRoute) -> bool:
+    """Whether a webhook has only the listener of its own, because its path here is the gateway's."""
+    return isinstance(item, Webhook) and item.listen is not None and OWN_PATHS.fullmatch(item.path) is not None
+
+
+def _open_route(
+    item: Webhook | SocketRoute, control: Control, public_url: str | None, observe: Observe
+) -> Route | WebSocketRoute:
     if OWN_PATHS.fullmatch(item.path):
         raise ConfigError(f"the path {item.path!r} is the gateway's own", field="lines")
     if isinstance(item, Webhook):
-        return webhook_route(item, public_url)
+        return webhook_route(item, public_url, observe)
     return WebSocketRoute(item.path, Admission(item.app, control))
 
 

@@ -10,8 +10,12 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gateway.kit.jsonbody import parse_json
+
 BODY_WITHIN = 15.0  # s a sender has for the whole body
 MEDIA_TYPE = "application/json"
+HANG_UP = {"connection": "close"}
+"""With an answer to a body that was not read to its end: what else comes on this connection is not waited for."""
 
 
 class BodyRefused(Exception):
@@ -67,12 +71,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     """A JSON object; an empty body is an empty object. Raises ValueError with a sentence for the sender."""
     if not raw.strip():
         return {}
-    try:
-        value = json.loads(raw)
-    except RecursionError as deep:
-        raise ValueError("the body is nested too deeply") from deep
-    except ValueError as bad:
-        raise ValueError("the body is no JSON") from bad
+    value = parse_json(raw)
     if not isinstance(value, dict):
         raise ValueError("the body is no JSON object")
     return value

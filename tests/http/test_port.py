@@ -306,7 +306,7 @@ async def test_a_body_nested_twenty_thousand_deep_is_a_bad_request() -> None:
     async with client(port()) as asking:
         assert (await asking.post("/hooks/json", content=DEEP)).status_code == 400
         answer = await asking.post("/api/lines/pbx/connect", content=DEEP, headers=BEARER)
-        assert (answer.status_code, answer.json()) == (400, {"error": "the body is nested too deeply"})
+        assert (answer.status_code, answer.json()) == (400, {"error": "the body is nested deeper than 64 levels"})
         assert (await asking.post("/hooks/json", content=b"[1]")).json() == 1
 
 
