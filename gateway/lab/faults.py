@@ -15,6 +15,9 @@ with a number behind a colon where it takes one, and ``*N`` for N requests: ``ok
 ``oversized``           a body of more than a megabyte
 ``deep``                JSON nested a hundred thousand levels
 ``expired``             the session is not known any more
+``duplicate``           of webhooks: sent twice
+``reorder``             of webhooks: sent after the one that follows it
+``wrong-token``         of webhooks: with a proof of origin that is wrong
 ======================  ==========================================================
 """
 
@@ -27,7 +30,9 @@ from dataclasses import dataclass, replace
 from gateway.lab.server import LabReply, json_reply
 
 WORDS = {"code": 500.0, "slow": 3.0, "drip": 0.1}
-BARE_WORDS = frozenset({"ok", "drop", "cut", "garbage", "oversized", "deep", "expired"})
+WEBHOOK_WORDS = frozenset({"duplicate", "reorder", "wrong-token"})
+"""What can only go wrong with what a lab sends by itself."""
+BARE_WORDS = frozenset({"ok", "drop", "cut", "garbage", "oversized", "deep", "expired"}) | WEBHOOK_WORDS
 MAX_REPEAT = 1000
 
 
