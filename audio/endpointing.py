@@ -18,7 +18,7 @@ SHORTEST_STOP_WINDOW = 10
 STOP_VOICED = 2  # frames in the stop window that do not yet keep an utterance alive
 MIN_SPEECH = 0.25
 
-_START_MASK = (1 << START_WINDOW) - 1
+_START_MASK = ~(-1 << START_WINDOW)
 _NOTHING: tuple[VoiceEvent, ...] = ()
 
 
@@ -122,7 +122,7 @@ class Endpointer:
 
     def _set_stop_window(self, frames: int) -> None:
         self._stop_window = min(max(frames, SHORTEST_STOP_WINDOW), STOP_WINDOW)
-        self._stop_mask = (1 << self._stop_window) - 1
+        self._stop_mask = ~(-1 << self._stop_window)
 
     def push(self, end_samples: int, is_voiced: bool) -> Sequence[VoiceEvent]:
         """Take the verdict on the frame that ends at `end_samples`; frames come in order. Mostly nothing comes out."""

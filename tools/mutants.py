@@ -88,9 +88,13 @@ class Mutant:
     source: bytes
     tests: tuple[str, ...]
 
+    @property
+    def line(self) -> str:
+        """The text of the source line it begins on."""
+        return self.source.splitlines()[self.mutation.line - 1].decode().strip()
+
     def __str__(self) -> str:
-        line = self.source.splitlines()[self.mutation.line - 1].decode().strip()
-        return f"{self.path}:{self.mutation.line}: {line}\n    {self.mutation.old}  ->  {self.mutation.new}"
+        return f"{self.path}:{self.mutation.line}: {self.line}\n    {self.mutation.old}  ->  {self.mutation.new}"
 
 
 def mutants_of(root: Path, suites: Iterable[Suite], only: Sequence[str] = ()) -> list[Mutant]:
@@ -107,21 +111,28 @@ def mutants_of(root: Path, suites: Iterable[Suite], only: Sequence[str] = ()) ->
 def without_equivalents(mutants: list[Mutant], listed: Path) -> tuple[list[Mutant], list[str]]:
     """Leave out what is listed as unnoticeable.
 
+    Args:
+        mutants: All of the files that are looked at.
+        listed: TOML, tables ``[[mutant]]`` of ``file``, ``old``, ``new``, ``reason``, and ``line``, the text of the
+            source line, where the same change is noticed elsewhere in the file.
     Returns:
         The others, and a sentence for every entry that names no mutant any more.
     """
     entries = tomllib.loads(listed.read_text(encoding="utf-8")).get("mutant", []) if listed.is_file() else []
-    keys = {(entry["file"], entry["old"], entry["new"]): entry["reason"] for entry in entries}
-    present = {_key(mutant) for mutant in mutants}
     files = {mutant.path for mutant in mutants}
     stale = [
-        f"{file}: {old}  ->  {new}" for file, old, new in keys if file in files and (file, old, new) not in present
+        f"{entry['file']}: {entry['old']}  ->  {entry['new']}"
+        for entry in entries
+        if entry["file"] in files and not any(_is_named(mutant, entry) for mutant in mutants)
     ]
-    return [mutant for mutant in mutants if _key(mutant) not in keys], stale
+    return [mutant for mutant in mutants if not any(_is_named(mutant, entry) for entry in entries)], stale
 
 
-def _key(mutant: Mutant) -> tuple[str, str, str]:
-    return mutant.path, mutant.mutation.old, mutant.mutation.new
+def _is_named(mutant: Mutant, entry: dict[str, str]) -> bool:
+    change = mutant.mutation
+    return (mutant.path, change.old, change.new) == (entry["file"], entry["old"], entry["new"]) and entry.get(
+        "line", mutant.line
+    ) == mutant.line
 
 
 def survivors_of(mutants: Sequence[Mutant], root: Path, jobs: int) -> list[Mutant]:

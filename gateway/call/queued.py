@@ -47,7 +47,7 @@ class QueuedPrompt:
         return b"".join(pieces)
 
     def drop_tail(self, size: int) -> None:
-        """Drop the last bytes, fewer than the last chunk has."""
+        """Drop the last bytes, no more than the last chunk has."""
         self.chunks[-1] = self.chunks[-1][:-size]
         self.unsent -= size
         self.total -= size

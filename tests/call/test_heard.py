@@ -69,6 +69,7 @@ def test_a_prompt_still_being_synthesized_is_taken_at_the_usual_speed():
         ("one two ", 8, "one two"),
         ("one two ", 9, "one two"),
         ("", 0, ""),
+        ("ab今cd", 4, "ab今"),
         ("今日は元気", 3, "今日は"),
     ],
 )
