@@ -18,13 +18,11 @@ class Abilities:
     """What the rules may know of plug-ins; `app` fills it from their capabilities.
 
     Attributes:
-        cannot_transfer: Transports whose legs cannot transfer.
         without_partials: Recognizers, by vendor, that deliver only final transcripts.
         needs_hints: Recognizers, by vendor, that hear nothing but hints, menus, digits and the like.
         words: Names of the gateway's own sentences; empty: not known here.
     """
 
-    cannot_transfer: Collection[str] = ()
     without_partials: Collection[str] = ()
     needs_hints: Collection[str] = ("local",)
     words: Collection[str] = ()

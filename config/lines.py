@@ -137,6 +137,11 @@ class LineSection(Section):
             raise PydanticCustomError("auth", "has a path and therefore needs `auth`; an open line says `auth: none`")
         return self
 
+    @property
+    def can_transfer(self) -> bool:
+        """Whether the gateway can send this line's callers elsewhere."""
+        return False
+
     def identity(self, data: Mapping[str, str], country: str | None = None) -> tuple[str, str, dict[str, str]]:
         """Read caller, called number and the rest from a line's call data.
 

@@ -29,7 +29,7 @@ def lint(settings: Settings, abilities: Abilities | None = None) -> list[Finding
     for number in settings.numbers.values():
         findings += check_number(number, settings.bots, {*settings.speech, LOCAL}, settings.hooks)
         findings += _contradictions(settings, number, known)
-        findings += _fallback_transfer(settings, number, known)
+        findings += _fallback_transfer(settings, number)
     placed = _once(_placed(settings, finding) for finding in findings)
     return sorted(placed, key=lambda finding: finding.severity != "error")
 
@@ -43,8 +43,8 @@ def _contradictions(settings: Settings, number: NumberSettings, abilities: Abili
             yield Finding("warning", ("numbers", number.number, *keys), text)
 
 
-def _fallback_transfer(settings: Settings, number: NumberSettings, abilities: Abilities) -> Iterator[Finding]:
-    unable = [name for name, line in settings.lines.items() if line.transport in abilities.cannot_transfer]
+def _fallback_transfer(settings: Settings, number: NumberSettings) -> Iterator[Finding]:
+    unable = [name for name, line in settings.lines.items() if not line.can_transfer]
     if number.fallback.transfer is not None and unable:
         sentence = f"cannot be done on {_names('line', unable)}: the call ends there, and the PBX goes on"
         yield Finding("warning", ("numbers", number.number, "fallback", "transfer"), sentence)

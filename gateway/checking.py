@@ -11,8 +11,6 @@ from gateway.kit.http import HttpClient
 from gateway.plugins import Plugins, installed
 from gateway.text.catalogue import Catalogue
 
-CANNOT_TRANSFER = ("twilio", "asterisk")
-
 
 def _abilities(settings: Settings, plugins: Plugins) -> Abilities:
     """What the configured recognizers can do, as their classes say; none is started."""
@@ -24,7 +22,6 @@ def _abilities(settings: Settings, plugins: Plugins) -> Abilities:
         if recognizer is not None and recognizer.capabilities.needs_hints:
             needs_hints.append(name)
     return Abilities(
-        cannot_transfer=CANNOT_TRANSFER,
         without_partials=without_partials,
         needs_hints=needs_hints,
         words=Catalogue.names(),

@@ -13,7 +13,7 @@ from config.settings import Settings
 from tests.fakes.config_sections import USABLE, load_text
 
 SOUND = "{recognizer: {hints: [yes]}, fallback: {say: sorry}, %s}"
-ABILITIES = Abilities(cannot_transfer={"carrier"}, without_partials={"cloud"}, needs_hints={"local"}, words={"apology"})
+ABILITIES = Abilities(without_partials={"cloud"}, needs_hints={"local"}, words={"apology"})
 
 
 def found(folder: Path, text: str) -> list[str]:

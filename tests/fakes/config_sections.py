@@ -24,6 +24,10 @@ class PbxLine(LineSection):
     codec: Literal["ulaw", "alaw"] = "ulaw"
     """What the PBX sends."""
 
+    @property
+    def can_transfer(self) -> bool:
+        return True
+
 
 class CarrierLine(LineSection):
     """Calls from a carrier, which cannot transfer."""

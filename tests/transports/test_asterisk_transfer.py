@@ -45,8 +45,9 @@ class House:
 
     def returning(self, status: str, *, call_id: str = "call-1", codec: str = "ulaw") -> CallerLine:
         """The dialplan dials us again, with what is inherited by the channel."""
-        custom = {"pbx_channel": CHANNEL, "talkpath_call": call_id, "talkpath_status": status}
-        return AsteriskCaller(codec=codec).connect(self.port.url + PATH, custom=custom)  # type: ignore[arg-type]
+        custom = {"pbx_channel": CHANNEL, "__talkpath_call": call_id, "__talkpath_status": status}
+        caller = AsteriskCaller(codec=codec, answers_itself=False)  # type: ignore[arg-type]
+        return caller.connect(self.port.url + PATH, custom=custom)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from tools.asterisk.bench import Bench, LineCodec, heard
+from tools.asterisk.sound import voiced
 
 UPGRADE = {
     "upgrade": "websocket",
@@ -168,6 +169,78 @@ async def hostile_caller(bench: Bench) -> str:
     return f"known as {record['caller']}"
 
 
+# --- transfers -----------------------------------------------------------------------------------------------------
+async def transfer(bench: Bench) -> str:
+    """The gateway sends the caller on: he and the colleague hear each other, and the call is over for the gateway."""
+    async with bench.call("bot", "600") as call:
+        await call.answered()
+        seen = await call.hears("Hello, this is Acme.")
+        await bench.house.transfer(seen["call_id"], "sip:reception@pbx")
+        await call.reaches_people()
+        record = await call.record()
+        assert not call.phone.over.is_set(), "the caller lost his colleague"
+    assert (record["result"], record["by"]) == ("transferred", "transfer"), record
+    return f"recorded as {record['result']}"
+
+
+async def transfer_fails(bench: Bench) -> str:
+    """Nobody there: the caller is told so, and the conversation goes on where it was."""
+    async with bench.call("bot", "600") as call:
+        await call.answered()
+        seen = await call.hears("Hello, this is Acme.")
+        began = asyncio.get_running_loop().time()
+        await bench.house.transfer(seen["call_id"], "sip:nobody@pbx")
+        await call.hears("I couldn't put you through")
+        seconds = asyncio.get_running_loop().time() - began
+        sound = call.phone.media.timeline()[1]
+        await call.says("hours")
+        await call.hears("We are open from nine to five")
+        call.phone.hang_up()
+        record = await call.record()
+    assert "unreachable" in str(record["notes"]), record["notes"]
+    assert sum(voiced(sound[-16000 * 2 :])) > 20, "the caller does not hear the gateway any more"
+    assert record["by"] == "caller", record
+    return f"told after {seconds:.1f} s, understood {heard(record)}"
+
+
+async def transfer_rings_out(bench: Bench) -> str:
+    """It rings, and nobody answers: after the ring time the caller is back."""
+    bench.reception.is_deaf = True
+    try:
+        async with bench.call("bot", "600") as call:
+            await call.answered()
+            seen = await call.hears("Hello, this is Acme.")
+            began = asyncio.get_running_loop().time()
+            await bench.house.transfer(seen["call_id"], "sip:reception@pbx")
+            await call.hears("I couldn't put you through")
+            seconds = asyncio.get_running_loop().time() - began
+            await call.says("hours")
+            await call.hears("We are open from nine to five")
+            call.phone.hang_up()
+            record = await call.record()
+    finally:
+        bench.reception.is_deaf = False
+    assert "no_answer" in str(record["notes"]), record["notes"]
+    return f"told after {seconds:.1f} s, understood {heard(record)}"
+
+
+async def transfer_caller_hangs_up(bench: Bench) -> str:
+    """The caller gives up while it rings."""
+    bench.reception.is_deaf = True
+    try:
+        async with bench.call("bot", "600") as call:
+            await call.answered()
+            seen = await call.hears("Hello, this is Acme.")
+            await bench.house.transfer(seen["call_id"], "sip:reception@pbx")
+            await asyncio.sleep(1.5)
+            call.phone.hang_up()
+            record = await call.record()
+    finally:
+        bench.reception.is_deaf = False
+    assert record["by"] == "caller", record
+    return f"recorded as {record['result']} by {record['by']}"
+
+
 # --- refusals and failures -----------------------------------------------------------------------------------------
 async def refused_number(bench: Bench) -> str:
     """A number the gateway does not know: refused before the answer, and the next route is taken."""
@@ -279,6 +352,10 @@ CHECKS: dict[str, Check] = {
         incoming_plain,
         media_port,
         hostile_caller,
+        transfer,
+        transfer_fails,
+        transfer_rings_out,
+        transfer_caller_hangs_up,
         refused_number,
         refused_number_incoming,
         wrong_password,

@@ -16,6 +16,7 @@ import httpx
 CONFIGURATION = Path(__file__).resolve().parents[2] / "examples" / "asterisk" / "talkpath.yaml"
 API_TOKEN = "change-me-too"  # as in extensions.conf
 PASSWORD = "change-me"  # as in websocket_client.conf
+MANAGER_SECRET = "change-me-as-well"  # as in manager.conf
 URL = "http://127.0.0.1:8080"
 BOT_PORT = 8099
 STARTS_WITHIN = 40.0
@@ -30,7 +31,8 @@ class Process:
         self.name = name
         self._arguments = arguments
         self._folder = folder
-        self._environment = {**os.environ, "PBX_PASSWORD": PASSWORD, "API_TOKEN": API_TOKEN, **(environment or {})}
+        secrets = {"PBX_PASSWORD": PASSWORD, "API_TOKEN": API_TOKEN, "MANAGER_SECRET": MANAGER_SECRET}
+        self._environment = {**os.environ, **secrets, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -100,6 +102,10 @@ class House:
         if not found:
             return {}
         return dict((await self._client.get(f"/api/calls/{found[0]['call_id']}")).json())
+
+    async def transfer(self, call_id: str, target: str) -> None:
+        """As an operator does it."""
+        (await self._client.post(f"/api/calls/{call_id}/transfer", json={"target": target})).raise_for_status()
 
     async def _is_ready(self) -> bool:
         try:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "asterisk"
-EXAMPLE_FILES = ("websocket_client.conf", "http.conf", "extensions.conf")
+EXAMPLE_FILES = ("websocket_client.conf", "http.conf", "manager.conf", "extensions.conf")
 HOME = "/srv/talkpath"  # inside the chroot
 SIP_PORT = 5060
 CALLER_PORT = 5070

@@ -16,6 +16,7 @@ from tools.asterisk.media import PAYLOAD_TYPES, Codec, MediaPort
 
 HOST = "127.0.0.1"
 CRLF = "\r\n"
+REASONS = {180: "Ringing", 200: "OK", 486: "Busy Here", 487: "Request Terminated"}
 
 
 @dataclass(slots=True)
@@ -82,6 +83,9 @@ class Phone(asyncio.DatagramProtocol):
         pbx: Where its calls go.
         number: What it calls from, as a trunk asserts it (RFC 3325).
         answers: Take incoming calls.
+
+    Attributes:
+        is_deaf: Incoming calls ring, and nobody takes them.
     """
 
     def __init__(
@@ -96,7 +100,9 @@ class Phone(asyncio.DatagramProtocol):
         self.invited: list[Message] = []
         self._port = port
         self._pbx = pbx
+        self.is_deaf = False
         self._answers = answers
+        self._ringing: Message | None = None
         self._dialog: _Dialog | None = None
         self._invite: Message | None = None
         self._transport: asyncio.DatagramTransport | None = None
@@ -183,6 +189,9 @@ class Phone(asyncio.DatagramProtocol):
         match message.method:
             case "INVITE" if self._is_ours(message):
                 self._reply(message, 200, self._sdp())
+            case "INVITE" if self.is_deaf:
+                self._ringing = message
+                self._reply(message, 180)
             case "INVITE" if self._answers and self._dialog is None:
                 self.invited.append(message)
                 self._take(message)
@@ -193,6 +202,10 @@ class Phone(asyncio.DatagramProtocol):
             case "BYE":
                 self._reply(message, 200)
                 self._end(Ended("pbx"))
+            case "CANCEL" if self._ringing is not None:
+                self._reply(message, 200)
+                self._reply(self._ringing, 487)
+                self._ringing = None
             case "CANCEL":
                 self._reply(message, 200)
                 self._end(Ended("pbx", 487))
@@ -259,7 +272,7 @@ class Phone(asyncio.DatagramProtocol):
         headers += [("to", local), ("contact", f"<sip:{self.user}@{HOST}:{self._port}>")]
         if body:
             headers.append(("content-type", "application/sdp"))
-        self._send(Message(f"SIP/2.0 {status} {'OK' if status == 200 else 'Busy Here'}", headers, body))
+        self._send(Message(f"SIP/2.0 {status} {REASONS[status]}", headers, body))
 
     def _sdp(self) -> str:
         audio = PAYLOAD_TYPES[self.media.codec]

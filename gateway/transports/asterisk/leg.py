@@ -88,11 +88,13 @@ class AsteriskLeg:
         self._has_room.set()
         self._closed: LegClosed | None = None
         self._is_read = False
+        self._has_answered = False
         self._gone = asyncio.Event()
         self._ignored: set[str] = set()
         self._marks: deque[str] = deque(maxlen=MAX_MARKS)  # that have not come back
 
     async def answer(self) -> None:
+        self._has_answered = True
         await self._send(self._protocol.answer())
 
     async def events(self) -> AsyncIterator[LegEvent]:
@@ -118,6 +120,8 @@ class AsteriskLeg:
                         return
                 for mark_id in self._go_on_with(back):
                     yield MarkReached(mark_id=mark_id)
+                if self._has_answered:
+                    await self.answer()
         except RemoteProtocolError as error:
             log.warning("channel broken off", call_id=self.info.call_id, reason=str(error))
             self._gone.set()

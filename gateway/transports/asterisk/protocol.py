@@ -168,7 +168,8 @@ class AsteriskProtocol:
             channel_id=str(fields.channel_id) or fields.channel,
             format=format,
             frame_bytes=fields.optimal_frame_size,
-            variables={name: _text(value) for name, value in fields.channel_variables.items()},
+            # An inherited variable comes with the underscores that make it one: `__name` (22.10.1).
+            variables={name.lstrip("_"): _text(value) for name, value in fields.channel_variables.items()},
             has_marks=bool(self._is_json) or str(fields.channel_id) != "",
         )
         return self._started

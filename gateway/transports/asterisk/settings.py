@@ -67,3 +67,7 @@ class AsteriskLine(LineSection):
         if self.auth is None or self.auth.kind not in USABLE_AUTH:
             raise PydanticCustomError("auth", "must be basic, bearer or none on an asterisk line")
         return self
+
+    @property
+    def can_transfer(self) -> bool:
+        return self.manager is not None
