@@ -30,6 +30,7 @@ from gateway.call.registry import Registry
 from gateway.clock import Clock, LoopClock
 from gateway.errors import GatewayError
 from gateway.events import OperatorAsked
+from gateway.http.control import Reloaded
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
 from gateway.interfaces import Backend, Leg, SocketRoute, Synthesizer, Transport, Webhook
@@ -44,6 +45,7 @@ from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import LOCAL, SpeechDirectory
 from gateway.speech.own_words import sentences_of
 from gateway.speech.spoken_prompts import SpokenPrompts
+from gateway.switchboard import Switchboard
 from gateway.text import values
 from gateway.text.catalogue import Catalogue, WordOverrides
 from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT, LineContext
@@ -61,6 +63,8 @@ WEBSOCKETS = {
     "ws_ping_timeout": PING_TIMEOUT,
     "ws_per_message_deflate": False,
 }
+FIXED = ("server", "lines", "speech", "records", "logging", "media")
+"""Sections that only a restart puts in force."""
 TEXT_LINE = "text"  # name of the line of calls as text, in records and metrics
 
 
@@ -114,6 +118,7 @@ class App:
             self._vendors = speech = await self._start_speech(stack, http)
             equipment = await self._equip(stack)
             reception = Reception(self._furnish(self._settings, http, speech), equipment)
+            self._switchboard = Switchboard(reception.house.backends)
             transports = self._make_transports()
             self._operator = operator = Operator(reception, transports, lambda: self._reload(reception, http, speech))
             await self._serve(reception, operator, transports)
@@ -165,14 +170,21 @@ class App:
             format, batch, on_event, mode=mode, min_speech=min_speech
         )
 
-    def _furnish(self, settings: Settings, http: HttpClient, vendors: Mapping[str, SpeechVendor]) -> House:
+    def _furnish(
+        self,
+        settings: Settings,
+        http: HttpClient,
+        vendors: Mapping[str, SpeechVendor],
+        kept: House | None = None,
+    ) -> House:
+        """What a configuration amounts to; of the one before, the bots that have not changed are kept."""
         synthesizers: dict[str, Synthesizer] = dict(self._voices)
         recognizers = {name: vendor.recognizer for name, vendor in vendors.items() if vendor.recognizer is not None}
         for language in {number.language for number in settings.numbers.values()}:
             values.warm(language)  # else the first call in a language reads its words on the event loop
         return House(
             settings=settings,
-            backends=self._make_backends(settings, http),
+            backends=self._make_backends(settings, http, kept),
             speech=SpeechDirectory(synthesizers, recognizers, prompts=self._spoken),
             recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
             synthesizers=tuple(synthesizers),
@@ -186,11 +198,14 @@ class App:
         path = Path(self._path)
         return Catalogue.load_overrides((path if path.is_dir() else path.parent) / settings.server.wording)
 
-    def _make_backends(self, settings: Settings, http: HttpClient) -> dict[str, Backend]:
-        return {
-            name: self._plugins.backends[section.backend](name, section, http)
-            for name, section in settings.bots.items()
-        }
+    def _make_backends(self, settings: Settings, http: HttpClient, kept: House | None) -> dict[str, Backend]:
+        made: dict[str, Backend] = {}
+        for name, section in settings.bots.items():
+            if kept is not None and kept.settings.bots.get(name) == section:
+                made[name] = kept.backends[name]
+            else:
+                made[name] = self._plugins.backends[section.backend](name, section, http)
+        return made
 
     def _make_transports(self) -> dict[str, Transport]:
         server = self._settings.server
@@ -246,8 +261,7 @@ class App:
         plugged: list[Webhook | SocketRoute] = []
         for transport in transports.values():
             plugged.extend(transport.routes)
-        for backend in reception.house.backends.values():
-            plugged.extend(backend.routes)
+        plugged.extend(self._switchboard.routes)
         ports = await open_ports(
             self._settings.server,
             operator,
@@ -277,7 +291,7 @@ class App:
         reload_tasks: set[asyncio.Task[Any]] = set()
 
         def reload() -> None:
-            task = loop.create_task(_report_reload(operator))
+            task = loop.create_task(operator.reload())
             reload_tasks.add(task)  # the loop itself keeps only a weak reference
             task.add_done_callback(reload_tasks.discard)
 
@@ -295,28 +309,24 @@ class App:
         for number in caught:
             loop.remove_signal_handler(number)
 
-    async def _reload(
-        self, reception: Reception, http: HttpClient, vendors: Mapping[str, SpeechVendor]
-    ) -> Sequence[str]:
+    async def _reload(self, reception: Reception, http: HttpClient, vendors: Mapping[str, SpeechVendor]) -> Reloaded:
         """Read the configuration again. Wrong: the old one stays. Right: in force for new calls."""
         try:
             settings = await asyncio.to_thread(load, self._path, self._plugins.sections())
-            house = self._furnish(settings, http, vendors)
+            house = self._furnish(settings, http, vendors, reception.house)
         except GatewayError as error:
-            return [str(problem) for problem in getattr(error, "problems", [])] or [str(error)]
-        fixed = [
-            name
-            for name in ("server", "lines", "speech", "records")
-            if getattr(settings, name) != getattr(self._settings, name)
-        ]
+            problems = [str(problem) for problem in getattr(error, "problems", [])] or [str(error)]
+            log.error("configuration not reloaded", problems=problems)
+            return Reloaded(problems=problems)
+        fixed = [name for name in FIXED if getattr(settings, name) != getattr(self._settings, name)]
+        served = {name: getattr(self._settings, name) for name in fixed}
+        reception.house = dataclasses.replace(house, settings=settings.model_copy(update=served))
+        fixed += [f"bots.{bot}" for bot in self._switchboard.change(house.backends)]
         if fixed:
             log.warning("changes need a restart", sections=fixed)
-            served = {name: getattr(self._settings, name) for name in fixed}
-            house = dataclasses.replace(house, settings=settings.model_copy(update=served))
-        reception.house = house
         await self._speak_ahead(settings)
         log.info("configuration reloaded", numbers=len(settings.numbers))
-        return []
+        return Reloaded(needs_restart=fixed)
 
     async def _speak_ahead(self, settings: Settings) -> None:
         """Have the local voice say the gateway's own sentences now, for the day when nobody can speak."""
@@ -335,8 +345,3 @@ class App:
 
 def _offer_to(reception: Reception, line: str) -> Callable[[Leg], Any]:
     return lambda leg: reception.offer(line, leg)
-
-
-async def _report_reload(operator: Operator) -> None:
-    for problem in await operator.reload():
-        log.error("configuration not reloaded", problem=problem)

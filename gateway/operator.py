@@ -11,7 +11,7 @@ from config.origins import explain
 from gateway.call.registry import UnknownCall
 from gateway.errors import GatewayError
 from gateway.events import OperatorAsked
-from gateway.http.control import Json, Refused, UnknownName
+from gateway.http.control import Json, Refused, Reloaded, UnknownName
 from gateway.interfaces import Transport
 from gateway.reception import Reception
 
@@ -31,14 +31,14 @@ class Operator:
     Args:
         reception: Where calls arrive.
         transports: Running lines, by name.
-        reload: Reads the configuration again; returns what is wrong with it.
+        reload: Reads the configuration again.
     """
 
     def __init__(
         self,
         reception: Reception,
         transports: Mapping[str, Transport],
-        reload: Callable[[], Awaitable[Sequence[str]]],
+        reload: Callable[[], Awaitable[Reloaded]],
     ) -> None:
         self._reception = reception
         self._transports = transports
@@ -135,7 +135,7 @@ class Operator:
         except GatewayError as error:
             raise Refused(str(error)) from error
 
-    async def reload(self) -> Sequence[str]:
+    async def reload(self) -> Reloaded:
         return await self._reload()
 
     async def drain(self) -> None:

@@ -123,8 +123,9 @@ def routes(control: Control) -> list[BaseRoute]:
         return reply(await control.record(request.path_params["call_id"]))
 
     async def reload(_: Request) -> Response:
-        problems = list(await control.reload())
-        return reply({"reloaded": not problems, "problems": problems}, 422 if problems else 200)
+        done = await control.reload()
+        told = {"problems": list(done.problems), "needs_restart": list(done.needs_restart)}
+        return reply({"reloaded": not done.problems, **told}, 422 if done.problems else 200)
 
     async def drain(_: Request) -> Response:
         await control.drain()

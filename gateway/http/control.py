@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 Json = dict[str, Any]
@@ -15,6 +16,20 @@ class UnknownName(LookupError):
 
 class Refused(Exception):
     """It is there, and it cannot be done; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """What became of reading the configuration again.
+
+    Attributes:
+        problems: What is wrong with it; it was not taken.
+        needs_restart: Sections that have changed and that only a restart puts in force, such as ``lines`` or
+            ``bots.reception``; all others are.
+    """
+
+    problems: Sequence[str] = ()
+    needs_restart: Sequence[str] = ()
 
 
 class Control(Protocol):
@@ -60,8 +75,8 @@ class Control(Protocol):
         """Raises UnknownName."""
         ...
 
-    async def reload(self) -> Sequence[str]:
-        """Read the configuration again. Returns what is wrong with it; empty: it is in force for new calls."""
+    async def reload(self) -> Reloaded:
+        """Read the configuration again, for new calls."""
         ...
 
     async def drain(self) -> None:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.http.control import Refused, UnknownName
+from gateway.http.control import Refused, Reloaded, UnknownName
 
 Json = dict[str, Any]
 
@@ -25,6 +25,7 @@ class FakeControl:
         self.running: dict[str, Json] = {}
         self.stored: dict[str, Json] = {}
         self.problems: list[str] = []
+        self.needs_restart: list[str] = []
         self.asked: list[tuple[Any, ...]] = []
 
     def refuses_calls(self) -> str | None:
@@ -73,8 +74,8 @@ class FakeControl:
             raise UnknownName(f"there is no record of a call {call_id}")
         return self.stored[call_id]
 
-    async def reload(self) -> Sequence[str]:
-        return self.problems
+    async def reload(self) -> Reloaded:
+        return Reloaded(problems=self.problems, needs_restart=self.needs_restart)
 
     async def drain(self) -> None:
         self.asked.append(("drain",))

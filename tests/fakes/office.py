@@ -29,6 +29,7 @@ from gateway.caller.line import CallerClient
 from gateway.caller.peer import CallerAuth
 from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
+from gateway.http.control import Reloaded
 from gateway.http.guard import Guard
 from gateway.http.metrics import Metrics
 from gateway.http.port import build
@@ -307,8 +308,8 @@ def _furnish(
     return Office(bot, settings, reception, operator, transports, vendors, store.records, folder), disk
 
 
-async def _no_reload() -> list[str]:
-    return ["not here"]
+async def _no_reload() -> Reloaded:
+    return Reloaded(problems=["not here"])
 
 
 @asynccontextmanager

@@ -186,7 +186,9 @@ def test_any_text_is_a_moment_or_refused(text: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_reload_says_what_is_wrong(api: httpx.AsyncClient, control: FakeControl) -> None:
-    assert (await api.post("/api/reload")).json() == {"reloaded": True, "problems": []}
+    assert (await api.post("/api/reload")).json() == {"reloaded": True, "problems": [], "needs_restart": []}
+    control.needs_restart = ["server", "bots.sales"]
+    assert (await api.post("/api/reload")).json()["needs_restart"] == control.needs_restart
     control.problems = ["talkpath.yaml, line 3: unknown key"]
     answer = await api.post("/api/reload")
     assert (answer.status_code, answer.json()["problems"]) == (422, control.problems)
