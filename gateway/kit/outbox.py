@@ -23,6 +23,11 @@ class Outbox:
         self._limit = limit
         self._closed = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next batch would be refused."""
+        return self._queue.qsize() >= self._limit
+
     def put(self, batch: ActionBatch) -> bool:
         """Queue a batch; False when the chat is over and nobody will take it.
 
@@ -31,7 +36,7 @@ class Outbox:
         """
         if self._closed:
             return False
-        if self._queue.qsize() >= self._limit:
+        if self.is_full:
             raise RemoteProtocolError("more replies than a call can take", hint="too many messages")
         self._queue.put_nowait(batch)
         return True

@@ -56,3 +56,12 @@ async def test_closing_ends_a_waiting_reader():
     outbox.close()
     async with asyncio.timeout(5):
         assert await reading is None
+
+
+async def test_one_can_see_that_there_is_no_room():
+    outbox = Outbox(limit=1)
+    assert not outbox.is_full
+    outbox.put(batch("one"))
+    assert outbox.is_full
+    await anext(aiter(outbox))
+    assert not outbox.is_full
