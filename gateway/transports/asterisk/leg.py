@@ -19,7 +19,7 @@ from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
 from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
 from gateway.kit.waiting import Cuttable
-from gateway.transports.absence import Absence
+from gateway.transports.absence import Roaming
 from gateway.transports.asterisk.protocol import (
     MAX_BINARY_BYTES,
     AsteriskEvent,
@@ -30,8 +30,7 @@ from gateway.transports.asterisk.protocol import (
     QueueFilled,
     UnknownMessage,
 )
-from gateway.transports.asterisk.transfer import Return, WayOut
-from gateway.transports.door import Rejoined
+from gateway.transports.asterisk.transfer import ChannelReturn, WayOut
 from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
 
 HANGUP_TIMEOUT = 2.0
@@ -76,8 +75,7 @@ class AsteriskLeg:
         self.info = info
         self.capabilities = capabilities(started, can_transfer=way_out is not None)
         self._way_out = way_out
-        self._absence: Absence[Return] | None = None  # of the transfer that is under way, or was the last
-        self._rejoined: Rejoined | None = None  # of the socket that the caller came back on
+        self._roaming = Roaming(way_out.absences, info.call_id) if way_out is not None else None
         self._socket = socket
         self._protocol = protocol
         self._format = started.format
@@ -113,7 +111,7 @@ class AsteriskLeg:
                         elif (said := self._said(event)) is not None:
                             yield said
                 except SocketClosed as closed:
-                    back = await self._comeback()
+                    back = await self._roaming.back() if self._roaming is not None else None
                     if back is None:
                         self._gone.set()
                         yield self._end(LegClosed(by="caller" if closed.is_clean else "failure", reason=str(closed)))
@@ -167,29 +165,18 @@ class AsteriskLeg:
 
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
         """Asterisk takes the caller away, and closes the socket; if he comes back, the leg goes on with another one."""
-        way_out = self._way_out
-        if way_out is None:
+        if self._way_out is None or self._roaming is None:
             return TransferOutcome(ok=False, cause="unsupported")
         left = self._socket
-        with way_out.absences.away(self.info.call_id) as absence:
-            self._absence = absence
-            outcome = await way_out.send(target, self.info.call_id, absence)
+        with self._roaming.away() as absence:
+            outcome = await self._way_out.send(target, self.info.call_id, absence)
         if absence.is_back:
             await left.close()  # he may be back before Asterisk has closed it
         return outcome
 
-    async def _comeback(self) -> Return | None:
-        """What the caller comes back on, now that his socket is closed; None when he does not."""
-        if self._closed is not None or self._absence is None:
-            return None
-        back = await self._absence.over()
-        self._absence = None
-        return back if self._closed is None else None
-
-    def _go_on_with(self, back: Return) -> list[str]:
+    def _go_on_with(self, back: ChannelReturn) -> list[str]:
         """Take the new socket for the old one. Returns the marks that went down with that."""
-        self._release()
-        self._socket, self._protocol, self._rejoined = back.socket, back.protocol, back.rejoined
+        self._socket, self._protocol = back.socket, back.protocol
         if back.started.format != self._format:
             raise RemoteProtocolError(
                 f"a caller came back with {back.started.format}, and left with {self._format}",
@@ -200,11 +187,6 @@ class AsteriskLeg:
         lost = list(self._marks)
         self._marks.clear()
         return lost
-
-    def _release(self) -> None:
-        """Let the socket go on which a caller came back."""
-        if self._rejoined is not None:
-            self._rejoined.end()
 
     async def send_digits(self, digits: str) -> None:
         raise LocalProtocolError("a media socket of Asterisk's cannot send digits")
@@ -262,6 +244,10 @@ class AsteriskLeg:
         if self._closed is None:
             self._closed = closed
         self._sending.cut()
-        if self._absence is not None:
-            self._absence.give_up()
+        if self._roaming is not None:
+            self._roaming.stop()
         return self._closed
+
+    def _release(self) -> None:
+        if self._roaming is not None:
+            self._roaming.release()

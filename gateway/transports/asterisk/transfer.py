@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from gateway.errors import VendorError
 from gateway.interfaces import TransferOutcome, TransferTarget
-from gateway.transports.absence import Absence, Absences
+from gateway.transports.absence import Absence, Absences, Return
 from gateway.transports.asterisk.protocol import AsteriskProtocol, MediaStarted
 from gateway.transports.asterisk.switchboard import CAUSES, Manager, Switchboard
-from gateway.transports.door import Rejoined
-from gateway.transports.sockets import MediaSocket
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False, kw_only=True)
-class Return:
-    """The socket on which a caller has come back, read up to MEDIA_START.
+class ChannelReturn(Return):
+    """A channel on which a caller has come back. ``status``: the dialplan's DIALSTATUS."""
 
-    Attributes:
-        status: The dialplan's DIALSTATUS: why.
-    """
-
-    call_id: str
-    socket: MediaSocket
     protocol: AsteriskProtocol
     started: MediaStarted
-    status: str = ""
-    rejoined: Rejoined = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rejoined = Rejoined(self.call_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +33,10 @@ class WayOut:
     """
 
     switchboard: Switchboard
-    absences: Absences[Return]
+    absences: Absences[ChannelReturn]
     channel: str
 
-    async def send(self, target: TransferTarget, call_id: str, absence: Absence[Return]) -> TransferOutcome:
+    async def send(self, target: TransferTarget, call_id: str, absence: Absence[ChannelReturn]) -> TransferOutcome:
         """Send him there; returns when he is there, gone or back. When that takes too long, the caller's to bound."""
         try:
             async with self.switchboard.send(self.channel, target, call_id) as manager:
@@ -58,7 +45,7 @@ class WayOut:
             log.warning("transfer refused", call_id=call_id, reason=str(error))
             return TransferOutcome(ok=False, cause="failed")
 
-    async def _wait(self, manager: Manager, absence: Absence[Return]) -> TransferOutcome:
+    async def _wait(self, manager: Manager, absence: Absence[ChannelReturn]) -> TransferOutcome:
         news = asyncio.create_task(manager.report(self.channel), name="transfer")
         back = asyncio.create_task(absence.over(), name="return")
         try:

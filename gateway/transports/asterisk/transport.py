@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from gateway.errors import LocalProtocolError, Unwelcome, VendorUnavailable
+from gateway.errors import LocalProtocolError, VendorUnavailable
 from gateway.events import CallInfo
 from gateway.interfaces import Leg, SocketRoute, Webhook
 from gateway.transports.absence import Absences
@@ -20,7 +20,7 @@ from gateway.transports.asterisk.leg import AsteriskLeg
 from gateway.transports.asterisk.protocol import AsteriskProtocol, MediaStarted
 from gateway.transports.asterisk.settings import AsteriskLine
 from gateway.transports.asterisk.switchboard import CALL, STATUS, Switchboard
-from gateway.transports.asterisk.transfer import Return, WayOut
+from gateway.transports.asterisk.transfer import ChannelReturn, WayOut
 from gateway.transports.auth import authenticator
 from gateway.transports.dialled import dial
 from gateway.transports.door import Offer, Rejoined, SocketDoor
@@ -43,7 +43,7 @@ class AsteriskTransport:
         self._name = name
         self._settings = settings
         self._context = context
-        self._absences: Absences[Return] = Absences()
+        self._absences: Absences[ChannelReturn] = Absences()
         self._switchboard = Switchboard(name, settings.manager) if settings.manager is not None else None
         self._calls: asyncio.TaskGroup | None = None
         self._offer: Offer | None = None
@@ -125,11 +125,12 @@ class AsteriskTransport:
             pass
         data = {**started.variables, **given}
         if data.get(CALL):
-            return self._rejoin(
-                Return(
-                    call_id=data[CALL], socket=socket, protocol=protocol, started=started, status=data.get(STATUS, "")
-                )
+            back = ChannelReturn(
+                call_id=data[CALL], socket=socket, protocol=protocol, started=started, status=data.get(STATUS, "")
             )
+            rejoined = self._absences.rejoin(back)
+            log.info("caller came back", line=self._name, call_id=back.call_id, status=back.status[:40])
+            return rejoined
         caller, called, custom = self._settings.identity(data, self._context.country)
         if not called and path_number:
             _, called, _ = self._settings.identity({self._settings.fields.to[0]: path_number}, self._context.country)
@@ -150,11 +151,3 @@ class AsteriskTransport:
             return None
         channel = custom.get(self._settings.manager.channel, "")
         return WayOut(switchboard=self._switchboard, absences=self._absences, channel=channel) if channel else None
-
-    def _rejoin(self, back: Return) -> Rejoined:
-        """A caller comes back from a transfer that failed."""
-        absence = self._absences.find(back.call_id)
-        if absence is None or not absence.come_back(back):
-            raise Unwelcome("a caller came back to a call that is over", hint="the call is over")
-        log.info("caller came back", line=self._name, call_id=back.call_id, status=back.status)
-        return back.rejoined
