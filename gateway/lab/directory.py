@@ -7,7 +7,7 @@ from importlib import import_module
 
 from gateway.errors import ConfigError
 
-VENDORS = ("talkr",)
+VENDORS = ("haptik", "talkr")
 
 
 def main_of(vendor: str) -> Callable[[list[str]], int]:
