@@ -54,12 +54,17 @@ class MenuOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Menu:
-    """A question with options; read out as "say or press" after ``prompt``."""
+    """A question with options; read out as "say or press" after ``prompt``.
+
+    Attributes:
+        aloud: Off: the caller knows it already, and may answer it still.
+    """
 
     menu_id: str
     options: tuple[MenuOption, ...]
     prompt: str | None = None
     max_digits: int = 1
+    aloud: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

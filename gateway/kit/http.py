@@ -73,6 +73,10 @@ class VendorBusy(VendorUnavailable):
         self.retry_after = retry_after
 
 
+class VendorUnreachable(VendorUnavailable):
+    """No connection could be opened, so that nothing can have been acted upon."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """A vendor's row in the table of retries.
@@ -219,7 +223,8 @@ class HttpClient:
             max_bytes: A larger answer is refused.
 
         Raises:
-            VendorUnavailable: No connection, or it broke, or time was up; ``retryable`` if nothing had arrived yet.
+            VendorUnavailable: It broke, or time was up; ``retryable`` if nothing had arrived yet.
+        VendorUnreachable: No connection could be opened.
             VendorReplyInvalid: The answer is too large or not HTTP.
             VendorRejected: The request cannot be sent at all: a wrong URL or header.
         """
@@ -255,6 +260,8 @@ class HttpClient:
                     return HttpAnswer(status=answer.status_code, headers=dict(answer.headers), body=body)
         except _TooLarge as error:
             raise VendorReplyInvalid(f"the answer exceeds {max_bytes} bytes", **where) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise VendorUnreachable(f"no answer ({type(error).__name__})", **where) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise VendorUnavailable("no complete answer in time", retryable=not begun, **where) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
