@@ -177,7 +177,7 @@ class Turns:
                 self.speaking.pause(action, turn)
             case Menu():
                 self.facts.question_asked = True
-                self.speaking.ask(action, turn)
+                self.speaking.ask(action, turn, aloud=action.aloud)
             case Listen():
                 self.facts.question_asked = True
                 self.question.listen = action
