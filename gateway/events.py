@@ -215,6 +215,15 @@ class OperatorAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSent:
+    """The number's hook has taken a link for the caller, or has failed at it; ``text``: the bot's, beside the link."""
+
+    url: str
+    ok: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeElapsed:
     """The deadline the conversation asked for is here."""
 
@@ -237,6 +246,7 @@ CallEvent = (
     | BotFailed
     | TransferFinished
     | OperatorAsked
+    | LinkSent
     | TimeElapsed
 )
 LegEvent = AudioReceived | DigitPressed | MarkReached | Transcript | SpeechCut | LegClosed

@@ -29,6 +29,7 @@ from gateway.events import (
     CallOffered,
     DigitPressed,
     LegClosed,
+    LinkSent,
     OperatorAsked,
     PromptEnded,
     PromptStarted,
@@ -159,6 +160,8 @@ class Conversation:
                 self._transfer_finished(event)
             case OperatorAsked():
                 self._operator(event)
+            case LinkSent():
+                self.turns.link_sent(event)
             case TimeElapsed():
                 pass  # the deadlines below see what is due
             case _:

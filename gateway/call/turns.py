@@ -31,7 +31,7 @@ from gateway.call.outcome import Result
 from gateway.call.question import Question
 from gateway.call.speaking import Speaking
 from gateway.call.voices import SpeechInForce
-from gateway.events import BotFailed, CallStarted, NoInput, TransferResult
+from gateway.events import BotFailed, CallStarted, LinkSent, NoInput, TransferResult
 
 MAX_FAILURES = 3  # failed turns in a row before the fallback
 BARRIERS = (Hangup, Transfer, Release, SendDigits)  # wait until everything before them was heard
@@ -194,7 +194,7 @@ class Turns:
             case SendDigits():
                 self.facts.emit(SendDigitsToCaller(digits=action.digits))
             case SendLink():
-                self.facts.keep("link", url=action.url, text=action.text)
+                self._send_link(action, turn)
             case Record() | PostCall():
                 self._keep(action)
             case Fail():
@@ -216,6 +216,30 @@ class Turns:
     def _keep(self, action: Record | PostCall) -> None:
         kind = action.kind if isinstance(action, Record) else f"post_call_{action.kind}"
         self.facts.emit(KeepRecord(kind=kind, data=dict(action.data)))
+
+    def _send_link(self, link: SendLink, turn: int) -> None:
+        """By the number's policy. A link cannot be said: what is said is the bot's text beside it."""
+        facts = self.facts
+        policy, hook = facts.number.links, facts.number.link_hook
+        if policy == "hook" and not facts.setup.info.caller:
+            policy = "speak"  # a withheld number gets no message
+        if policy == "hook":  # the caller hears of it when the hook has taken it: `link_sent`
+            facts.keep("link", url=link.url, text=link.text, policy=policy, hook=hook)
+            return
+        facts.keep("link", url=link.url, text=link.text, policy=policy)
+        if policy == "speak" and link.text:
+            self.speaking.say(Say(text=link.text), turn)
+
+    def link_sent(self, event: LinkSent) -> None:
+        """Say what is true: that the link was sent, once it was; else the bot's text, as if there were no hook."""
+        facts = self.facts
+        facts.keep("link_sent" if event.ok else "link_not_sent", url=event.url)
+        if facts.fell_back or facts.ending_since is not None:
+            return
+        if event.ok:
+            facts.script.append((None, Say(text=self.speaking.words("link_sent"), role="system")))
+        elif event.text:
+            facts.script.append((None, Say(text=event.text, role="agent")))
 
     def _fail(self, action: Fail) -> None:
         if self.facts.waiting is None and self.facts.turn == 0 and not self.facts.answer:
