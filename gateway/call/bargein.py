@@ -30,8 +30,8 @@ class Attempt:
     """
 
     by: Interruption
-    voiced: float = 0.0
-    words: int = 0
+    voiced: float
+    words: int
     prompt_age: float | None
     interruptible: bool
 

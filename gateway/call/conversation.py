@@ -237,10 +237,10 @@ class Conversation:
             facts.keep("recording_started")
         if event.result == "failed" and event.seconds == 0:
             self._prompt_failed(prompt)
-        if not facts.prompts:
-            self.speaking.close_stretch()
-        elif facts.stop_at is None:
+        if facts.prompts:
             self.interrupting.prompt_started()
+        else:
+            self.speaking.close_stretch()
 
     def _prompt_failed(self, prompt: Prompt) -> None:
         """Nothing could speak it. The gateway's own sentence stands in; when that fails too, the fallback."""
@@ -255,11 +255,12 @@ class Conversation:
             self.speaking.own("apology")
 
     def _transfer_finished(self, event: TransferFinished) -> None:
-        if event.transfer_id != self.facts.transfer_id:
+        transfer = self.facts.transfer
+        if transfer is None or event.transfer_id != transfer.transfer_id:
             return
         is_back = self.endings.transfer_finished(ok=event.ok, cause=event.cause, sip_code=event.sip_code)
         if is_back:
-            self.turns.transfer_failed(event.transfer_id, True, event.cause, event.sip_code)
+            self.turns.transfer_failed(transfer.transfer_id, transfer.feedback, event.cause, event.sip_code)
 
     def _operator(self, event: OperatorAsked) -> None:
         facts = self.facts
@@ -297,13 +298,13 @@ class Conversation:
                 self.endings.hang_up("failure", "bot_failed", "gateway", "fallback")
                 continue
             self._enter(state)
-            deadline = self.state_deadline()
+            if self.states.derive() is not state:
+                continue
             if state is State.DIGITS and self._take_entry():
                 continue
+            deadline = self.state_deadline()
             if deadline is None or self.facts.now < deadline:
-                if self.states.derive() is state:
-                    return
-                continue
+                return
             self._due(state)
         raise RuntimeError(f"the conversation does not settle in state {self.states.derive()}")
 
@@ -329,7 +330,8 @@ class Conversation:
             case State.ENDING:
                 facts.end("completed", "gateway")
             case State.TRANSFERRING:
-                self._take(TransferFinished(transfer_id=facts.transfer_id or "", ok=False, cause="no_answer"))
+                assert facts.transfer is not None
+                self._take(TransferFinished(transfer_id=facts.transfer.transfer_id, ok=False, cause="no_answer"))
             case State.PAUSED:
                 self.interrupting.resume()
             case State.STOPPING:
@@ -337,8 +339,6 @@ class Conversation:
                 self.speaking.close_stretch()
             case State.THINKING:
                 self._thought_long_enough()
-            case State.DIGITS:
-                self.hearing.keys.settle(self.question.keys)
             case State.FINISHING:
                 self._turn_closed()
             case State.HEARING | State.CLOSING:
@@ -350,8 +350,8 @@ class Conversation:
                 self.endings.fall_back("no_input", "silence")
             case State.LISTENING:
                 self.turns.silence(facts.now - (facts.listen_since or facts.now))
-            case State.OVER | State.SPEAKING:
-                pass
+            case State.OVER | State.SPEAKING | State.DIGITS:
+                pass  # none of them has anything to do when its time is over
             case _:
                 assert_never(state)
 
@@ -361,7 +361,6 @@ class Conversation:
         if facts.now >= round(facts.waiting.sent_at + facts.number.answer_timeout, 6):
             self.turns.turn_failed("no answer in time")
             return
-        facts.waiting.fillers += 1
         facts.waiting.next_filler = facts.now + facts.number.filler_every
         self.speaking.filler()
 

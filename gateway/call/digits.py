@@ -45,13 +45,11 @@ class DigitCollector:
         """When the entry is over without another key, rounded as call time is. Only while there are keys."""
         return round(self.keys[-1][1] + self.rules.interdigit_timeout, 6)
 
-    def settle(self, labels: Collection[str] = ()) -> None:
-        """Apply the clear key, and drop terminators that end nothing. ``labels``: keys that are answers themselves."""
+    def settle(self) -> None:
+        """Apply the clear key, and drop terminators that end nothing."""
         kept: deque[tuple[str, float]] = deque()
         for key, at in self.keys:
-            if key in labels:
-                kept.append((key, at))
-            elif key == self.rules.clear_char:
+            if key == self.rules.clear_char:
                 kept.clear()
             elif key != self.rules.term_char or kept:
                 kept.append((key, at))
@@ -62,15 +60,14 @@ class DigitCollector:
 
         Args:
             max_digits: The entry is complete when it has this many keys.
-            labels: The keys of a menu; an entry is complete as soon as it is one of them and no longer one begins so.
+            labels: The keys of a menu; an entry is complete as soon as it is one of them (none begins another one).
         """
         digits = ""
         for index, (key, at) in enumerate(self.keys):
-            if key == self.rules.term_char and key not in labels:
+            if key == self.rules.term_char:
                 return self._cut(index + 1, Entry(digits, key, at))
             digits += key
-            unique = digits in labels and not any(label.startswith(digits) and label != digits for label in labels)
-            if unique or len(digits) >= max_digits:
+            if digits in labels or len(digits) >= max_digits:
                 return self._cut(index + 1, Entry(digits, None, at))
         if digits and now >= self.deadline():
             return self._cut(len(self.keys), Entry(digits, None, self.keys[-1][1]))

@@ -7,7 +7,7 @@ from typing import Literal
 from config.targets import is_allowed
 from gateway.actions import Hangup, PostCall, Record, Say, Transfer
 from gateway.call.commands import AbandonTurn, CloseLeg, TransferCall
-from gateway.call.facts import Facts
+from gateway.call.facts import Facts, UnderWay
 from gateway.call.hearing import Hearing
 from gateway.call.outcome import CallOutcome, Party, Result
 from gateway.call.speaking import Speaking
@@ -33,7 +33,7 @@ class Endings:
         if facts.final_outcome is None:  # the fallback has said already why the call ends
             facts.final_outcome = CallOutcome(result=result, by=by, reason=detail)
         facts.ending_since = facts.now
-        facts.transfer_id = None  # a transfer that is under way goes down with the leg
+        facts.transfer = None  # a transfer that is under way goes down with the leg
         self.hearing.forget()
         if facts.prompts:
             self.speaking.stop()
@@ -69,16 +69,17 @@ class Endings:
             facts.script.append((None, Transfer(transfer_id="fallback", target=settings.transfer, feedback=False)))
         facts.script.append((None, Hangup(reason="fallback")))
 
-    def transfer_needs_answer(self, action: Transfer) -> bool:
-        """Start a transfer. Returns whether it failed at once, and somebody must go on with the caller."""
+    def transfer(self, action: Transfer) -> str | None:
+        """Start a transfer. Returns why it failed at once, where somebody must go on with the caller."""
         facts = self.facts
-        facts.transfer_id = action.transfer_id
         refusal = self._refusal(action)
         if refusal is not None:
             facts.keep("transfer_refused", cause=refusal)
-            return self.transfer_finished(ok=False, cause=refusal)
+            return refusal if self.transfer_finished(ok=False, cause=refusal) else None
         ring = action.ring or facts.number.transfer.ring
-        facts.transfer_until = facts.now + ring + TRANSFER_GRACE
+        facts.transfer = UnderWay(
+            transfer_id=action.transfer_id, until=facts.now + ring + TRANSFER_GRACE, feedback=action.feedback
+        )
         self.hearing.forget()
         target = TransferTarget(
             transfer_id=action.transfer_id,
@@ -88,7 +89,7 @@ class Endings:
             headers=action.headers,
         )
         facts.emit(TransferCall(target=target))
-        return False
+        return None
 
     def _refusal(self, action: Transfer) -> Literal["no_target", "not_allowed", "unsupported"] | None:
         if not action.target:
@@ -100,7 +101,7 @@ class Endings:
     def transfer_finished(self, *, ok: bool, cause: str, sip_code: int | None = None) -> bool:
         """Book a transfer's end. Returns whether the caller is back and somebody must go on with him."""
         facts = self.facts
-        facts.transfer_id = None
+        facts.transfer = None
         if ok:
             facts.final_outcome = CallOutcome(result="transferred", by="transfer", reason=cause)
             facts.end("transferred", "transfer", cause)
@@ -114,7 +115,7 @@ class Endings:
     def leg_closed(self, by: Literal["caller", "gateway", "failure"], reason: str) -> None:
         facts = self.facts
         facts.leg_gone = True
-        if facts.transfer_id is not None:
+        if facts.transfer is not None:
             return  # decides nothing until the transfer has reported
         if by == "failure":
             self.end("leg_failed", "gateway", reason)

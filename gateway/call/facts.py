@@ -77,7 +77,7 @@ class CallSetup:
     synthesizers: tuple[str, ...] = ()
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     has_recording: bool = False
-    today: datetime.date = datetime.date(2026, 1, 1)
+    today: datetime.date
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class Prompt:
 class Stretch:
     """The bot's speech from the first prompt to the moment nothing is outstanding."""
 
-    turn: int = 0
+    turn: int
     seconds: float = 0.0
     heard: list[str] = field(default_factory=list)
     stopped: bool = False
@@ -111,8 +111,7 @@ class Waiting:
     turn: int
     sent_at: float
     next_filler: float
-    is_start: bool = False
-    fillers: int = 0
+    is_start: bool
     replied_at: float | None = None
     gap_over: bool = False
 
@@ -123,6 +122,7 @@ class Ear:
 
     stream: int
     settings: ListenSettings
+    opened_at: float
     finish_at: float | None = None
     ended: bool = False
 
@@ -155,6 +155,20 @@ class CallerTurn:
     def words(self) -> str:
         """Everything recognized so far, the newest partial included."""
         return " ".join(piece for piece in (*self.finals, self.partial) if piece.strip()).strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """A transfer that has been started and has not reported yet.
+
+    Attributes:
+        until: Then it has failed, whatever the leg says.
+        feedback: Whoever asked for it is told when it fails.
+    """
+
+    transfer_id: str
+    until: float
+    feedback: bool
 
 
 @dataclass(slots=True)
@@ -195,7 +209,7 @@ class Facts:
     """Prompts in a row that nothing could speak."""
     answer: list[tuple[Content, bool]] = field(default_factory=list)
     """The bot's last answer, to be repeated on silence: content, and whether it may be interrupted."""
-    answer_turn: int = -1
+    answer_turn: int | None = None
 
     # what we hear
     voice: bool = False
@@ -214,8 +228,7 @@ class Facts:
     question_asked: bool = False
 
     # transfer
-    transfer_id: str | None = None
-    transfer_until: float = 0.0
+    transfer: UnderWay | None = None
     leg_gone: bool = False
 
     @property

@@ -22,7 +22,9 @@ from gateway.events import (
 from gateway.text import menu as menus
 from gateway.text import values
 
-MAX_EAR_FAILURES = 3  # streams in a row that broke, or ended before anything was said
+MAX_EAR_FAILURES = 3  # streams in a row that broke, or ended at once before anything was said
+BRIEF = 5.0  # s; a stream that lasted longer before it ended by itself did nothing wrong
+REACH = 2.0  # s before its opening that a stream gets at most; `ears.RING`
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,6 @@ class Hearing:
         caller.ahead = self.facts.is_thinking
 
     def speech_sustained(self, event: SpeechSustained) -> None:
-        self.facts.voice = True
         if self.facts.caller.started_at is not None:
             self.facts.caller.sustained = True
 
@@ -131,7 +132,7 @@ class Hearing:
     # --- the ear ---------------------------------------------------------------------------------------------------
     def wants_ear(self, state: State) -> bool:
         facts = self.facts
-        if facts.over or facts.ending_since is not None or facts.fell_back or facts.ear_failures >= MAX_EAR_FAILURES:
+        if facts.fell_back or facts.ear_failures >= MAX_EAR_FAILURES:
             return False
         if self.keys or facts.dropping or self._is_unwanted:
             return False
@@ -146,9 +147,8 @@ class Hearing:
         facts = self.facts
         wanted = self.wants_ear(state)
         if facts.ear is not None and facts.ear.ended and facts.caller.started_at is None:
-            facts.ear = None  # ended by itself before anything was said
-            facts.ear_failures += 1
-            wanted = wanted and self.wants_ear(state)
+            self._ended_unasked(facts.ear)
+            wanted = self.wants_ear(state)
         if facts.ear is None:
             if wanted:
                 self._open()
@@ -157,18 +157,25 @@ class Hearing:
             if wanted:
                 self._open()
 
+    def _ended_unasked(self, ear: Ear) -> None:
+        """A stream ended by itself before anything was said. Vendors end long silences; one that is brief is broken."""
+        facts = self.facts
+        facts.ear = None
+        facts.ear_failures = facts.ear_failures + 1 if facts.now - ear.opened_at < BRIEF else 0
+        if facts.ear_failures >= MAX_EAR_FAILURES:
+            facts.keep("warning", what="recognizer_given_up", vendor=ear.settings.vendor)
+
     def _is_outdated(self, ear: Ear) -> bool:
         return ear.settings != self.question.settings()
 
     def _open(self) -> None:
         facts = self.facts
         settings = self.question.settings()
-        facts.ear = Ear(stream=facts.next_stream, settings=settings)
+        facts.ear = Ear(stream=facts.next_stream, settings=settings, opened_at=facts.now)
         facts.next_stream += 1
-        since = facts.boundary
         if facts.voice and facts.caller.started_at is None:
-            self._begin(facts.caller, facts.voice_since if facts.voice_since >= since else facts.now)
-        facts.emit(OpenEar(stream=facts.ear.stream, settings=settings, since=since))
+            self._begin(facts.caller, max(facts.voice_since, facts.boundary, facts.now - REACH))
+        facts.emit(OpenEar(stream=facts.ear.stream, settings=settings, since=facts.boundary))
 
     def close_ear(self) -> None:
         if self.facts.ear is not None:
@@ -181,8 +188,7 @@ class Hearing:
         ear = self.facts.ear
         if ear is not None and ear.finish_at is None:
             ear.finish_at = self.facts.now
-            if not ear.ended:
-                self.facts.emit(FinishUtterance(stream=ear.stream))
+            self.facts.emit(FinishUtterance(stream=ear.stream))
 
     def dismiss(self) -> None:
         """A reversible barge-in is taken back: what was said so far opens no turn, unless a word comes yet."""
@@ -206,20 +212,15 @@ class Hearing:
     # --- closing the turn ------------------------------------------------------------------------------------------
     def continues(self) -> bool:
         """The stream is complete, but the caller has gone on speaking since: merge what follows."""
-        ear, caller, facts = self.facts.ear, self.facts.caller, self.facts
+        ear, facts = self.facts.ear, self.facts
         if ear is None or not ear.ended or ear.finish_at is None or facts.voice_since <= ear.finish_at:
             return False
-        went_on = caller.stopped_at is None or caller.stopped_at > ear.finish_at
-        if not went_on or self._length() >= self.question.max_length:
+        if facts.now >= (facts.caller.started_at or facts.now) + self.question.max_length:
             return False
         facts.boundary = ear.finish_at
         facts.ear = None
         self._open()
         return True
-
-    def _length(self) -> float:
-        started = self.facts.caller.started_at
-        return 0.0 if started is None else self.facts.now - started
 
     def conclude(self) -> Input | NoMatch:
         """Close the caller's spoken turn: an input, or that nothing was understood."""
@@ -280,15 +281,12 @@ class Hearing:
     # --- keys ------------------------------------------------------------------------------------------------------
     def press(self, digit: str) -> None:
         self.keys.press(digit, self.facts.now)
-        if not self.facts.prompts and (self.facts.waiting is None or self.facts.waiting.replied_at is not None):
-            self.keys.settle(self.question.keys)
-            self.facts.listen_since = None  # a cleared entry starts the wait afresh
+        self.keys.settle()
+        self.facts.listen_since = None  # a cleared entry starts the wait afresh
 
     def take_entry(self) -> Entry | None:
         """The next complete entry of keys, if there is one."""
-        self.keys.settle(self.question.keys)
-        if not self.keys:
-            return None
+        self.keys.settle()
         return self.keys.take(self.facts.now, max_digits=self.question.max_digits, labels=self.question.keys)
 
     def keyed(self, entry: Entry) -> Input:

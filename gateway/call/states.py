@@ -31,7 +31,7 @@ class States:
             (facts.over, State.OVER),
             (facts.ending_since is not None, State.ENDING),
             (not facts.answered, State.RINGING),
-            (facts.transfer_id is not None, State.TRANSFERRING),
+            (facts.transfer is not None, State.TRANSFERRING),
             (facts.paused_at is not None, State.PAUSED),
             (facts.stop_at is not None, State.STOPPING),
             (bool(facts.prompts), State.SPEAKING),
@@ -66,7 +66,8 @@ class States:
             case State.ENDING:
                 return (facts.ending_since or 0.0) + LEG_CLOSES_WITHIN
             case State.TRANSFERRING:
-                return facts.transfer_until
+                assert facts.transfer is not None
+                return facts.transfer.until
             case State.PAUSED:
                 return self._pause_deadline()
             case State.STOPPING:

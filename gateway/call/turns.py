@@ -84,10 +84,10 @@ class Turns:
         facts.question_asked = False
         self.hearing.forget()
         self.question.reset()
-        self._wait_for(event.turn)
+        self._wait_for(event.turn, is_start=False)
         facts.emit(SendToBot(event=event))
 
-    def _wait_for(self, turn: int, *, is_start: bool = False) -> None:
+    def _wait_for(self, turn: int, *, is_start: bool) -> None:
         now, number = self.facts.now, self.facts.number
         self.facts.waiting = Waiting(turn=turn, sent_at=now, next_filler=now + number.filler_after, is_start=is_start)
 
@@ -153,7 +153,7 @@ class Turns:
     def run_script(self) -> None:
         """Do what the bot asked for, in order, up to the first thing that has to wait for speech before it."""
         facts = self.facts
-        while facts.script and not facts.over and facts.ending_since is None and facts.transfer_id is None:
+        while facts.script and not facts.over and facts.ending_since is None and facts.transfer is None:
             turn, action = facts.script[0]
             if isinstance(action, BARRIERS):
                 self.speaking.end_stream(facts.turn)
@@ -184,8 +184,8 @@ class Turns:
             case SetSpeech():
                 self.speech.set(action)
             case Transfer():
-                if self.endings.transfer_needs_answer(action):
-                    self.transfer_failed(action.transfer_id, action.feedback)
+                if (refusal := self.endings.transfer(action)) is not None:
+                    self.transfer_failed(action.transfer_id, action.feedback, refusal)
             case Hangup():
                 self._hang_up(action.reason)
             case Release():
@@ -247,7 +247,7 @@ class Turns:
         else:
             self.turn_failed(f"{action.kind}: {action.detail}")
 
-    def transfer_failed(self, transfer_id: str, feedback: bool, cause: str = "", sip_code: int | None = None) -> None:
+    def transfer_failed(self, transfer_id: str, feedback: bool, cause: str, sip_code: int | None = None) -> None:
         """The caller is back: the bot is told where that is of use to it, else the caller is."""
         facts = self.facts
         if feedback and facts.setup.backend.transfer_feedback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Sequence
 
 import pytest
@@ -47,6 +48,7 @@ class Call:
             backend=self.backend.capabilities,
             recognizers={"local": RecognizerCapabilities()},
             synthesizers=("local",),
+            today=datetime.date(2026, 11, 21),
         )
         self.journal: list[tuple] = []
         self._audio = audio

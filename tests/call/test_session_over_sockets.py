@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Talking(Desk):
             backend=self.backend.capabilities,
             recognizers={"local": RecognizerCapabilities()},
             synthesizers=("local",),
+            today=datetime.date(2026, 11, 21),
         )
         services = Services(detector=lambda format, on_event: SimpleDetector(format, on_event))
         self.outcomes.append(await Session(leg, Conversation(setup), self.backend, self.speech, services).run())
