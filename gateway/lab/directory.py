@@ -7,7 +7,7 @@ from importlib import import_module
 
 from gateway.errors import ConfigError
 
-VENDORS = ("haptik", "talkr", "userlike")
+VENDORS = ("chatlayer", "haptik", "talkr", "userlike")
 
 
 def main_of(vendor: str) -> Callable[[list[str]], int]:
