@@ -117,10 +117,6 @@ class Playout:
         return self._generation
 
     @property
-    def is_paused(self) -> bool:
-        return self._paused
-
-    @property
     def outstanding(self) -> int:
         """How many prompts have not ended."""
         return len(self._prompts)
@@ -138,8 +134,8 @@ class Playout:
     def next_deadline(self) -> float | None:
         """When `poll` has something to do without further input; may lie in the past."""
         deadlines = [] if self._paused else [plan.when for plan in (self._plan(),) if plan]
-        if self._prompts and self._prompts[0].ends_at is not None:
-            deadlines.append(self._prompts[0].gives_up_at)
+        if self._prompts and (end := self._prompts[0].gives_up_at) is not None:
+            deadlines.append(end)
         return min(deadlines, default=None)
 
     # --- input -----------------------------------------------------------------------------------------------------
@@ -181,8 +177,7 @@ class Playout:
         if not any(prompt.mark_id == mark_id for prompt in self._prompts):
             return
         for prompt in self._prompts:
-            if prompt.ends_at is not None:
-                prompt.gives_up_at = prompt.ends_at
+            prompt.gives_up_at = prompt.audible_until
             if prompt.mark_id == mark_id:
                 return
 
@@ -191,13 +186,9 @@ class Playout:
         if self._paused:
             return
         unheard = self._take_back(now)
-        for prompt in self._prompts:
-            if not (prompt.is_sent and prompt.heard == self._format.samples(prompt.total)):
-                prompt.not_over()
         for piece in reversed(unheard):
-            if not piece.prompt.ended:
-                piece.prompt.give_back(self._bytes(piece, piece.heard, piece.samples))
-                piece.prompt.not_over()
+            piece.prompt.give_back(self._bytes(piece, piece.heard, piece.samples))
+            piece.prompt.not_over()
         self._paused = True
 
     def resume(self, now: float) -> None:
@@ -209,7 +200,7 @@ class Playout:
         self._take_back(now)
         while self._prompts:
             prompt = self._prompts[0]
-            complete = prompt.is_sent and prompt.total > 0 and prompt.heard == self._format.samples(prompt.total)
+            complete = prompt.started and prompt.is_sent and prompt.heard == self._format.samples(prompt.total)
             self._end_first("stopped" if not complete else "failed" if prompt.failed else "played")
         self._paused = False
 
@@ -251,27 +242,25 @@ class Playout:
 
     def _take_back(self, now: float) -> list[Piece]:
         """Settle what was heard by a clear, and return what was not."""
-        was_audible = bool(self._ahead) or any(prompt.started for prompt in self._prompts)
-        self._hear(now if self._leg.has_clear else max(now, self.until) + _EPSILON)
+        self._hear(now if self._leg.has_clear else max(now, self.until))
         unheard = list(self._ahead)
         self._ahead.clear()
         if self._leg.has_clear:
             self._anchor, self._sent = now, 0
-        if was_audible:
+        if any(prompt.started for prompt in self._prompts):
             self._generation += 1
-            self._out = [output for output in self._out if not isinstance(output, Send | Mark)]
             self._out.append(Clear())
             for prompt in self._prompts:
                 prompt.mark_id = None
-                if prompt.ends_at is not None:  # its mark will not come any more: the send clock ends it
-                    prompt.gives_up_at = prompt.ends_at
+                if prompt.gives_up_at is not None:  # its mark will not come any more: the send clock ends it
+                    prompt.gives_up_at = prompt.audible_until
         return unheard
 
     def _end_due(self, now: float) -> None:
         self._close_sent(now)
         while self._prompts:
             prompt = self._prompts[0]
-            if prompt.ends_at is None or prompt.gives_up_at > now + _EPSILON:
+            if prompt.gives_up_at is None or prompt.gives_up_at > now + _EPSILON:
                 return
             prompt.heard = self._format.samples(prompt.total)
             self._end_first("failed" if prompt.failed else "played")
@@ -279,14 +268,10 @@ class Playout:
     def _end_first(self, result: Literal["played", "stopped", "failed"]) -> None:
         prompt = self._prompts.popleft()
         del self._by_id[prompt.prompt_id]
-        prompt.ended = True
         prompt.chunks.clear()
         seconds = prompt.heard / self._rate
-        if result == "played":
-            text = prompt.text if prompt.total else ""
-        else:
-            length = self._format.seconds(prompt.total) if prompt.finished and not prompt.failed else None
-            text = heard_text(prompt.text, seconds, spoken=prompt.spoken, length=length)
+        length = self._format.seconds(prompt.total) if prompt.finished and not prompt.failed else None
+        text = heard_text(prompt.text, seconds, spoken=prompt.spoken, length=length)
         self._out.append(Ended(prompt.prompt_id, result, seconds, text))
 
     # --- sending ---------------------------------------------------------------------------------------------------
@@ -331,11 +316,9 @@ class Playout:
                 pieces.append(data)
                 wanted -= len(data)
                 self._note(prompt, data)
-            if not wanted:
-                break
-        if plan.padding:
-            pieces.append(self._format.silence(self._format.samples(plan.padding)))
-            self._sent += self._format.samples(plan.padding)
+        padding = self._format.samples(plan.padding)
+        pieces.append(self._format.silence(padding))
+        self._sent += padding
         self._out.append(Send(b"".join(pieces), at, self._generation))
 
     def _note(self, prompt: QueuedPrompt, data: bytes) -> None:
@@ -352,10 +335,10 @@ class Playout:
         for prompt in self._prompts:
             if not prompt.is_sent:
                 return
-            if prompt.ends_at is not None:
+            if prompt.gives_up_at is not None:
                 continue
-            prompt.ends_at = prompt.gives_up_at = prompt.audible_until
+            prompt.gives_up_at = prompt.audible_until
             if prompt.total and self._leg.has_marks and not self._paused:
                 prompt.mark_id = f"{self._generation % 10_000}-{prompt.prompt_id % 10_000_000}"
-                prompt.gives_up_at = max(now, prompt.ends_at) + MARK_MARGIN
+                prompt.gives_up_at = max(now, prompt.audible_until) + MARK_MARGIN
                 self._out.append(Mark(prompt.mark_id, self._generation))

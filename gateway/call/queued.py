@@ -19,10 +19,9 @@ class QueuedPrompt:
     finished: bool = False
     failed: bool = False
     audible_until: float = 0.0
-    ends_at: float | None = None
-    gives_up_at: float = 0.0
+    gives_up_at: float | None = None
+    """When it ends at the latest: at `audible_until`, or later where a mark may come. None until all of it is sent."""
     mark_id: str | None = None
-    ended: bool = False
 
     @property
     def is_sent(self) -> bool:
@@ -57,7 +56,7 @@ class QueuedPrompt:
         self.unsent += len(data)
 
     def not_over(self) -> None:
-        self.ends_at = self.mark_id = None
+        self.gives_up_at = self.mark_id = None
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.format import L16_8K, L16_16K, PCMU_8K, AudioFormat
-from gateway.call.playout import MARK_MARGIN, Clear, Ended, Heard, Mark, Playout, Send, Started
+from gateway.call.playout import Clear, Ended, Heard, Mark, Playout, Send, Started
 from gateway.interfaces import LegCapabilities
 
 BUFFERING = LegCapabilities(lookahead=1.0, message=0.2, has_marks=True, has_clear=True)
@@ -110,7 +110,12 @@ def test_the_mark_follows_the_last_message_and_confirms_the_end():
 
 def test_a_lost_mark_ends_the_prompt_a_little_later():
     run = Run().say(1, 0.5, "Bonjour").until(10)
-    assert run.at(Ended) == pytest.approx([0.5 + MARK_MARGIN])
+    assert run.at(Ended) == pytest.approx([1.5])
+
+
+def test_an_echo_of_a_mark_nobody_sent_confirms_nothing():
+    run = Run().say(1, 0.5).until(0.6).echo("no such mark")
+    assert run.of(Ended) == []
 
 
 def test_an_echo_before_the_audio_can_have_been_heard_waits_for_the_send_clock():
@@ -124,6 +129,11 @@ def test_a_later_mark_confirms_earlier_prompts():
     run = Run().say(1, 0.2).say(2, 0.2)
     run.until(0.45).echo(run.of(Mark)[1].mark_id)
     assert [ended.prompt_id for ended in run.of(Ended)] == [1, 2]
+
+
+def test_a_message_holds_the_audio_of_one_prompt_so_that_its_mark_is_exact():
+    run = Run().say(1, 0.1).say(2, 0.1)
+    assert [type(output) for _, output in run.log] == [Started, Send, Mark] * 2
 
 
 def test_without_marks_the_send_clock_ends_a_prompt():
@@ -148,6 +158,28 @@ def test_paced_legs_get_one_packet_each_packet_time():
     assert {len(send.data) for send in run.of(Send)} == {160}
 
 
+def test_a_paced_leg_gets_the_padded_tail_in_its_turn():
+    assert Run(PACED).say(1, 0.11).until(1).at(Send) == pytest.approx([0, 0, 0, 0.02, 0.04, 0.06])
+
+
+def test_messages_are_cut_down_to_what_the_leg_takes():
+    run = Run(LegCapabilities(lookahead=1.0, message=0.05, multiple_of=160)).say(1, 0.2).until(1)
+    assert [len(send.data) for send in run.of(Send)] == [320] * 5
+    assert run.sent == audio(0.2)
+
+
+def test_a_leg_that_takes_more_at_once_than_it_buffers_is_kept_supplied():
+    run = Run(LegCapabilities(lookahead=0.01, message=0.02, multiple_of=160)).say(1, 0.06).until(1)
+    assert run.at(Send) == pytest.approx([0, 0.02, 0.04])
+
+
+def test_what_waits_to_be_sent_is_known():
+    run = Run().say(1, 3.0)
+    assert run.playout.buffered(1) == pytest.approx(2.0)
+    assert run.until(5).playout.buffered(1) == 0.0
+    assert run.playout.buffered(7) == 0.0
+
+
 def test_a_prompt_without_audio_yet_holds_those_behind_it():
     run = Run()
     run.playout.start(1, "first")
@@ -168,6 +200,39 @@ def test_a_stop_counts_what_was_heard_to_the_sample():
     assert second == Ended(2, "stopped", 0.0, "")
     assert run.of(Clear) == [Clear()]
     assert run.playout.next_deadline() is None
+
+
+def test_silence_is_not_cleared():
+    run = Run()
+    run.playout.start(1, "not yet")
+    run.stop()
+    assert [output for _, output in run.log] == [Ended(1, "stopped", 0.0, "")]
+
+
+def test_a_prompt_whose_end_is_not_confirmed_is_cleared_by_a_stop():
+    run = Run().say(1, 0.5, "Bonjour").until(0.6).stop()
+    assert [type(output) for _, output in run.log[-2:]] == [Clear, Ended]
+    assert run.of(Ended) == [Ended(1, "played", 0.5, "Bonjour")]
+
+
+def test_after_a_stop_the_next_prompt_is_heard_at_once():
+    run = Run().say(1, 2.0).until(0.3).stop().say(2, 0.2)
+    assert run.of(Send)[-1].at == 0.3
+
+
+def test_what_never_had_anything_to_say_is_stopped_with_what_is_before_it():
+    run = Run().say(1, 1.0, "one").say(2, 0.0, "two").until(0.5).stop()
+    assert [(ended.result, ended.seconds) for ended in run.of(Ended)] == [("stopped", 0.5), ("stopped", 0.0)]
+
+
+def test_a_failed_prompt_heard_to_its_end_has_failed_although_it_is_stopped():
+    run = Run()
+    run.playout.start(1, "alpha beta")
+    run.playout.feed(1, audio(0.5), chars=5)
+    run.playout.finish(1, failed=True)
+    run.poll()
+    run.now = 0.7
+    assert run.stop().of(Ended) == [Ended(1, "failed", 0.5, "alpha")]
 
 
 def test_what_was_heard_completely_before_the_stop_was_played():
@@ -196,6 +261,25 @@ def test_a_pause_resumes_from_the_exact_sample():
     assert b"".join(piece.data for piece in heard) == audio(1.0)
     assert next(piece.at for piece in heard if piece.at >= 5.0) == 5.0
     assert run.of(Ended)[0].seconds == 1.0
+
+
+def test_a_pause_clears_once():
+    run = Run().say(1, 1.0).until(0.3).pause().pause().until(0.5).pause()
+    assert run.of(Clear) == [Clear()]
+    assert run.playout.generation == 1
+
+
+def test_a_pause_while_the_synthesizer_is_slow_ends_nothing():
+    run = Run()
+    run.playout.start(1, "un deux")
+    run.playout.feed(1, audio(0.2))
+    run.poll()
+    run.until(0.5).pause().until(1.0).resume().until(1.5)
+    assert run.of(Ended) == []
+    run.playout.feed(1, audio(0.2))
+    run.playout.finish(1)
+    run.poll()
+    assert run.until(5).of(Ended) == [Ended(1, "played", 0.4, "un deux")]
 
 
 def test_a_prompt_heard_to_its_end_before_the_pause_ends_then():
@@ -232,6 +316,22 @@ def test_the_first_audio_of_a_stream_does_not_wait_for_a_whole_message():
     assert [len(send.data) for send in run.of(Send)][:4] == [160, 160, 160, 160]
     assert max(len(send.data) for send in run.of(Send)) <= 1600
     assert run.until(0.5).sent == audio(0.02) * 20
+
+
+def test_part_of_a_message_waits_until_the_caller_is_about_to_run_dry():
+    run = Run()
+    run.playout.start(1, "")
+    run.playout.feed(1, audio(0.5))
+    run.until(1)
+    assert run.at(Send) == pytest.approx([0, 0, 0.34])
+
+
+def test_a_whole_message_does_not_wait_for_more():
+    run = Run()
+    run.playout.start(1, "")
+    run.playout.feed(1, audio(0.4))
+    run.until(1)
+    assert run.at(Send) == [0, 0]
 
 
 def test_a_failure_without_audio_is_reported_in_its_place():
@@ -303,6 +403,26 @@ def test_a_torn_last_sample_is_dropped():
     run.playout.finish(1)
     run.until(1)
     assert run.sent == audio(0.02, L16_16K)
+
+
+def test_a_torn_last_sample_is_dropped_although_its_words_are_told_later():
+    run = Run(WIDE)
+    run.playout.start(1, "one")
+    run.playout.feed(1, audio(0.02, L16_16K) + b"\x01")
+    run.playout.feed(1, b"", chars=3)
+    run.playout.finish(1)
+    run.until(1)
+    assert run.of(Ended) == [Ended(1, "played", 0.02, "one")]
+    assert run.sent == audio(0.02, L16_16K)
+
+
+def test_what_is_heard_is_told_once_with_its_time_where_it_is_tracked():
+    run = Run(track=True).say(1, 0.2).until(0.05)
+    first, again = run.playout.heard(0.05), run.playout.heard(0.05)
+    assert first == [Heard(audio(0.2)[:400], 0.0)]
+    assert again == []
+    assert run.playout.heard(0.1) == [Heard(audio(0.2)[400:800], 0.05)]
+    assert Run().say(1, 0.2).until(1).playout.heard(1) == []
 
 
 def test_a_leg_that_cannot_clear_has_heard_what_was_sent():
