@@ -20,7 +20,7 @@ from audio.format import AudioFormat, MediaError
 from audio.resample import resample
 from audio.wav import StereoWriter, write_wav
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "StereoWriter", "read", "write_wav"]
+__all__ = ["MAX_BYTES", "MAX_SECONDS", "StereoWriter", "content_type_of", "read", "write_wav"]
 
 MAX_BYTES = 20_000_000
 MAX_SECONDS = 300.0
@@ -38,6 +38,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b".snd", "au"),
     (0, b"#!AMR", "amr"),
 )
+_CONTENT_TYPES = {"mp3": "audio/mpeg", "matroska": "audio/webm", "au": "audio/basic"}
 
 
 def read(
@@ -64,6 +65,15 @@ def read(
         raise MediaError(f"the audio file is larger than {max_bytes} bytes")
     pcm, rate = _from_wav(data, max_seconds) if _is_plain_wav(data) else _from_compressed(data, max_seconds)
     return g711.encode(resample(pcm, rate, target.rate), target.encoding)
+
+
+def content_type_of(data: bytes) -> str | None:
+    """The media type of an audio file by its first bytes; None where they are no file's that `read` takes."""
+    try:
+        kind = _sniff(data)
+    except MediaError:
+        return None
+    return _CONTENT_TYPES.get(kind, f"audio/{kind}")
 
 
 def _content(path: Path, max_bytes: int) -> bytes:
