@@ -81,7 +81,7 @@ class Message:
 
 def without_commands(value: str) -> str:
     """A text as it is said: ``Show another quote{task}`` without ``{task}``."""
-    return " ".join(_COMMAND.sub(" ", value).split(" ")).strip() if "{" in value else value.strip()
+    return re.sub(" {2,}", " ", _COMMAND.sub(" ", value)).strip() if "{" in value else value.strip()
 
 
 def commands_in(value: str) -> frozenset[str]:
