@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from gateway.errors import Unwelcome
+from gateway.errors import ConfigError, Unwelcome
 from gateway.events import CallInfo
 from gateway.interfaces import HttpReply, HttpRequest, SocketRoute, Webhook
+from gateway.kit.http import HttpClient
 from gateway.kit.onetime import OneTimeTokens
+from gateway.transports.absence import Absences
 from gateway.transports.auth import authenticator
-from gateway.transports.door import Offer, SocketDoor
+from gateway.transports.door import Offer, Rejoined, SocketDoor
 from gateway.transports.sockets import LineContext, MediaSocket, Upgrade
 from gateway.transports.twilio import webhook
 from gateway.transports.twilio.leg import TwilioLeg
 from gateway.transports.twilio.protocol import StreamStarted, StreamStopped, TwilioProtocol
 from gateway.transports.twilio.settings import TwilioLine
+from gateway.transports.twilio.transfer import ANSWERED, CALL, STATUS, TALKED, TRANSFERRED, StreamReturn, WayOut
 
 VOICE = "/voice"
 MAX_FORM_BYTES = 64 * 1024
@@ -35,6 +38,8 @@ class TwilioTransport:
         self._name = name
         self._settings = settings
         self._context = context
+        self._http: HttpClient | None = None
+        self._absences: Absences[StreamReturn] = Absences()
         self._is_open = settings.auth.none
         secret = settings.auth.twilio_signature
         self._auth_token = secret.get_secret_value() if secret else None
@@ -46,23 +51,69 @@ class TwilioTransport:
             begin=self._begin,
             start_timeout=settings.start_timeout,
         )
+        if settings.rest is not None and context.public_url is None:
+            raise ConfigError(
+                "needs `server.public_url`, where Twilio tells how a transfer goes", field=f"lines.{name}.rest"
+            )
         self.routes: Sequence[Webhook | SocketRoute] = (
             SocketRoute(path=settings.path, app=self._door),
-            Webhook(path=settings.path + VOICE, methods=("POST",), handle=self._voice, max_bytes=MAX_FORM_BYTES),
+            self._webhook(VOICE, self._voice),
+            self._webhook(ANSWERED, self._answered),
+            self._webhook(TRANSFERRED, self._transferred),
         )
 
-    async def serve(self, offer: Offer) -> None:
-        await self._door.serve(offer)
+    def _webhook(self, suffix: str, handle: Callable[[HttpRequest, str, dict[str, str]], HttpReply]) -> Webhook:
+        """A webhook behind the line's path: a form that Twilio has signed, where the line asks for that."""
 
-    async def _begin(self, socket: MediaSocket, upgrade: Upgrade) -> TwilioLeg:
+        async def checked(request: HttpRequest) -> HttpReply:
+            url = webhook.as_signed(request, self._settings.path + suffix, self._context)
+            form = webhook.read_form(request)
+            if form is None:
+                return _refused(400, "a form is expected")
+            if self._auth_token is not None and not webhook.is_signed(request, form, self._auth_token, url):
+                log.warning("webhook refused", line=self._name, webhook=suffix, peer=request.peer, reason="signature")
+                return _refused(403, "the signature does not fit")
+            return handle(request, url, dict(form))
+
+        path = self._settings.path + suffix
+        return Webhook(path=path, methods=("POST",), handle=checked, max_bytes=MAX_FORM_BYTES)
+
+    async def serve(self, offer: Offer) -> None:
+        async with HttpClient() as self._http:
+            await self._door.serve(offer)
+
+    async def _begin(self, socket: MediaSocket, upgrade: Upgrade) -> TwilioLeg | Rejoined:
         protocol = TwilioProtocol()
         while not isinstance(event := protocol.receive(await socket.receive()), StreamStarted):
             if isinstance(event, StreamStopped):
                 raise Unwelcome("the stream ended before it began")
-        return TwilioLeg(socket, protocol, self._call(event))
+        parameters = self._redeemed(event)
+        if parameters.get(CALL):
+            status = parameters.get(STATUS, "")
+            back = StreamReturn(call_id=parameters[CALL], socket=socket, protocol=protocol, status=status)
+            rejoined = self._absences.rejoin(back)
+            log.info("caller came back", line=self._name, call_id=back.call_id, status=status[:40])
+            return rejoined
+        info = self._call(event, parameters)
+        return TwilioLeg(socket, protocol, info, self._way_out(event))
 
-    def _call(self, started: StreamStarted) -> CallInfo:
-        parameters = self._redeemed(started)
+    def _way_out(self, started: StreamStarted) -> WayOut | None:
+        """How this call's caller can be sent elsewhere, if he can."""
+        rest, url = self._settings.rest, self._context.public_url
+        if rest is None or url is None or self._http is None:
+            return None
+        return WayOut(
+            line=self._name,
+            http=self._http,
+            rest=rest,
+            absences=self._absences,
+            webhooks=url + self._settings.path,
+            account_sid=started.account_sid,
+            call_sid=started.call_sid,
+            auth_token=self._auth_token,
+        )
+
+    def _call(self, started: StreamStarted, parameters: Mapping[str, str]) -> CallInfo:
         caller, called, custom = self._settings.identity(parameters, self._context.country)
         call_id = self._context.new_id()
         log.info("stream started", line=self._name, call_id=call_id, call_sid=started.call_sid)
@@ -84,17 +135,29 @@ class TwilioTransport:
             raise Unwelcome("the stream's token is not ours, expired or used", hint="token refused")
         return {name: value for name, value in started.parameters.items() if not (is_ours and name == webhook.TOKEN)}
 
-    async def _voice(self, request: HttpRequest) -> HttpReply:
-        url = webhook.as_signed(request, self._settings.path + VOICE, self._context)
-        form = webhook.read_form(request)
-        if form is None:
-            return _refused(400, "a form is expected")
-        if self._auth_token is not None and not webhook.is_signed(request, form, self._auth_token, url):
-            log.warning("voice webhook refused", line=self._name, peer=request.peer, reason="signature")
-            return _refused(403, "the signature does not fit")
-        fields = dict(form)
-        token = self._tokens.issue(fields.get("CallSid", ""))
-        return webhook.connect_stream(webhook.stream_url(url, VOICE), fields, token)
+    def _voice(self, request: HttpRequest, url: str, form: dict[str, str]) -> HttpReply:
+        token = self._tokens.issue(form.get("CallSid", ""))
+        return webhook.connect_stream(webhook.stream_url(url, VOICE), form, {webhook.TOKEN: token})
+
+    def _answered(self, request: HttpRequest, url: str, form: dict[str, str]) -> HttpReply:
+        """Somebody talks with a caller whom we sent there."""
+        absence = self._absences.find(request.query.get("call", ""))
+        if absence is not None:
+            absence.arrive()
+        return HttpReply(status=204)
+
+    def _transferred(self, request: HttpRequest, url: str, form: dict[str, str]) -> HttpReply:
+        """The dialling is over: back to the bot, unless they have talked or the caller has gone."""
+        call_id, status = request.query.get("call", ""), form.get("DialCallStatus", "")
+        absence = self._absences.find(call_id)
+        if status in TALKED or form.get("CallStatus") == "completed":
+            if absence is not None:
+                absence.arrive() if status in TALKED else absence.give_up()
+            return webhook.twiml("")
+        parameters = {webhook.TOKEN: self._tokens.issue(form.get("CallSid", ""))}
+        if absence is not None:  # else the gateway was started anew meanwhile, and he is a caller like any other
+            parameters |= {CALL: call_id, STATUS: status}
+        return webhook.connect_stream(webhook.stream_url(url, TRANSFERRED), form, parameters)
 
 
 def _refused(status: int, reason: str) -> HttpReply:

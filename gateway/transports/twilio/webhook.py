@@ -56,18 +56,20 @@ def stream_url(webhook_url: str, suffix: str) -> str:
     return urlunsplit((scheme, netloc, path.rstrip("/").removesuffix(suffix), "", ""))
 
 
-def connect_stream(url: str, form: Mapping[str, str], token: str) -> HttpReply:
-    """TwiML that connects the call to the media stream, both ways."""
-    parameters = {name: form[field] for field, name in COPIED.items() if form.get(field)}
+def connect_stream(url: str, form: Mapping[str, str], parameters: Mapping[str, str]) -> HttpReply:
+    """TwiML that connects the call to the media stream, both ways, with parameters beside who calls whom."""
+    copied = {name: form[field] for field, name in COPIED.items() if form.get(field)}
     body = "".join(
-        f"<Parameter name={quoteattr(name)} value={quoteattr(_UNPRINTABLE.sub(' ', value))}/>"
-        for name, value in {**parameters, TOKEN: token}.items()
+        f"<Parameter name={quoteattr(name)} value={_quoted(value)}/>"
+        for name, value in {**copied, **parameters}.items()
     )
-    twiml = (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        f"<Response><Connect><Stream url={_quoted(url)}>{body}</Stream></Connect></Response>"
-    )
-    return HttpReply(body=twiml.encode(), content_type="text/xml; charset=utf-8")
+    return twiml(f"<Connect><Stream url={_quoted(url)}>{body}</Stream></Connect>")
+
+
+def twiml(verbs: str) -> HttpReply:
+    """An answer that tells Twilio what to do next; nothing: the call ends."""
+    text = f'<?xml version="1.0" encoding="UTF-8"?><Response>{verbs}</Response>'
+    return HttpReply(body=text.encode(), content_type="text/xml; charset=utf-8")
 
 
 def _quoted(value: str) -> str:
