@@ -187,6 +187,7 @@ def written(
     number: Mapping[str, Any],
     speech: Mapping[str, Any],
     server: Mapping[str, Any],
+    pbx: Mapping[str, Any],
 ) -> Path:
     """The configuration file of an office."""
     configuration = {
@@ -197,6 +198,7 @@ def written(
                 "transport": "asterisk",
                 "path": "/media/asterisk",
                 "auth": {"basic": {"username": "pbx", "password": PBX_PASSWORD}},
+                **pbx,
             },
         },
         "bots": {
@@ -225,6 +227,7 @@ async def open_office(
     number: Mapping[str, Any] | None = None,
     speech: Mapping[str, Any] | None = None,
     server: Mapping[str, Any] | None = None,
+    pbx: Mapping[str, Any] | None = None,
     detector: Detectors = CleanDetector,
     canceller: Cancellers = lambda format: NoCanceller(),
     voice: Synthesizer | None = None,
@@ -234,13 +237,13 @@ async def open_office(
     """Open an office; by default with the lab's bot.
 
     Args:
-        bot_settings, number, speech, server: Further settings of theirs; for a bot that names its ``backend``, all.
+        bot_settings, number, speech, server, pbx: Further settings of theirs; for a bot that names its ``backend``, all.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
         faults, slow: Of the lab's bot.
     """
     if bot is None:
         async with LabTalkr(slow=slow, faults=faults) as lab:
-            given = {"bot_settings": bot_settings, "number": number, "speech": speech, "server": server}
+            given = {"bot_settings": bot_settings, "number": number, "speech": speech, "server": server, "pbx": pbx}
             fittings: dict[str, Any] = {"detector": detector, "canceller": canceller, "voice": voice}
             async with open_office(folder, bot=lab, **given, **fittings) as office:
                 yield office
@@ -249,7 +252,7 @@ async def open_office(
     chosen = dict(bot_settings or {})
     if "backend" not in chosen:
         chosen = {"url": bot.url, **chosen}
-    file = written(folder, chosen, number or {}, speech or {}, server or {})
+    file = written(folder, chosen, number or {}, speech or {}, server or {}, pbx or {})
     async with HttpClient() as http:
         office, disk = _furnish(settings_of(file), bot, http, folder, detector, canceller, voice)
         try:
