@@ -18,7 +18,7 @@ from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, NoMatch
 from gateway.call.interrupting import Interrupting
 from gateway.call.question import Question
 from gateway.call.speaking import Speaking
-from gateway.call.states import States
+from gateway.call.states import States, since
 from gateway.call.turns import Turns
 from gateway.call.voices import SpeechInForce
 from gateway.events import (
@@ -42,6 +42,7 @@ from gateway.events import (
     TimeElapsed,
     TranscriptUpdated,
     TransferFinished,
+    VendorFailed,
 )
 
 LAST_WORDS = 15.0  # s beyond `max_call` for the goodbye; then the call is over
@@ -152,6 +153,9 @@ class Conversation:
                 self.interrupting.prompt_started()
             case PromptEnded():
                 self._prompt_ended(event)
+            case VendorFailed():
+                vendor = {"vendor": event.vendor} if event.vendor else {}
+                facts.keep("warning", what=f"{event.part}_failed", **vendor, detail=event.reason)
             case BotReplied():
                 self._bot_replied(event)
             case BotFailed():
@@ -169,8 +173,6 @@ class Conversation:
 
     def _answered(self) -> None:
         facts = self.facts
-        if facts.answered:
-            return
         facts.answered = True
         if facts.waiting is not None:  # nobody waited for a filler before he could hear one
             facts.waiting.next_filler = facts.now + facts.number.filler_after
@@ -349,7 +351,7 @@ class Conversation:
             case State.IDLE:
                 self.endings.fall_back("no_input", "silence")
             case State.LISTENING:
-                self.turns.silence(facts.now - (facts.listen_since or facts.now))
+                self.turns.silence(facts.now - since(facts.listen_since))
             case State.OVER | State.SPEAKING | State.DIGITS:
                 pass  # none of them has anything to do when its time is over
             case _:

@@ -16,6 +16,12 @@ from gateway.call.speaking import STOP_WAIT
 ANSWER_WITHIN = 30.0  # s a leg may take to let the caller hear us
 
 
+def since(moment: float | None) -> float:
+    """When a state began. There is such a moment wherever the state's row in `States.derive` fits."""
+    assert moment is not None
+    return moment
+
+
 class States:
     """Reads the facts; changes nothing."""
 
@@ -64,14 +70,14 @@ class States:
             case State.RINGING:
                 return ANSWER_WITHIN
             case State.ENDING:
-                return (facts.ending_since or 0.0) + LEG_CLOSES_WITHIN
+                return since(facts.ending_since) + LEG_CLOSES_WITHIN
             case State.TRANSFERRING:
                 assert facts.transfer is not None
                 return facts.transfer.until
             case State.PAUSED:
                 return self._pause_deadline()
             case State.STOPPING:
-                return (facts.stop_at or 0.0) + STOP_WAIT
+                return since(facts.stop_at) + STOP_WAIT
             case State.THINKING:
                 assert facts.waiting is not None
                 return min(facts.waiting.next_filler, facts.waiting.sent_at + number.answer_timeout)
@@ -79,25 +85,24 @@ class States:
                 return self.hearing.keys.deadline()
             case State.FINISHING:
                 assert facts.ear is not None
-                since = facts.now if facts.ear.finish_at is None else facts.ear.finish_at
-                return since if facts.ear.ended else since + number.transcript_timeout
+                finished = facts.now if facts.ear.finish_at is None else facts.ear.finish_at
+                return finished if facts.ear.ended else finished + number.transcript_timeout
             case State.HEARING:
-                return (caller.started_at or 0.0) + self.question.max_length
+                return since(caller.started_at) + self.question.max_length
             case State.CLOSING:
-                return (caller.stopped_at or 0.0) + self.question.end_silence
+                return since(caller.stopped_at) + self.question.end_silence
             case State.GAP:
                 assert facts.waiting is not None
-                return (facts.waiting.replied_at or 0.0) + number.batch_gap
+                return since(facts.waiting.replied_at) + number.batch_gap
             case State.IDLE:
-                return (facts.idle_since or 0.0) + number.idle_limit
+                return since(facts.idle_since) + number.idle_limit
             case State.LISTENING:
-                return (facts.now if facts.listen_since is None else facts.listen_since) + self.question.start_timeout
+                return since(facts.listen_since) + self.question.start_timeout
             case _:
                 assert_never(state)
 
     def _pause_deadline(self) -> float:
         facts = self.facts
-        confirm = facts.number.barge_in.confirm_within
         if facts.voice and not self.hearing.has_partials:  # words cannot come before the speech is over
-            return (facts.paused_at or 0.0) + self.question.max_length
-        return (facts.paused_at or 0.0) + confirm
+            return since(facts.paused_at) + self.question.max_length
+        return since(facts.paused_at) + facts.number.barge_in.confirm_within

@@ -14,7 +14,7 @@ from typing import Any
 from audio.format import PCMU_8K
 from config.call import NumberSettings
 from gateway.actions import Action, ActionBatch, Listen, Say
-from gateway.call.commands import Command, EndCall, OpenEar, SendToBot, StartPrompt
+from gateway.call.commands import Command, EndCall, KeepRecord, OpenEar, SendToBot, StartPrompt
 from gateway.call.conversation import Conversation
 from gateway.call.facts import CallSetup, State
 from gateway.call.outcome import CallOutcome
@@ -24,6 +24,7 @@ from gateway.events import (
     CallEvent,
     CallInfo,
     CallOffered,
+    DigitPressed,
     PromptEnded,
     PromptStarted,
     RecognitionEnded,
@@ -67,6 +68,10 @@ class Commands(list[Command]):
     def sent(self) -> list[Any]:
         return [command.event for command in self if isinstance(command, SendToBot)]
 
+    def kept(self, kind: str) -> list[dict[str, Any]]:
+        """What was kept of a kind for the call record."""
+        return [command.data for command in self if isinstance(command, KeepRecord) and command.kind == kind]
+
     @property
     def outcome(self) -> CallOutcome | None:
         return next((command.outcome for command in self if isinstance(command, EndCall)), None)
@@ -82,6 +87,7 @@ class Playbook:
         leg: LegCapabilities | None = None,
         backend: BackendCapabilities | None = None,
         recognizer: RecognizerCapabilities | None = None,
+        others: Mapping[str, RecognizerCapabilities] | None = None,
         synthesizers: tuple[str, ...] = ("local",),
         has_recording: bool = False,
     ) -> None:
@@ -91,7 +97,7 @@ class Playbook:
                 info=CallInfo(call_id="call-1", caller="+33612345678", called="+33123456789"),
                 leg=leg or LegCapabilities(format=PCMU_8K, has_marks=True, has_clear=True),
                 backend=backend or BackendCapabilities(),
-                recognizers={"local": recognizer or RecognizerCapabilities()},
+                recognizers={"local": recognizer or RecognizerCapabilities(), **(others or {})},
                 synthesizers=synthesizers,
                 has_recording=has_recording,
                 today=datetime.date(2026, 11, 21),
@@ -125,6 +131,11 @@ class Playbook:
         commands.extend(self._give(event))
         return commands
 
+    def late(self, event: CallEvent, *, at: float) -> Commands:
+        """An event that comes before a busy process has seen the deadlines on the way."""
+        self.now = at
+        return self._give(event)
+
     def until(self, at: float) -> Commands:
         """Let time pass, giving `TimeElapsed` at every deadline on the way."""
         commands = Commands()
@@ -135,6 +146,22 @@ class Playbook:
             if self.conversation.next_deadline() == deadline:
                 raise AssertionError(f"the deadline {deadline} does not pass in state {self.state}")
         self.now = max(self.now, at)
+        return commands
+
+    def recognize(
+        self, text: str, *, final: bool = True, at: float | None = None, stream: int | None = None, **details: Any
+    ) -> Commands:
+        """Text comes of the open stream, or of another one."""
+        heard = Transcript(text=text, final=final, **details)
+        number = self.stream if stream is None else stream
+        return self(TranscriptUpdated(stream=number, transcript=heard), at=at)
+
+    def press(self, keys: str, *, at: float | None = None) -> Commands:
+        """Keys, a tenth of a second apart."""
+        commands = self.until(self.now if at is None else at)
+        for key in keys:
+            commands.extend(self(DigitPressed(digit=key)))
+            self.now += 0.1
         return commands
 
     # --- the usual scenes ------------------------------------------------------------------------------------------
