@@ -145,7 +145,8 @@ def _message(block: Block, settings: TalkrBotSection, name: str) -> list[Action]
         url = _url(block.raw)
         return [SendLink(url=url, text=_text_beside(block) or None)] if url and settings.send_links else _skipped(block)
     if block.type in CHOICE_TYPES:
-        return _menu(block, name) or _spoken(block)
+        menu = _menu(block)
+        return [menu] if menu else _spoken(block)
     if block.type in TRANSFER_TYPES:
         return _transfer(block, settings, name)
     if block.type in END_TYPES:
@@ -183,7 +184,8 @@ def _text_beside(block: Block) -> str:
     )
 
 
-def _menu(block: Block, name: str) -> list[Action]:
+def _menu(block: Block) -> Menu | None:
+    """A message's question and choices; `_last` names and numbers them."""
     fields = _fields(block.raw)
     lists = (
         fields.get(key) for key in ("content", "buttons", "choices", "options", "quick_replies", "items", "elements")
@@ -191,10 +193,10 @@ def _menu(block: Block, name: str) -> list[Action]:
     items = next((value for value in lists if isinstance(value, list) and value), [])
     labels = [label for item in items[:MAX_OPTIONS] if (label := _label(item))]
     if not labels:
-        return []
+        return None
     prompt = next((found for key in ("text", "title", "question", "content") if (found := text(fields.get(key)))), "")
-    options = tuple(MenuOption(id=str(place), label=label) for place, label in enumerate(labels, 1))
-    return [Menu(menu_id=name, prompt=prompt or None, options=options)]
+    options = tuple(MenuOption(id="", label=label) for label in labels)
+    return Menu(menu_id="", prompt=prompt or None, options=options)
 
 
 def _label(item: Any) -> str:

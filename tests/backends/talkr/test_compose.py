@@ -43,6 +43,7 @@ def composed(
         ),
         pytest.param(["Hi."], "Hi there. Bye.", ["Hi.", "Hi there. Bye."], id="rule_5_only_whole_sentences"),
         pytest.param(["One.", "Two."], "Three.", ["One.", "Two.", "Three."], id="rule_7_both"),
+        pytest.param([], "...", ["..."], id="rule_4_an_answer_without_a_word"),
         pytest.param([], None, [], id="rule_8_nothing"),
     ],
 )
@@ -85,6 +86,17 @@ def test_a_waiting_melody_counts_as_a_waiting_message():
     play, gap, answer = background([{"type": "audio", "url": "https://x.example/wait.wav"}], "Done.")
     assert play == Play(url="https://x.example/wait.wav", interruptible=False)
     assert isinstance(gap, Pause)
+    assert isinstance(answer, Say)
+
+
+def test_what_is_not_said_stays_among_the_waiting_messages():
+    card = {"type": "card", "url": "https://x.example/card.png"}
+    waiting, link, gap, answer = composed(
+        ["Please wait.", card], "Done.", data={"has_background_text": 1}, send_links=True, background_gap=1.5
+    )
+    assert isinstance(waiting, Say)
+    assert link == SendLink(url="https://x.example/card.png")
+    assert gap == Pause(seconds=1.5, interruptible=False)
     assert isinstance(answer, Say)
 
 
@@ -159,6 +171,36 @@ def test_choices_become_a_menu_after_all_speech(message: dict[str, Any]):
     assert menu.max_digits == 1
 
 
+@pytest.mark.parametrize(("tracking", "name"), [("t7", "t7.3"), ("", "menu.3")])
+def test_a_menu_is_named_after_its_block_and_turn(tracking: str, name: str):
+    (menu,) = of(Menu, composed([{"type": "buttons", "buttons": ["A"]}], data={"object_id": tracking}))
+    assert menu.menu_id == name
+
+
+def test_a_menu_has_twenty_options_at_most():
+    (menu,) = of(Menu, composed([{"type": "buttons", "buttons": [f"Number {n}" for n in range(1, 31)]}]))
+    assert [option.label for option in menu.options] == [f"Number {n}" for n in range(1, 21)]
+    many = [{"type": "choices", "items": [f"{half}{n}" for n in range(15)]} for half in "ab"]
+    (menu,) = of(Menu, composed(many))
+    assert [option.id for option in menu.options] == [str(n) for n in range(1, 21)]
+    assert menu.options[-1].label == "b4"
+
+
+def test_choices_without_labels_are_what_they_say():
+    assert spoken(composed([{"type": "buttons", "content": "Which one?", "buttons": [{}, None, ""]}])) == ["Which one?"]
+    assert composed([{"type": "buttons", "buttons": []}]) == (
+        Record(kind="event", data={"skipped_message": "buttons"}),
+    )
+
+
+def test_the_questions_of_several_menus_are_asked_one_after_the_other():
+    both = [{"type": "buttons", "text": words, "buttons": [words]} for words in ("Sales?", "", "Support?")]
+    (menu,) = of(Menu, composed(both))
+    assert menu.prompt == "Sales? Support?"
+    (menu,) = of(Menu, composed([{"type": "buttons", "buttons": ["A"]}]))
+    assert menu.prompt is None
+
+
 def test_two_menus_become_one():
     both = [{"type": "buttons", "buttons": [str(n)]} for n in range(1, 12)]
     (menu,) = of(Menu, composed(both))
@@ -211,3 +253,7 @@ def test_an_unknown_type_without_text_is_recorded():
     assert composed([{"type": "hologram", "content": {"x": 1}}]) == (
         Record(kind="event", data={"skipped_message": "hologram"}),
     )
+
+
+def test_the_name_of_an_unknown_type_is_recorded_only_so_far():
+    assert composed([{"type": "x" * 60}]) == (Record(kind="event", data={"skipped_message": "x" * 40}),)
