@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import secrets
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ from gateway.http.control import Reloaded
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
 from gateway.interfaces import Backend, Leg, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
+from gateway.kit.media import MediaFetcher
 from gateway.operator import Operator
 from gateway.plugins import Plugins, SpeechVendor, installed
 from gateway.reception import Equipment, House, Reception
@@ -120,6 +122,15 @@ class App:
             reception = Reception(self._furnish(self._settings, http, speech), equipment)
             self._switchboard = Switchboard(reception.house.backends)
             transports = self._make_transports()
+            self._jobs.employ(
+                Surroundings(
+                    http=http,
+                    books=reception,
+                    settings=lambda: reception.house.settings,
+                    backends=lambda: reception.house.backends,
+                    told=reception.told,
+                )
+            )
             self._operator = operator = Operator(reception, transports, lambda: self._reload(reception, http, speech))
             await self._serve(reception, operator, transports)
 
@@ -149,6 +160,9 @@ class App:
         stack.push_async_callback(store.close)
         metrics = Metrics()
         metrics.prepare(list(self._settings.lines))
+        self._jobs = JobWork(records, self._clock, metrics)
+        await self._jobs.open()
+        stack.push_async_callback(self._jobs.close)
         return Equipment(
             clock=self._clock,
             registry=Registry(self._clock, self._settings.server.max_calls),
@@ -157,7 +171,25 @@ class App:
             disk=disk,
             detector=self._detectors(),
             canceller=lambda format: EchoCanceller(format.rate),
+            fetch_media=self._make_fetcher(stack),
+            media_root=self._beside(self._settings.media.root),
+            jobs=self._jobs.desk,
         )
+
+    def _make_fetcher(self, stack: AsyncExitStack) -> Callable[[str], Awaitable[bytes]]:
+        media = self._settings.media
+        fetcher = MediaFetcher(
+            allow=media.allow,
+            max_bytes=media.max_bytes,
+            timeout=media.timeout,
+            max_redirects=media.max_redirects,
+        )
+        stack.push_async_callback(fetcher.aclose)
+
+        async def fetch(url: str) -> bytes:
+            return (await fetcher.fetch(url)).data
+
+        return fetch
 
     def _detectors(self) -> Callable[[AudioFormat, Callable[[VoiceEvent], None], float], SpeechDetector]:
         """Voice activity detectors that share one judge, evaluated for all calls together."""
@@ -193,10 +225,13 @@ class App:
 
     def _wording(self, settings: Settings) -> WordOverrides:
         """The operator's own wording, beside the configuration. Raises ConfigError."""
-        if settings.server.wording is None:
-            return {}
+        wording = self._beside(settings.server.wording)
+        return {} if wording is None else Catalogue.load_overrides(wording)
+
+    def _beside(self, named: Path | None) -> Path | None:
+        """A path of the configuration's, from where that lies."""
         path = Path(self._path)
-        return Catalogue.load_overrides((path if path.is_dir() else path.parent) / settings.server.wording)
+        return None if named is None else (path if path.is_dir() else path.parent) / named
 
     def _make_backends(self, settings: Settings, http: HttpClient, kept: House | None) -> dict[str, Backend]:
         made: dict[str, Backend] = {}
@@ -238,6 +273,7 @@ class App:
                     name="retention",
                 )
             )
+            tasks.append(group.create_task(self._jobs.run(), name="jobs"))
             tasks.append(group.create_task(self._speak_ahead(self._settings), name="own sentences"))
             serving = [
                 group.create_task(server.run_until_told(), name=f"server {server.port}") for server in ports.servers
@@ -250,6 +286,7 @@ class App:
                 log.info("serving", url=self.url, lines=len(transports), numbers=len(self._settings.numbers))
                 await self._stop.wait()
                 await self._drain(equipment.registry)
+                await self._jobs.drain()
             finally:
                 self._release_signals(handlers)
                 ports.stop()

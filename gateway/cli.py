@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from config.errors import ConfigError, GatewayError
+from gateway.jobs.commands import app as jobs
 
 app = typer.Typer(
     name="talkpath",
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(jobs, name="jobs")
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration: a YAML file, or a folder of them.")

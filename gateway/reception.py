@@ -7,10 +7,12 @@ up keep the one they came in by.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -22,12 +24,15 @@ from config.settings import Settings
 from gateway.call.conversation import Conversation
 from gateway.call.facts import CallSetup
 from gateway.call.outcome import CallOutcome
-from gateway.call.registry import CallRefused, Registry
-from gateway.call.services import Canceller, Detector, Services, Speech
+from gateway.call.registry import CallRefused, Registry, UnknownCall
+from gateway.call.services import Canceller, Detector, Observer, Services, Speech
 from gateway.call.session import Session
 from gateway.clock import Clock
+from gateway.events import LinkSent
 from gateway.http.metrics import CallMetrics, Metrics
 from gateway.interfaces import Backend, HangupReason, Leg, ListenSettings, RecognizerCapabilities
+from gateway.jobs.desk import JobDesk
+from gateway.jobs.job import Job
 from gateway.records.disk import AppendOnly, DiskWriter
 from gateway.records.keeping import CallKeeping, day_folder
 from gateway.records.record import CallRecord
@@ -64,6 +69,8 @@ class Equipment:
 
     Attributes:
         detector: Makes a voice activity detector; canceller: an echo canceller.
+        fetch_media: Fetches recordings that bots name by address; media_root: where those lie that they name by path.
+        jobs: Takes what is to be done after calls. None: that is only noted in their records.
     """
 
     clock: Clock
@@ -73,7 +80,9 @@ class Equipment:
     disk: DiskWriter
     detector: Callable[[AudioFormat, Callable[[VoiceEvent], None], float], Detector]
     canceller: Callable[[AudioFormat], Canceller]
-    fetch_media: Callable[[str], Any] | None = None
+    fetch_media: Callable[[str], Awaitable[bytes]] | None = None
+    media_root: Path | None = None
+    jobs: JobDesk | None = None
 
 
 class Reception:
@@ -83,6 +92,7 @@ class Reception:
         self.house = house
         self.equipment = equipment
         self.recent: deque[CallRecord] = deque(maxlen=MAX_RECENT)
+        self._running: dict[str, CallRecord] = {}
 
     async def offer(self, line: str, leg: Leg) -> None:
         """Conduct a call from its offer to its record. Lasts as long as the call."""
@@ -99,10 +109,12 @@ class Reception:
                 place.snapshot = call.snapshot
                 place.post = call.session.post
                 metrics.running.inc()
+                self._running[info.call_id] = call.record
                 try:
                     await call.run()
                 finally:
                     metrics.running.dec()
+                    del self._running[info.call_id]
                     self.recent.append(call.record)
         except CallRefused as refused:
             reason: HangupReason = "draining" if refused.reason == "draining" else "busy"
@@ -116,6 +128,31 @@ class Reception:
     def recently(self, call_id: str) -> CallRecord | None:
         """The record of a call that has just ended."""
         return next((record for record in self.recent if record.info.call_id == call_id), None)
+
+    # --- what jobs ask ---------------------------------------------------------------------------------------------
+    async def record_of(self, call_id: str) -> Mapping[str, Any] | None:
+        """A call's record, be it up, just over, or long ago."""
+        known = self._running.get(call_id) or self.recently(call_id)
+        return await self.equipment.store.get(call_id) if known is None else known.to_json()
+
+    async def add_notes(self, call_id: str, notes: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> bool:
+        """Add what a job has brought to a call's record; see `gateway.jobs.job.Books`."""
+        running = self._running.get(call_id)
+        known = running or self.recently(call_id)
+        if known is not None:
+            jobs = {note["job"] for note in notes}
+            known.notes[:] = [old for old in known.notes if old.get("job") not in jobs] + [dict(note) for note in notes]
+        return running is not None or await self.equipment.store.add_notes(call_id, notes, context)
+
+    def told(self, job: Job, is_done: bool) -> None:
+        """An attempt at a job is over: a call that is up learns what became of its link."""
+        if job.kind != "link" or not (is_done or job.attempts == 1):
+            return
+        with contextlib.suppress(UnknownCall):
+            place = self.equipment.registry.call(job.call_id)
+            if place.post is not None:
+                url, text = str(job.data.get("url", "")), str(job.data.get("text") or "")
+                place.post(LinkSent(url=url, ok=is_done, text=text))
 
 
 class Call:
@@ -147,6 +184,7 @@ class Call:
             journal = AppendOnly(self._folder / f"{info.call_id}.jsonl", equipment.disk)
         self._keeping = CallKeeping(self.setup, self.conversation, started, journal=journal, recorder=self._recorder)
         self.record = self._keeping.record
+        self._jobs = None if equipment.jobs is None else equipment.jobs.open_call(self._context(), self._note)
         services = self._services(house, info.call_id)
         self.session = Session(leg, self.conversation, backend, house.speech, services, info=info)
 
@@ -167,9 +205,22 @@ class Call:
             speech_only=lambda settings: _is_speech_only(house.recognizers, settings),
             fallback_voices=_voices_of(self._number.synthesizer),
             fetch_media=equipment.fetch_media,
-            observers=[self._keeping.observe, CallMetrics(equipment.metrics, self._number.bot).observe],
+            media_root=equipment.media_root,
+            observers=self._observers(),
             recorder=self._recorder,
         )
+
+    def _observers(self) -> list[Observer]:
+        metrics = CallMetrics(self._equipment.metrics, self._number.bot)
+        return [self._keeping.observe, metrics.observe, *([self._jobs.observe] if self._jobs else [])]
+
+    def _context(self) -> dict[str, Any]:
+        """What the call's jobs know of it where a crash leaves no record."""
+        ended = {"result": "leg_failed", "by": "gateway", "reason": "no record was stored"}
+        return {**self.record.to_json(), **ended, "bot": self._number.bot}
+
+    def _note(self, kind: str, data: Mapping[str, Any]) -> None:
+        self.record.notes.append({"at": round(self.session.now(), 6), "kind": kind, "data": dict(data)})
 
     async def run(self) -> CallOutcome:
         """Conduct the call, then close its books. The books never cost the call, nor the next one."""
@@ -178,11 +229,24 @@ class Call:
         except asyncio.CancelledError:  # the process ends under the call: what was kept until now is kept
             stopped = CallOutcome(result="leg_failed", by="gateway", reason="the gateway stopped")
             self._keeping.close(stopped, round(self.session.now(), 6))
+            if self._jobs is not None:
+                self._jobs.over()
             raise
         self._keeping.close(outcome, round(self.session.now(), 6))
         self._equipment.metrics.call_ended(self.record, outcome)
-        await self._equipment.store.keep(self.record.to_json())
+        await self._keep()
         return outcome
+
+    async def _keep(self) -> None:
+        """Store the jobs, then the record, then let the jobs be done, which adds to the record."""
+        if self._jobs is not None:
+            await self._jobs.stored()
+        record = self.record.to_json()
+        await self._equipment.store.keep(record)
+        if late := self.record.notes[len(record["notes"]) :]:  # by a job that was done meanwhile
+            await self._equipment.store.add_notes(self.record.info.call_id, late)
+        if self._jobs is not None:
+            self._jobs.over()
 
     def snapshot(self) -> dict[str, Any]:
         """The record so far, and where the conversation stands."""

@@ -5,14 +5,14 @@ Every label has few values: names from the configuration, or words from closed s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gateway.actions import Fail
 from gateway.call.commands import Command, Content, KeepRecord, OpenEar, Recording, StartPrompt
 from gateway.call.outcome import CallOutcome
-from gateway.events import BotFailed, BotReplied, CallEvent, PromptEnded, PromptStarted, RecognizerFailed
+from gateway.events import BotFailed, BotReplied, CallEvent, PromptEnded, PromptStarted, RecognizerFailed, VendorFailed
 from gateway.events import TransferFinished as Transferred
 from gateway.interfaces import Utterance
 from gateway.records.record import CallRecord, is_barge_in
@@ -73,6 +73,11 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.jobs = Counter("talkpath_jobs_stored_total", "Jobs that calls have left.", ["kind"], registry=registry)
+        self.jobs_done = Counter(
+            "talkpath_jobs_ended_total", "Attempts at jobs by how they ended.", ["kind", "result"], registry=registry
+        )
+        self.jobs_left = Gauge("talkpath_jobs_waiting", "Jobs that are not done yet.", ["kind"], registry=registry)
         self.lag = Gauge("talkpath_loop_lag_seconds", "How late the event loop runs its timers.", registry=registry)
 
     def text(self) -> bytes:
@@ -89,6 +94,20 @@ class Metrics:
         """Count a request to a webhook; ``path`` is the route's, with its parameters unfilled."""
         self.webhooks.labels(path, str(status)).inc()
         self.webhook_time.labels(path).observe(seconds)
+
+    def job_stored(self, kind: str) -> None:
+        """Count a job that a call has left."""
+        self.jobs.labels(kind).inc()
+
+    def job_ended(self, kind: str, result: str) -> None:
+        """Count an attempt at a job, or its end."""
+        self.jobs_done.labels(kind, result).inc()
+
+    def jobs_waiting(self, counts: Mapping[str, int]) -> None:
+        """How many of each kind wait; kinds that are not named have none."""
+        self.jobs_left.clear()
+        for kind, count in counts.items():
+            self.jobs_left.labels(kind).set(count)
 
     def call_ended(self, record: CallRecord, outcome: CallOutcome) -> None:
         """Count a call that is over, and its turns."""
@@ -128,6 +147,8 @@ class CallMetrics:
                 self._error("bot", self._bot)
             case RecognizerFailed():
                 self._error("recognizer", self._recognizer)
+            case VendorFailed(part=part, vendor=vendor):
+                self._error(part, vendor)
             case PromptStarted(cached=True):
                 metrics.cached.inc()
             case PromptEnded():

@@ -151,6 +151,7 @@ class CallJobs:
         self._context = dict(context)
         self._note = note
         self._count = 0
+        self._refused = 0
 
     def observe(self, _: float, event: CallEvent, commands: Sequence[Command]) -> None:
         """Take what one step of the call asks for."""
@@ -164,19 +165,22 @@ class CallJobs:
                 self._take(kind, command.data, at_once=False)
 
     def _take(self, kind: Kind, data: Mapping[str, Any], *, at_once: bool) -> None:
-        call_id = str(self._context["call_id"])
         try:
             if self._count >= MAX_OF_CALL:
                 raise JobRefused(f"{kind}: a call may ask for {MAX_OF_CALL} jobs")
             job = self._desk.job(kind, data, self._context, at_once=at_once)
         except JobRefused as refused:
-            self._desk.lose(kind, "refused", call_id, str(refused))
-            self._note("job_refused", {"kind": kind, "reason": str(refused)})
+            self._refuse(kind, "refused", str(refused))
             return
         self._count += 1
         if not self._desk.put(job):
-            self._desk.lose(kind, "lost", call_id, "too many jobs wait for their store")
-            self._note("job_lost", {"kind": kind, "reason": "too many wait for the store"})
+            self._refuse(kind, "lost", "too many jobs wait for their store")
+
+    def _refuse(self, kind: Kind, result: str, reason: str) -> None:
+        self._refused += 1
+        if self._refused <= MAX_OF_CALL:
+            self._desk.lose(kind, result, str(self._context["call_id"]), reason)
+            self._note(f"job_{result}", {"kind": kind, "reason": reason})
 
     async def stored(self) -> None:
         """Wait until the call's jobs are stored; to be called before its record is."""

@@ -24,7 +24,7 @@ OWN_HEADERS = frozenset({KEY_HEADER, "host", "content-length", "transfer-encodin
 
 
 class WebhookPerformer:
-    """Data: ``url``, ``body`` (a text as it is, anything else as JSON), ``headers``, ``basic_auth`` (a name), ``method``.
+    """Data: ``url``, ``body`` (a text as it is, else JSON), ``headers``, ``basic_auth`` (a name), ``method``.
 
     Args:
         rules: Read anew for each job.
