@@ -237,7 +237,7 @@ async def open_office(
     """Open an office; by default with the lab's bot.
 
     Args:
-        bot_settings, number, speech, server, pbx: Further settings of theirs; for a bot that names its ``backend``, all.
+        bot_settings, number, speech, server, pbx: Further settings of theirs; all, where a bot names its ``backend``.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
         faults, slow: Of the lab's bot.
     """
