@@ -67,6 +67,9 @@ SUITES = (
         (
             "tests/call/test_conversation.py",
             "tests/call/test_bargein.py",
+            "tests/call/test_digits.py",
+            "tests/call/test_hearing.py",
+            "tests/call/test_links.py",
             "tests/call/test_session_conversation.py",
             "tests/call/test_never_silent.py",
         ),
