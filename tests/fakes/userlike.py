@@ -1,4 +1,4 @@
-"""Bots for Userlike's API in tests: one that gives answers written down beforehand, and callers in text who reach it."""
+"""Bots for Userlike's API in tests: one with answers written down beforehand, and callers in text."""
 
 from __future__ import annotations
 
