@@ -68,7 +68,8 @@ class _Reading:
     language: str
     actions: list[Action] = field(default_factory=list)
     clicks: list[Click] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    options: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Label and aliases of each click."""
 
     def say(self, text: str) -> None:
         if not norm(text):
@@ -160,8 +161,9 @@ def _element(element: Mapping[str, Any], reading: _Reading, *, is_only: bool) ->
     )
     for url in _element_links(element):
         reading.link(url, title)
-    for button in _mappings(element.get("buttons")):
-        _button(button, reading, "" if is_only else title)
+    buttons = _mappings(element.get("buttons"))
+    for button in buttons:
+        _button(button, reading, "" if is_only else title, aliases=(title,) if len(buttons) == 1 else ())
 
 
 def _element_links(element: Mapping[str, Any]) -> Iterator[str]:
@@ -170,14 +172,14 @@ def _element_links(element: Mapping[str, Any]) -> Iterator[str]:
     yield from dict.fromkeys(url for value in found if (url := _text(value)))
 
 
-def _button(button: Mapping[str, Any], reading: _Reading, of: str = "") -> None:
+def _button(button: Mapping[str, Any], reading: _Reading, of: str = "", aliases: tuple[str, ...] = ()) -> None:
     kind, title = _text(button.get("type")), _text(button.get("title"))[:MAX_TITLE]
     if kind == "phone_number":
         _number(title, _text(button.get("payload")), reading)
     elif kind == "web_url":
         reading.link(_text(button.get("url")), title)
     elif kind != "element_share":
-        _choice(button, reading, of)
+        _choice(button, reading, of, aliases)
 
 
 def _number(title: str, written: str, reading: _Reading) -> None:
@@ -186,14 +188,14 @@ def _number(title: str, written: str, reading: _Reading) -> None:
         return
     label = reading.settings.connect_label or CONNECT_LABELS.get(base(reading.language), "{title}")
     target = canonical(written) or written
-    _add(reading, label.format(title=title or written), Click(title=title or written, target=target))
+    _add(reading, label.format(title=title or written), Click(title=title or written, target=target), (title,))
 
 
-def _choice(item: Mapping[str, Any], reading: _Reading, of: str = "") -> None:
+def _choice(item: Mapping[str, Any], reading: _Reading, of: str = "", aliases: tuple[str, ...] = ()) -> None:
     """A quick reply or a postback: its title is offered, its payload goes back. Without a payload, its title does."""
     title = _text(item.get("title"))[:MAX_TITLE]
     if norm(title):
-        _add(reading, f"{of}, {title}" if of else title, Click(title=title, payload=payload_text(item)))
+        _add(reading, f"{of}, {title}" if of else title, Click(title=title, payload=payload_text(item)), aliases)
 
 
 def payload_text(item: Mapping[str, Any]) -> str:
@@ -206,16 +208,16 @@ def payload_text(item: Mapping[str, Any]) -> str:
     return _text(item.get("title"))
 
 
-def _add(reading: _Reading, label: str, click: Click) -> None:
+def _add(reading: _Reading, label: str, click: Click, aliases: tuple[str, ...] = ()) -> None:
     if len(reading.clicks) < MAX_OPTIONS:
         reading.clicks.append(click)
-        reading.labels.append(label)
+        reading.options.append((label, tuple(alias for alias in aliases if alias and alias != label)))
 
 
 def _menu(reading: _Reading, menu_id: str) -> Menu:
     options = [
-        MenuOption(id=str(place), label=label, aliases=() if label == click.title else (click.title,))
-        for place, (label, click) in enumerate(zip(reading.labels, reading.clicks, strict=True), 1)
+        MenuOption(id=str(place), label=label, aliases=aliases)
+        for place, (label, aliases) in enumerate(reading.options, 1)
     ]
     return Menu(menu_id=menu_id, options=tuple(options), max_digits=len(str(len(options))))
 
