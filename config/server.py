@@ -99,11 +99,14 @@ class LoggingSection(Section):
 class MediaSection(Section):
     """Audio that bots name by address. Only http and https, and no private targets unless allowed."""
 
+    root: Path | None = None
+    """Folder of recordings that bots name by path; nothing outside of it is played. Looked for beside the
+    configuration. Unset: none are."""
     allow: Annotated[tuple[str, ...], BeforeValidator(one_or_many)] = ()
     """Hosts and networks that may be fetched from although they are private: `media.internal`, `10.1.0.0/16`."""
     max_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, le=1 << 30)
     """Largest file."""
     timeout: float = Field(default=10.0, gt=0, le=120)
-    """Longest fetch."""
+    """Longest fetch, redirects included."""
     max_redirects: int = Field(default=3, ge=0, le=10)
     """Redirects that are followed, each checked like the first address."""

@@ -33,7 +33,7 @@ from gateway.events import OperatorAsked
 from gateway.http.control import Reloaded
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
-from gateway.interfaces import Backend, Leg, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.interfaces import Backend, LooksAtMedia, Leg, SocketRoute, Synthesizer, Transport, Webhook
 from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
 from gateway.kit.media import MediaFetcher
@@ -178,7 +178,7 @@ class App:
 
     def _make_fetcher(self, stack: AsyncExitStack) -> Callable[[str], Awaitable[bytes]]:
         media = self._settings.media
-        fetcher = MediaFetcher(
+        self._fetcher = fetcher = MediaFetcher(
             allow=media.allow,
             max_bytes=media.max_bytes,
             timeout=media.timeout,
@@ -239,8 +239,13 @@ class App:
             if kept is not None and kept.settings.bots.get(name) == section:
                 made[name] = kept.backends[name]
             else:
-                made[name] = self._plugins.backends[section.backend](name, section, http)
+                made[name] = backend = self._plugins.backends[section.backend](name, section, http)
+                if isinstance(backend, LooksAtMedia):
+                    backend.look_with(self._content_type)
         return made
+
+    async def _content_type(self, url: str) -> str:
+        return (await self._fetcher.fetch(url)).content_type
 
     def _make_transports(self) -> dict[str, Transport]:
         server = self._settings.server

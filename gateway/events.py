@@ -172,6 +172,20 @@ class PromptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VendorFailed:
+    """Somebody who should have spoken, listened or sent a recording did not, whether or not another stood in.
+
+    Attributes:
+        vendor: Its name in the configuration; empty for a recording.
+        reason: One sentence, free of personal data and secrets.
+    """
+
+    part: Literal["synthesizer", "recognizer", "media"]
+    vendor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotReplied:
     """A batch of the bot's, asked for or not."""
 
@@ -242,6 +256,7 @@ CallEvent = (
     | RecognizerFailed
     | PromptStarted
     | PromptEnded
+    | VendorFailed
     | BotReplied
     | BotFailed
     | TransferFinished

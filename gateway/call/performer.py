@@ -33,6 +33,7 @@ from gateway.call.mouth import Mouth
 from gateway.call.narrator import Narrator, ReadTranscripts
 from gateway.call.rendering import Renderer
 from gateway.call.services import Services, Speech
+from gateway.call.troubles import Troubles
 from gateway.events import CallEvent
 from gateway.interfaces import Leg
 
@@ -58,16 +59,17 @@ class Performer:
         self._helpers = helpers
         self._bot = bot
         self._texts = ReadTranscripts(post, now)
+        troubles = Troubles(post)
         ears = Ears(
             able.format,
-            speech.listen,
+            lambda settings, source: speech.listen(settings, source, troubles.recognizer),
             services.speech_only,
             post,
             timeline.time_of,
             reports_speech=services.detector is None,
         )
         self._ears = self._texts if able.hears_text else ears
-        renderer = Renderer(able.format, speech, services)
+        renderer = Renderer(able.format, speech, services, troubles)
         mouth = Mouth(leg, renderer, post, now, track=services.recorder is not None)
         self._mouth = Narrator(leg, post, now) if able.speaks_text else mouth
         self._audio = CallerAudio(able.format, services, timeline, ears, post, mouth.heard)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import assert_never
-
-import structlog
 
 from audio import files, tones
 from audio.codecs import g711
@@ -16,19 +16,22 @@ from config.call import FallbackVoiceSection
 from gateway.call.commands import Content, Recording, Silence, Tone
 from gateway.call.guard import plug_in
 from gateway.call.services import Services, Speech
+from gateway.call.troubles import Troubles
 from gateway.errors import GatewayError
 from gateway.interfaces import SpokenFrame, Utterance
 from gateway.kit.closing import closing
-
-log = structlog.get_logger()
 
 PIECE = 1.0
 """Seconds of audio handed over at a time where it is all there already."""
 MAX_PAUSE = 600.0
 MAX_RECORDING_BYTES = 10 << 20
 MAX_RECORDING_SECONDS = 600.0
-LOAD_WITHIN = 10.0
-"""Seconds to download and decode a recording."""
+DECODE_WITHIN = 10.0
+"""Seconds to decode a recording; fetching it has a bound of its own."""
+DECODERS = 2
+"""Recordings that are decoded at the same time, in the whole process: it takes the processor from calls."""
+
+_decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="recording")
 
 Piece = tuple[bytes, int | None]
 """Audio in the wire's format, and the characters spoken by its end where known."""
@@ -52,12 +55,14 @@ class Renderer:
         format: Of the wire.
         speech: Speaks utterances.
         services: Where recordings come from, and the number's other voices.
+        troubles: Told of voices that fail, and of recordings that cannot be played.
     """
 
-    def __init__(self, format: AudioFormat, speech: Speech, services: Services) -> None:
+    def __init__(self, format: AudioFormat, speech: Speech, services: Services, troubles: Troubles) -> None:
         self._format = format
         self._speech = speech
         self._services = services
+        self._troubles = troubles
 
     def render(self, content: Content) -> AsyncIterator[Piece]:
         """The audio of a prompt, piece by piece. Raises GatewayError where there is none, or no more."""
@@ -79,7 +84,8 @@ class Renderer:
 
     async def _spoken(self, utterance: Utterance) -> AsyncIterator[Piece]:
         with plug_in("synthesizer"):
-            frames = self._speech.speak(utterance, self._format, self._voices_behind(utterance))
+            behind = self._voices_behind(utterance)
+            frames = self._speech.speak(utterance, self._format, behind, self._troubles.synthesizer)
             async with closing(frames) as spoken:
                 async for piece in spoken:
                     yield self._checked(piece), piece.chars
@@ -98,7 +104,7 @@ class Renderer:
         try:
             data = await self._load(recording)
         except (GatewayError, TimeoutError) as error:
-            log.warning("recording cannot be played", error=str(error) or "timeout")
+            self._troubles.recording(error)
             if recording.alternative is None:
                 raise MediaError("the recording cannot be played, and there is nothing to say instead") from error
             async for piece in self._spoken(recording.alternative):
@@ -108,12 +114,13 @@ class Renderer:
                 yield piece
 
     async def _load(self, recording: Recording) -> bytes:
-        async with asyncio.timeout(LOAD_WITHIN):
-            with plug_in("media"):
-                data = await self._read(recording)
-            return await asyncio.to_thread(
-                files.read, data, self._format, max_bytes=MAX_RECORDING_BYTES, max_seconds=MAX_RECORDING_SECONDS
+        with plug_in("media"):
+            data = await self._read(recording)
+        async with asyncio.timeout(DECODE_WITHIN):
+            decode = functools.partial(
+                files.read, data, self._format, max_bytes=len(data), max_seconds=MAX_RECORDING_SECONDS
             )
+            return await asyncio.get_running_loop().run_in_executor(_decoders, decode)
 
     async def _read(self, recording: Recording) -> bytes:
         services = self._services
@@ -159,6 +166,9 @@ def read_below(root: Path, path: str) -> bytes:
         raise MediaError("the recording lies outside of the media folder")
     try:
         with file.open("rb") as opened:
-            return opened.read(MAX_RECORDING_BYTES + 1)
+            data = opened.read(MAX_RECORDING_BYTES + 1)
     except OSError as error:
         raise MediaError(f"the recording cannot be read: {error.strerror}") from error
+    if len(data) > MAX_RECORDING_BYTES:
+        raise MediaError(f"the recording exceeds {MAX_RECORDING_BYTES} bytes")
+    return data

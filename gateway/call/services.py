@@ -14,8 +14,11 @@ from audio.frame import Frame
 from config.call import FallbackVoiceSection
 from gateway.call.commands import Command
 from gateway.clock import Clock, LoopClock
+from gateway.errors import VendorError
 from gateway.events import CallEvent
 from gateway.interfaces import ListenSettings, RecognitionStream, SpokenFrame, Utterance
+
+OnTrouble = Callable[[VendorError], None]
 
 
 class Decider(Protocol):
@@ -29,9 +32,17 @@ class Speech(Protocol):
     """All configured recognizers and synthesizers, conversions and fallbacks included."""
 
     def speak(
-        self, utterance: Utterance, target: AudioFormat, fallback: Sequence[FallbackVoiceSection] = ()
+        self,
+        utterance: Utterance,
+        target: AudioFormat,
+        fallback: Sequence[FallbackVoiceSection] = (),
+        on_trouble: OnTrouble | None = None,
     ) -> AsyncIterator[SpokenFrame]:
-        """Audio in the target format. Raises VendorError when every voice has failed."""
+        """Audio in the target format; `on_trouble` is told of each voice that failed.
+
+        Raises:
+            VendorError: Every voice has failed.
+        """
         ...
 
     def holds(self, utterance: Utterance, target: AudioFormat) -> bool:
@@ -39,8 +50,10 @@ class Speech(Protocol):
         ...
 
     def listen(
-        self, settings: ListenSettings, source: AudioFormat
-    ) -> AbstractAsyncContextManager[RecognitionStream]: ...
+        self, settings: ListenSettings, source: AudioFormat, on_trouble: OnTrouble | None = None
+    ) -> AbstractAsyncContextManager[RecognitionStream]:
+        """A stream; `on_trouble` is told of a recognizer that failed and that another one stood in for."""
+        ...
 
 
 class Detector(Protocol):

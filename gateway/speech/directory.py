@@ -98,10 +98,15 @@ class SpeechDirectory:
             and voice.synthesizer.holds(voice.utterance)
         )
 
-    def listen(self, settings: ListenSettings, source: AudioFormat) -> AbstractAsyncContextManager[RecognitionStream]:
+    def listen(
+        self, settings: ListenSettings, source: AudioFormat, on_trouble: OnTrouble | None = None
+    ) -> AbstractAsyncContextManager[RecognitionStream]:
         """A stream that takes frames as the leg sends them.
 
         Where the vendor is not configured, or fails, the local recognizer listens, if the question is one it can hear.
+
+        Args:
+            on_trouble: Told of a vendor that failed and that the local recognizer stood in for.
 
         Raises:
             VendorError: on entering, or from `results`, when nobody can listen.
@@ -110,7 +115,7 @@ class SpeechDirectory:
         if vendor != settings.vendor:
             log.warning("there is no such recognizer, the local one listens", vendor=settings.vendor)
         standby = self._recognizers.get(LOCAL) if vendor != LOCAL else None
-        return listen_guarded(self._recognizers[vendor], standby, replace(settings, vendor=vendor), source)
+        return listen_guarded(self._recognizers[vendor], standby, replace(settings, vendor=vendor), source, on_trouble)
 
     def hears(self, vendor: str) -> RecognizerCapabilities:
         """What the recognizer that would listen can do."""

@@ -104,9 +104,10 @@ async def speak_with_fallback(
             return
         except (VendorError, MediaError) as error:
             trouble = _as_vendor_error(error, utterance.vendor)
-        log.warning("a voice failed", vendor=utterance.vendor, reason=trouble.reason, had_begun=progress.has_begun())
         if on_trouble is not None:
             on_trouble(trouble)
+        else:
+            log.warning("a voice failed", vendor=utterance.vendor, reason=trouble.reason)
         rest = progress.rest()
         if not rest.strip():
             return

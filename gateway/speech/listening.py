@@ -6,7 +6,7 @@ all of it, when the vendor cannot be reached or breaks off in the middle.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -51,12 +51,17 @@ async def listen_converted(
 
 @asynccontextmanager
 async def listen_guarded(
-    recognizer: Recognizer, standby: Recognizer | None, settings: ListenSettings, source: AudioFormat
+    recognizer: Recognizer,
+    standby: Recognizer | None,
+    settings: ListenSettings,
+    source: AudioFormat,
+    on_trouble: Callable[[VendorError], None] | None = None,
 ) -> AsyncIterator[RecognitionStream]:
     """Open a stream with another recognizer behind it.
 
     Args:
         standby: Takes over when the first one fails; None: its failure is passed on.
+        on_trouble: Told when it does.
 
     Raises:
         VendorError: neither can listen.
@@ -65,9 +70,13 @@ async def listen_guarded(
         if standby is None:
             yield await stack.enter_async_context(listen_converted(recognizer, settings, source))
             return
-        stream = _Guarded(stack, standby, settings, source)
+        stream = _Guarded(stack, standby, settings, source, on_trouble or _log)
         await stream.open(recognizer)
         yield stream
+
+
+def _log(error: VendorError) -> None:
+    log.warning("a recognizer failed, another one listens", vendor=error.vendor, reason=error.reason)
 
 
 class _Converting:
@@ -95,9 +104,15 @@ class _Converting:
 
 class _Guarded:
     def __init__(
-        self, stack: AsyncExitStack, standby: Recognizer, settings: ListenSettings, source: AudioFormat
+        self,
+        stack: AsyncExitStack,
+        standby: Recognizer,
+        settings: ListenSettings,
+        source: AudioFormat,
+        on_trouble: Callable[[VendorError], None],
     ) -> None:
         self._stack = stack
+        self._on_trouble = on_trouble
         self._standby: Recognizer | None = standby
         self._settings = settings
         self._source = source
@@ -154,7 +169,7 @@ class _Guarded:
         self._stream = None
         if standby is None or not can_hear(standby, self._settings):
             raise error
-        log.warning("a recognizer failed, another one listens", vendor=error.vendor, reason=error.reason)
+        self._on_trouble(error)
         stream = await self._stack.enter_async_context(listen_converted(standby, self._settings, self._source))
         size, at = self._source.size(REPLAY_SECONDS), 0
         while at < len(self._audio):  # it may grow meanwhile

@@ -11,6 +11,7 @@ from audio.endpointing import VoiceEvent, VoiceStarted, VoiceStopped, VoiceSusta
 from audio.format import AudioFormat
 from audio.frame import Frame
 from config.call import FallbackVoiceSection
+from gateway.call.services import OnTrouble
 from gateway.events import Transcript
 from gateway.interfaces import ListenSettings, RecognitionStream, SpeechHeard, SpokenFrame, Utterance
 
@@ -123,7 +124,11 @@ class ScriptedSpeech:
         self.closed = 0
 
     def speak(
-        self, utterance: Utterance, target: AudioFormat, fallback: Sequence[FallbackVoiceSection] = ()
+        self,
+        utterance: Utterance,
+        target: AudioFormat,
+        fallback: Sequence[FallbackVoiceSection] = (),
+        on_trouble: OnTrouble | None = None,
     ) -> AsyncIterator[SpokenFrame]:
         return self.synthesizer.speak(utterance, target)
 
@@ -131,7 +136,9 @@ class ScriptedSpeech:
         return (utterance.plain or utterance.text) in self.synthesizer.at_hand
 
     @asynccontextmanager
-    async def listen(self, settings: ListenSettings, source: AudioFormat) -> AsyncIterator[RecognitionStream]:
+    async def listen(
+        self, settings: ListenSettings, source: AudioFormat, on_trouble: OnTrouble | None = None
+    ) -> AsyncIterator[RecognitionStream]:
         if self._open_error is not None:
             raise self._open_error
         stream = self._make_stream(settings)
