@@ -168,3 +168,79 @@ def test_g3_the_documents_answer():
     assert (reply.texts, reply.answer, reply.background) == (("Please wait...",), "Final bot response", True)
     assert (reply.tracking, reply.object_id, reply.retries) == ("175173...", "175173...", None)
     assert reply.other == {"data": {"background_content": "ok"}}
+
+
+def test_more_items_than_anybody_listens_to_are_left_out():
+    reply = data(messages=[str(n) for n in range(150)], responses=[{"content": str(n)} for n in range(150)])
+    assert reply.texts == tuple(str(n) for n in range(100))
+    assert len(reply.responses) == 100
+
+
+def test_the_language_may_be_a_word_instead_of_an_object():
+    assert parse({"language": "FR"}).slug == parse({"language": {"slug": " FR "}}).slug == "FR"
+    assert parse({"language": {"name": "French"}}).slug == parse({"language": ["FR"]}).slug == ""
+
+
+def test_what_a_block_says_may_stand_under_text():
+    assert data(
+        messages=[{"text": "One"}, {"content": None, "text": "Two"}, {"content": "", "text": "Three"}]
+    ).texts == (
+        "One",
+        "Two",
+        "",
+    )
+
+
+@pytest.mark.parametrize("word", ["yes", "on", "ON", " true ", "1.0", 1.0])
+def test_other_words_for_yes(word: Any):
+    assert data(has_background_text=word).background
+
+
+@pytest.mark.parametrize("word", ["no", "off", "FALSE", " 0 "])
+def test_other_words_for_no(word: str):
+    assert not data(has_background_text=word).background
+    assert parse({"variables": {"error": word}}).error is None
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(99, None), (100, 100), (599, 599), (600, None), (" 503 ", 503), (-404, None)]
+)
+def test_codes_that_can_be_a_status(value: Any, code: int | None):
+    assert parse({"code": value}).code == code
+
+
+def test_errors_in_many_parts_are_kept_whole():
+    assert parse({"variables": {"error": ["a", 1]}}).error == '["a", 1]'
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("7", 7),
+        ("-7", -7),
+        ("2.5", 2.5),
+        ("1e3", 1000.0),
+        ("123456789012345678", 123456789012345678),
+        ("1234567890123456789", "1234567890123456789"),  # more digits than every reader of a record keeps
+        ("1e15", "1e15"),
+        ("999999999999999.0", 999999999999999.0),
+        ("-1e400", "-1e400"),
+        ("NaN", None),
+        ("true", True),
+        ('" text "', "text"),
+        ('[1, {" k ": 2}]', [1, {"k": 2}]),
+    ],
+)
+def test_tk27_what_nobody_knows_is_kept_as_it_was_meant(written: str, kept: Any):
+    other = parse_reply(f'{{"more": {written}, "data": {{"deep": {written}}}}}'.encode()).other
+    assert other == {"more": kept, "data": {"deep": kept}}
+    assert type(other["more"]) is type(kept)
+
+
+def test_what_is_known_is_not_kept_twice():
+    known = {
+        "messages": [], "responses": [], "object_id": 1, "has_background_text": 1, "retries": 1,
+        "hangup_no_response": 1, "speech_synthesis": {}, "speech_recognizer": {},
+    }  # fmt: skip
+    everything = {"session": "s", "code": 200, "name": "n", "language": "FR", "variables": {"x": 1}, "data": known}
+    assert parse(everything).other == {}
