@@ -115,7 +115,8 @@ class SqlJobStore:
         async with self._writing() as connection:
             for kind in kinds:
                 question = select(jobs).where(jobs.c.kind == kind, _claimable(now)).order_by(jobs.c.due_at)
-                for row in (await connection.execute(question.limit(free[kind]))).mappings().all():
+                mine_alone = question.limit(free[kind]).with_for_update(skip_locked=True)  # SQLite locks the whole file
+                for row in (await connection.execute(mine_alone)).mappings().all():
                     mine = {"owner": owner, "lease_until": utc(until), "attempts": row["attempts"] + 1}
                     this = and_(jobs.c.key == row["key"], _claimable(now))
                     if (await connection.execute(update(jobs).where(this).values(mine))).rowcount:
