@@ -38,6 +38,7 @@ class Inbox(Generic[T]):
         self._repeated = Dedupe(now, KEEP)
         self._recovered: Counter[str] = Counter()
         self._held: dict[int, tuple[float, T]] = {}
+        self._played: set[int] = set()
         self._direct: list[T] = []
         self._next: int | None = None
 
@@ -51,7 +52,7 @@ class Inbox(Generic[T]):
         if counter is not None and not self._counters.is_new(str(counter)):
             return False
         if self._was_recovered(digest):
-            self._skip(counter)
+            self._played |= {counter} if counter is not None else set()  # so that it leaves no gap
             return False
         if counter is None:
             if digest in self._repeated:
@@ -98,10 +99,13 @@ class Inbox(Generic[T]):
         return min(since for since, _ in self._held.values())
 
     def _advance(self, found: list[Any]) -> None:
-        if self._next is None and self._held and min(self._held) <= FIRST_COUNTER:
-            self._next = min(self._held)
-        while self._next is not None and self._next in self._held:
-            found.append(self._held.pop(self._next)[1])
+        first = min((*self._held, *self._played), default=None)
+        if self._next is None and first is not None and first <= FIRST_COUNTER:
+            self._next = first
+        while self._next in self._held or self._next in self._played:
+            if self._next in self._held:
+                found.append(self._held.pop(self._next)[1])
+            self._played.discard(self._next)
             self._next += 1
 
     def _was_recovered(self, digest: str) -> bool:
@@ -109,8 +113,3 @@ class Inbox(Generic[T]):
             return False
         self._recovered[digest] -= 1
         return True
-
-    def _skip(self, counter: int | None) -> None:
-        """A counter whose message was played already leaves no gap."""
-        if counter is not None and (self._next is None or counter == self._next):
-            self._next = counter + 1

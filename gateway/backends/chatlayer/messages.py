@@ -100,7 +100,7 @@ def read_message(message: Mapping[str, Any], settings: ChatlayerBotSection, *, m
         language: Of the call, for the gateway's own words in labels.
     """
     reading = _Reading(settings, language)
-    if message.get("type") in EVENT_TYPES:
+    if _text(message.get("type")) in EVENT_TYPES:
         _event(message, reading)
         return Heard(actions=tuple(reading.actions))
     _parts(message, reading)
