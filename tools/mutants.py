@@ -44,6 +44,7 @@ SUITES = (
             "tests/backends/talkr/test_reply.py",
             "tests/backends/talkr/test_speech.py",
             "tests/backends/talkr/test_settings.py",
+            "tests/backends/talkr/test_protocol.py",
             "tests/backends/talkr/test_vectors.py",
             "tests/backends/talkr/test_client.py",
             "tests/contracts/test_backends.py",
