@@ -65,11 +65,9 @@ class BargeInSection(Section):
     """Time at the start of the bot's speech during which nothing interrupts."""
     confirm_within: float = Field(default=0.0, ge=0, le=5)
     """Reversible barge-in: the prompt pauses, and resumes at the same sample if no word follows in time; 0: off."""
-    exempt: Annotated[tuple[Literal["greeting", "waiting", "notice"], ...], BeforeValidator(one_or_many)] = (
-        "waiting",
-        "notice",
-    )
-    """Speech that cannot be interrupted: the first words of the call, waiting messages, notices of a transfer."""
+    exempt: Annotated[tuple[Literal["greeting", "waiting"], ...], BeforeValidator(one_or_many)] = ("waiting",)
+    """Speech that cannot be interrupted: the first words of the call, waiting messages. What is said before a transfer
+    or a hang-up never can."""
 
 
 class DigitsSection(Section):

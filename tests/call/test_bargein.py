@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from config.call import BargeInSection
-from gateway.actions import Hangup, Listen, Say
+from gateway.actions import Action, Hangup, Listen, Release, Say, Transfer
 from gateway.call.bargein import Attempt, Verdict, judge
 from gateway.call.commands import AbandonTurn, FinishUtterance, PausePlayout, ResumePlayout, SendToBot, StopPlayout
 from gateway.call.facts import State
@@ -233,10 +233,14 @@ def test_the_greeting_can_be_made_uninterruptible() -> None:
     play(DigitPressed(digit="1"), at=2.0).refuse(StopPlayout)
 
 
-def test_words_before_a_hang_up_cannot_be_interrupted() -> None:
-    play = Playbook()
+LEAVING = [Hangup(), Transfer(transfer_id="t", target="sip:100@pbx"), Release()]
+
+
+@pytest.mark.parametrize("leaving", LEAVING, ids=lambda action: type(action).__name__)
+def test_words_before_a_hang_up_or_a_transfer_cannot_be_interrupted(leaving: Action) -> None:
+    play = Playbook(number={"barge_in": {"exempt": []}})
     play.begin()
-    play.reply("Goodbye", Hangup(), at=0.1)
+    play.reply("Goodbye", leaving, at=0.1)
     play.start_prompt(at=0.2)
     play(SpeechStarted(at=1.0), at=1.1)
     play(SpeechSustained(at=1.3, voiced=0.3), at=1.3).refuse(StopPlayout)
