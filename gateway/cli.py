@@ -40,11 +40,19 @@ DEFAULT_CONFIG = Path("talkpath.yaml")
 def run() -> None:
     """Run the command; what is expected to go wrong becomes one sentence and exit code 1."""
     try:
+        _add_plug_in_commands()
         app()
     except GatewayError as error:
         fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _add_plug_in_commands() -> None:
+    from gateway.plugins import commands
+
+    for add in commands().values():
+        add(app)
 
 
 def fail(error: GatewayError) -> NoReturn:

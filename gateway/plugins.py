@@ -7,12 +7,16 @@ An entry point in the group `gateway.transports`, `gateway.backends` or `gateway
   speech vendor as ``cls(name, settings, HttpClient)`` with ``recognizer`` and ``synthesizer`` (either may be None),
   ``await start()`` and ``await close()``.
 
+One in the group `gateway.commands` names a function that takes the `typer.Typer` of the command line and adds a
+command, or a group of them, under the entry point's name. It is imported whenever `talkpath` is started, so its module
+imports little until a command of it runs.
+
 Importing a module registers nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -58,6 +62,11 @@ def installed() -> Plugins:
     if not found["transports"]:
         raise ConfigError("no plug-in is installed; run `make setup`, or `pip install .` in the project's folder")
     return Plugins(**found)
+
+
+def commands() -> dict[str, Callable[[Any], None]]:
+    """What adds the plug-ins' own commands to the command line, by name. Raises ConfigError as `installed` does."""
+    return _load("gateway.commands")
 
 
 def _load(group: str) -> dict[str, Any]:
