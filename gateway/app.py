@@ -33,7 +33,7 @@ from gateway.events import OperatorAsked
 from gateway.http.control import Reloaded
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
-from gateway.interfaces import Backend, LooksAtMedia, Leg, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.interfaces import Backend, Leg, LooksAtMedia, SocketRoute, Synthesizer, Transport, Webhook
 from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
 from gateway.kit.media import MediaFetcher

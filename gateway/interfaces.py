@@ -358,6 +358,16 @@ class Backend(Protocol):
     async def check(self) -> list[Problem]: ...
 
 
+@runtime_checkable
+class LooksAtMedia(Protocol):
+    """A backend that has to know a file before it takes it from its bot."""
+
+    def look_with(self, content_type: Callable[[str], Awaitable[str]]) -> None:
+        """``content_type(url)`` fetches a file under the gateway's media policy and says what it is, such as
+        ``audio/mpeg``; it raises MediaError. Called once, before the first call."""
+        ...
+
+
 # --- after the call ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterCallJob:

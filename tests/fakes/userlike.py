@@ -154,11 +154,12 @@ async def userlike_call(
             "reception",
             UserlikeBotSection(**given),
             http,
-            inspect_media=inspect,
             new_id=lambda: HEX,
             sleep=sleep,
             **more,
         )
+        if inspect is not None:
+            backend.look_with(inspect)
         async with backend.open_chat(call, claimed.append) as chat:
             yield UserlikeCall(backend, chat, bot, claimed, waits)
 

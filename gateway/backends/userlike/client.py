@@ -24,7 +24,6 @@ class UserlikeBackend:
     """One configured bot.
 
     Args:
-        inspect_media: Looks at files that bots want played. None: they are judged by their names.
         new_id: The second part of session ids, 32 hexadecimal digits.
         sleep, now: For tests with a clock of their own.
     """
@@ -38,14 +37,13 @@ class UserlikeBackend:
         settings: UserlikeBotSection,
         http: HttpClient,
         *,
-        inspect_media: InspectMedia | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         sleep: Sleep = asyncio.sleep,
         now: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._name = name
         self._settings = settings
-        self._webhook = BotWebhook(name, settings, http, inspect_media=inspect_media, sleep=sleep)
+        self._webhook = BotWebhook(name, settings, http, sleep=sleep)
         self._new_id = new_id
         self._now = now
         self._contacts = Contacts()
@@ -87,6 +85,10 @@ class UserlikeBackend:
         finally:
             self._sessions.pop(cid, None)
             chat.close()
+
+    def look_with(self, content_type: InspectMedia) -> None:
+        """Implements `LooksAtMedia`."""
+        self._webhook.inspect_media = content_type
 
     async def check(self) -> list[Problem]:
         settings, found = self._settings, []

@@ -15,7 +15,7 @@ from gateway.backends.userlike.carrying import MediaFacts
 from gateway.backends.userlike.protocol import Event, Outgoing, Unreadable, read_answer
 from gateway.backends.userlike.settings import UserlikeBotSection
 from gateway.backends.userlike.triggers import Media
-from gateway.errors import VendorError, VendorReplyInvalid
+from gateway.errors import GatewayError, VendorReplyInvalid
 from gateway.kit.http import HttpAnswer, HttpClient, Sleep, Timeouts, VendorUnreachable, check_status
 
 RETRY_AFTER = 0.5  # s before the one other try of a connection that could not be opened
@@ -39,7 +39,7 @@ class Answer:
 class BotWebhook:
     """One configured bot's webhook.
 
-    Args:
+    Attributes:
         inspect_media: Looks at files that the bot wants played. None: they are judged by their names.
     """
 
@@ -49,13 +49,12 @@ class BotWebhook:
         settings: UserlikeBotSection,
         http: HttpClient,
         *,
-        inspect_media: InspectMedia | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._name = name
         self._settings = settings
         self._http = http
-        self._inspect_media = inspect_media
+        self.inspect_media: InspectMedia | None = None
         self._sleep = sleep
 
     async def tell(self, event: Outgoing, body: dict[str, Any]) -> Answer:
@@ -99,12 +98,12 @@ class BotWebhook:
         """Whether a file is there, and whether it is sound."""
         try:
             found = await self._content_type(media.link)
-        except VendorError as error:
+        except GatewayError as error:
             log.warning("media cannot be fetched", bot=self._name, error=str(error))
             return MediaFacts(is_available=False)
         return MediaFacts(is_audio=found.split("/")[0] not in SOUNDLESS)
 
     async def _content_type(self, link: str) -> str:
-        if self._inspect_media is None:
+        if self.inspect_media is None:
             return mimetypes.guess_type(urlsplit(link).path)[0] or "audio/*"
-        return await self._inspect_media(link)
+        return await self.inspect_media(link)
