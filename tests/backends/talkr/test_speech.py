@@ -182,3 +182,75 @@ def test_tk26_whose_region():
 @pytest.mark.parametrize("slug", ["", "French (France)", "1", "-"])
 def test_tk26_what_is_no_language_changes_nothing(slug: str):
     assert wish(slug).settings is None
+
+
+def test_tk25_the_lowest_and_highest_values_are_obeyed_as_they_are():
+    assert [recognizer(timeout=value).start_timeout for value in (1, 30)] == [1.0, 30.0]
+    assert [recognizer(asrTimeout=value).end_silence for value in (0.2, 5)] == [0.2, 5.0]
+    assert [recognizer(max_duration=value).max_length for value in (2, 60)] == [2.0, 60.0]
+
+
+def test_tk25_one_recognizer_with_everything():
+    found = recognizer(
+        vendor="gcp", language="EN", model="latest_long", hints="yes", barge_in=False, timeout=5, options={"boost": 2}
+    )
+    assert found == RecognizerChoice(
+        vendor="google",
+        language="en-GB",
+        model="latest_long",
+        hints=("yes",),
+        start_timeout=5.0,
+        barge_in=False,
+        options={"boost": 2},
+    )
+
+
+def test_tk24_one_voice_with_everything():
+    found = synthesizer(vendor="eleven", voice="marie", language="de", engine="turbo", options={"speed": 1.5})
+    assert found == SynthesizerChoice(
+        vendor="elevenlabs", voice="marie", language="de-DE", model="turbo", options={"speed": 1.5}
+    )
+
+
+@pytest.mark.parametrize("empty", [{}, None, "text", []])
+def test_tk24_options_that_say_nothing_give_way_to_the_vendors_own(empty: Any):
+    assert synthesizer(vendor="azure", options=empty, azure={"style": "calm"}).options == {"style": "calm"}
+    assert synthesizer(options=empty).options == {}
+
+
+def test_tk24_only_the_documents_vendors_are_looked_for_where_none_is_named():
+    for name in ("elevenlabs", "azure", "google", "11labs", "microsoft"):
+        assert synthesizer(**{name: {"a": 1}}).options == {"a": 1}
+    assert synthesizer(acme={"a": 1}).options == {}
+
+
+def test_hints_are_bounded():
+    assert recognizer(hints=[f"word {n}" for n in range(600)]).hints == tuple(f"word {n}" for n in range(500))
+    assert recognizer(hints=["x" * 201, "y" * 200]).hints == ("y" * 200,)
+
+
+@pytest.mark.parametrize("key", ["phrase", "text", "value"])
+def test_a_hint_may_be_an_object(key: str):
+    assert recognizer(hints=[{key: " yes ", "boost": 3}, {"boost": 3}, {key: 7}]).hints == ("yes", "7")
+
+
+@pytest.mark.parametrize("key", ["barge_in", "bargein", "bargeIn"])
+def test_barge_in_keys(key: str):
+    assert recognizer(**{key: {"enable": 0}}).barge_in is False
+    assert recognizer(**{key: "on"}).barge_in is True
+    assert recognizer(**{key: {"minBargeinWordCount": 2}}).barge_in is None
+
+
+def test_tk26_a_region_of_an_operator_or_a_number_counts_for_its_language_only():
+    table = region_table({"fr": "BE", "en_US": "en-CA"}, "de-AT")
+    assert (table["fr"], table["en"], table["de"], table["nl"]) == ("BE", "CA", "AT", "NL")
+    assert region_table({}, "de")["de"] == "DE"
+    assert region_table({}, "klingon") == region_table({}, "")
+
+
+def test_tk26_a_language_alone_or_beside_a_voice():
+    assert wish("FR", speech_synthesis={"voice": "x"}).settings == SetSpeech(
+        synthesizer=SynthesizerChoice(voice="x"), language="fr-FR"
+    )
+    assert wish("FR", speech_recognizer=None).settings == SetSpeech(recognizer=RecognizerChoice(), language="fr-FR")
+    assert synthesizer(language="not a language").language is None
