@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -40,19 +41,21 @@ DEFAULT_CONFIG = Path("talkpath.yaml")
 def run() -> None:
     """Run the command; what is expected to go wrong becomes one sentence and exit code 1."""
     try:
-        _add_plug_in_commands()
-        app()
+        command_line()()
     except GatewayError as error:
         fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _add_plug_in_commands() -> None:
+@cache
+def command_line() -> typer.Typer:
+    """The whole command, with what plug-ins add to it. Raises ConfigError for one that cannot be imported."""
     from gateway.plugins import commands
 
     for add in commands().values():
         add(app)
+    return app
 
 
 def fail(error: GatewayError) -> NoReturn:

@@ -15,7 +15,7 @@ from config.lint import lint
 from config.loading import load
 from config.settings import NumberSection, ProfileSection, Settings
 from gateway.caller.steps import from_file, from_flags
-from gateway.cli import app
+from gateway.cli import command_line
 from gateway.lab.directory import VENDORS, main_of
 from gateway.plugins import installed
 from tests.pages import Block, blocks, commands, mentioned_commands, name_of, pages
@@ -51,13 +51,17 @@ def test_the_command_parses(arguments: list[str], capsys: pytest.CaptureFixture[
     name, *rest = arguments
     if name in ("--help", "-h"):
         return
-    group: Any = get_command(app)
+    group: Any = get_command(command_line())
     command = group.get_command(None, name)
     assert command is not None, f"there is no talkpath {name}"
     if {"--help", "-h"} & set(rest) and name != "lab":
         return
     if not rest and name in MENTIONED:
         return
+    while hasattr(command, "commands") and rest:  # a group, such as a plug-in adds
+        name, *rest = rest
+        assert name in command.commands, f"there is no talkpath ... {name}"
+        command = command.commands[name]
     context = command.make_context(name, list(rest))
     if name == "call":
         _steps(context.args)
