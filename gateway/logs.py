@@ -34,6 +34,14 @@ _SECRETS = (
     ),
 )
 _PHONE = re.compile(r"(?<![\w.])\+?\d(?:[ ()/-]{0,2}\d){6,}(?!\w)")
+# Names of calls that have many digits, too, and that a log is searched for: UUIDs, Asterisk's unique ids
+# (`1795261293.2817`: seconds since 1970 and a counter) and channels (`PJSIP/601-0000001a`), where the part before the
+# counter may be a telephone number.
+_ID_OR_PHONE = re.compile(
+    r"(?P<id>(?<!\w)(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?!\w)|(?<![\w.+])1\d{9}\.\d{1,9}(?!\w|\.\d))"
+    r"|(?P<technology>(?<!\w)[A-Z]\w{1,19}/)(?P<who>[^\s;,]{1,80}?)(?P<counter>-[0-9a-f]{8}(?!\w))"
+    rf"|{_PHONE.pattern}"
+)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys some of them
 
 
@@ -113,4 +121,12 @@ class _Masking:
         text = _CONTROLS.sub("\ufffd", text[:MAX_TEXT])
         for pattern, instead in _SECRETS:
             text = pattern.sub(instead, text)
-        return text if self._keeps_numbers else _PHONE.sub(MASK, text)
+        return text if self._keeps_numbers else _ID_OR_PHONE.sub(_mask_number, text)
+
+
+def _mask_number(found: re.Match[str]) -> str:
+    if found["id"]:
+        return found["id"]
+    if found["who"]:
+        return found["technology"] + _PHONE.sub(MASK, found["who"]) + found["counter"]
+    return MASK
