@@ -294,7 +294,7 @@ class Conversation:
             if state is State.OVER:
                 return
             if self.facts.is_settling and not self.facts.prompts:
-                self.facts.end("completed", "gateway")
+                self.facts.end()
                 return
             if self.facts.fell_back and state in RESTING:
                 self.endings.hang_up("failure", "bot_failed", "gateway", "fallback")
@@ -328,9 +328,9 @@ class Conversation:
         facts = self.facts
         match state:
             case State.RINGING:
-                facts.end("leg_failed", "gateway", "the line did not answer")
+                self.endings.end("leg_failed", "gateway", "the line did not answer")
             case State.ENDING:
-                facts.end("completed", "gateway")
+                facts.end()
             case State.TRANSFERRING:
                 assert facts.transfer is not None
                 self._take(TransferFinished(transfer_id=facts.transfer.transfer_id, ok=False, cause="no_answer"))
@@ -393,5 +393,5 @@ class Conversation:
         self.hearing.forget()
         self.endings.keep_only_records()
         self.speaking.stop()
-        facts.script.append((None, Say(text=self.speaking.words("too_long"), role="system", interruptible=False)))
+        facts.script.append((None, Say(text=self.speaking.words("too_long"), role="system")))
         facts.script.append((None, Hangup(reason="too_long")))

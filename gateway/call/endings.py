@@ -35,8 +35,7 @@ class Endings:
         facts.ending_since = facts.now
         facts.transfer = None  # a transfer that is under way goes down with the leg
         self.hearing.forget()
-        if facts.prompts:
-            self.speaking.stop()
+        self.speaking.stop()
         facts.emit(CloseLeg(reason=reason))
 
     def keep_only_records(self) -> None:
@@ -64,9 +63,9 @@ class Endings:
         settings = facts.number.fallback
         goes_on = settings.transfer is not None and facts.setup.leg.can_transfer
         text = settings.say or self.speaking.words("fallback_transfer" if goes_on else "fallback_hangup")
-        facts.script.append((None, Say(text=text, role="system", interruptible=False)))
+        facts.script.append((None, Say(text=text, role="system")))
         if goes_on:
-            facts.script.append((None, Transfer(transfer_id="fallback", target=settings.transfer, feedback=False)))
+            facts.script.append((None, Transfer(transfer_id="fallback", target=settings.transfer)))
         facts.script.append((None, Hangup(reason="fallback")))
 
     def transfer(self, action: Transfer) -> str | None:
@@ -103,12 +102,12 @@ class Endings:
         facts = self.facts
         facts.transfer = None
         if ok:
-            facts.final_outcome = CallOutcome(result="transferred", by="transfer", reason=cause)
-            facts.end("transferred", "transfer", cause)
+            facts.final_outcome = None  # also where the fallback has said why the call ends
+            self.end("transferred", "transfer", cause)
             return False
         facts.keep("transfer_failed", cause=cause, sip_code=sip_code)
         if facts.leg_gone:
-            facts.end("completed" if facts.caller_spoke else "abandoned", "caller", cause)
+            self.end("completed" if facts.caller_spoke else "abandoned", "caller", cause)
             return False
         return not facts.fell_back
 
@@ -131,9 +130,6 @@ class Endings:
     def end(self, result: Result, by: Party, reason: str = "") -> None:
         """End the call. What was playing is stopped first, so that its part that was heard is in the account."""
         facts = self.facts
-        if not facts.prompts:
-            facts.end(result, by, reason)
-            return
         if facts.final_outcome is None:
             facts.final_outcome = CallOutcome(result=result, by=by, reason=reason)
         facts.is_settling = True

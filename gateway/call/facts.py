@@ -16,7 +16,7 @@ from typing import Literal
 from config.call import NumberSettings
 from gateway.actions import Action
 from gateway.call.commands import Command, Content, EndCall, KeepRecord, SendToBot
-from gateway.call.outcome import CallOutcome, Party, Result
+from gateway.call.outcome import CallOutcome
 from gateway.events import CallEnded, CallInfo
 from gateway.interfaces import BackendCapabilities, LegCapabilities, ListenSettings, RecognizerCapabilities
 
@@ -246,11 +246,10 @@ class Facts:
     def keep(self, kind: str, **data: object) -> None:
         self.emit(KeepRecord(kind=kind, data=data))
 
-    def end(self, result: Result, by: Party, reason: str = "") -> None:
-        """The call is over. Says so to the bot and to the session, once."""
-        if self.over:
-            return
+    def end(self) -> None:
+        """The call is over, as `final_outcome` says. Tells the bot and the session."""
+        outcome = self.final_outcome
+        assert outcome is not None
         self.over = True
-        outcome = self.final_outcome or CallOutcome(result=result, by=by, reason=reason)
         self.emit(SendToBot(event=CallEnded(turn=self.turn, by=outcome.by, cause=outcome.reason or outcome.result)))
         self.emit(EndCall(outcome=outcome))

@@ -12,6 +12,7 @@ from gateway.call.facts import Facts
 from gateway.call.hearing import Hearing
 from gateway.call.question import Question
 from gateway.call.speaking import Speaking
+from gateway.call.states import since
 from gateway.call.turns import Turns
 
 
@@ -97,8 +98,5 @@ class Interrupting:
 
     def _speaks_over(self) -> bool:
         """Whether the caller's speech overlaps what plays; what he said before is no interruption of it."""
-        facts, stretch = self.facts, self.facts.stretch
-        if not facts.prompts or stretch is None or stretch.since is None:
-            return False
-        stopped_at = facts.caller.stopped_at
-        return facts.voice or (stopped_at is not None and stopped_at >= stretch.since)
+        facts, age = self.facts, self.speaking.prompt_age
+        return age is not None and (facts.voice or facts.now - since(facts.caller.stopped_at) <= age)

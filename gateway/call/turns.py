@@ -75,7 +75,7 @@ class Turns:
         facts.script = deque(
             (turn, action)
             for turn, action in facts.script
-            if turn is None or turn >= event.turn or isinstance(action, Record | PostCall)
+            if turn is None or isinstance(action, Record | PostCall)
         )
         if not isinstance(event, NoInput | TransferResult):
             facts.caller_spoke = True
@@ -147,7 +147,6 @@ class Turns:
             self.endings.fall_back("bot_failed", reason)
             return
         self.speaking.own("apology")
-        facts.question_asked = True
 
     # --- the script ------------------------------------------------------------------------------------------------
     def run_script(self) -> None:
@@ -163,9 +162,10 @@ class Turns:
             facts.script.popleft()
             if self.is_stale(turn) and not isinstance(action, Record | PostCall):
                 continue
-            self._do(action, facts.turn if turn is None else turn)
+            self._do(action)
 
-    def _do(self, action: Action, turn: int) -> None:
+    def _do(self, action: Action) -> None:
+        turn = self.facts.turn
         if not isinstance(action, Say) or not (action.more or self.speaking.cutter):
             self.speaking.end_stream(turn)
         match action:
@@ -269,13 +269,13 @@ class Turns:
         """The caller interrupts: the speech that had arrived is dropped, everything else still takes effect."""
         facts = self.facts
         self.speaking.cutter = self.speaking.streamed = None
-        rest = [(turn, action) for turn, action in facts.script if not isinstance(action, SPOKEN)]
+        rest = [action for _, action in facts.script if not isinstance(action, SPOKEN)]
         facts.script.clear()
-        for turn, action in rest:
+        for action in rest:
             if isinstance(action, Menu):
-                self.speaking.ask(action, turn or facts.turn, aloud=False)
+                self.speaking.ask(action, facts.turn, aloud=False)
             else:
-                self._do(action, facts.turn if turn is None else turn)
+                self._do(action)
         if facts.waiting is not None and facts.waiting.replied_at is not None:
             self.abandon()
         self.speaking.stop()
