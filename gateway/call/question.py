@@ -79,10 +79,7 @@ class Question:
 
     @property
     def max_digits(self) -> int:
-        if self.menu is not None:
-            longest = max((len(key) for key in self.keys), default=1)
-            return max(self.menu.max_digits, longest)
-        return self.facts.number.digits.max_digits
+        return self.facts.number.digits.max_digits if self.menu is None else self.menu.max_digits
 
     def settings(self) -> ListenSettings:
         """What a recognition stream for this question is opened with."""
