@@ -93,7 +93,7 @@ class Playout:
         track: Keep what the caller hears for `heard`; for a recording or an echo canceller.
     """
 
-    def __init__(self, capabilities: LegCapabilities, *, track: bool = False) -> None:
+    def __init__(self, capabilities: LegCapabilities, *, track: bool) -> None:
         self._leg = capabilities
         self._format = capabilities.format
         self._rate = capabilities.format.rate
@@ -157,8 +157,7 @@ class Playout:
         prompt = self._by_id.get(prompt_id)
         if prompt is None or prompt.finished:
             return
-        if data:
-            prompt.add(data)
+        prompt.add(data)
         if chars is not None:
             prompt.spoken.append((self._format.seconds(prompt.total), chars))
 

@@ -46,8 +46,7 @@ class QueuedPrompt:
         return b"".join(pieces)
 
     def drop_tail(self, size: int) -> None:
-        """Drop the last bytes, no more than the last chunk has."""
-        self.chunks[-1] = self.chunks[-1][:-size]
+        """The last bytes will not be sent."""
         self.unsent -= size
         self.total -= size
 

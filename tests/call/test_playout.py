@@ -132,8 +132,21 @@ def test_a_later_mark_confirms_earlier_prompts():
 
 
 def test_a_message_holds_the_audio_of_one_prompt_so_that_its_mark_is_exact():
-    run = Run().say(1, 0.1).say(2, 0.1)
+    run = Run()
+    for prompt_id in (1, 2):
+        run.playout.start(prompt_id, "")
+        run.playout.feed(prompt_id, audio(0.1))
+        run.playout.finish(prompt_id)
+    run.poll()
     assert [type(output) for _, output in run.log] == [Started, Send, Mark] * 2
+
+
+def test_a_mark_confirms_no_later_prompt():
+    run = Run().say(1, 0.2, "one").say(2, 0.2, "two")
+    run.playout.start(3, "three")
+    run.until(0.25).echo(run.of(Mark)[0].mark_id).until(1.0)
+    assert [ended.prompt_id for ended in run.of(Ended)] == [1]
+    assert run.until(2.0).at(Ended) == pytest.approx([0.25, 1.4])
 
 
 def test_without_marks_the_send_clock_ends_a_prompt():
