@@ -208,12 +208,12 @@ class ChatlayerChat:
             self._play(Delivery(ids=(), token="", message=row.message))
 
     # --- the bot ---------------------------------------------------------------------------------------------------
-    def receive(self, delivery: Delivery, *, is_abandoned: bool = False) -> bool:
+    def receive(self, delivery: Delivery) -> bool:
         """Take a message of the bot; False when there is no room, and it is to be delivered again."""
         if self._outbox.is_full:
             self._inbox.refuse(counter=delivery.counter, digest=delivery.digest)
             return False
-        taken = self._inbox.take(delivery, counter=delivery.counter, digest=delivery.digest, is_abandoned=is_abandoned)
+        taken = self._inbox.take(delivery, counter=delivery.counter, digest=delivery.digest)
         if taken:
             self._delivered[delivery.digest] += 1
             self._flush()

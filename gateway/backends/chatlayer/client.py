@@ -15,7 +15,7 @@ from gateway.backends.chatlayer.identity import is_shared, new_uuid, sender_of
 from gateway.backends.chatlayer.platform import Platform
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
 from gateway.backends.chatlayer.webhook import MAX_BYTES, Inlet, path_of
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, VendorRejected
 from gateway.events import CallInfo
 from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem, Webhook
 from gateway.kit.http import HttpClient, Sleep
@@ -87,15 +87,18 @@ class ChatlayerBackend:
 
     async def after_call(self, job: AfterCallJob) -> Sequence[Record]:
         """What `ChatlayerChat` has asked for: the last dialog state, or the platform's history as records."""
-        sender = str(job.data.get("sender", ""))
-        match job.data.get("job"):
-            case "hangup" if self._settings.hangup_dialogstate is not None:
-                await self._platform.jump(sender, self._settings.hangup_dialogstate)
-                return []
-            case "history":
-                return await self._copied(sender, str(job.call.get("started_at") or ""))
-            case other:
-                raise ConfigError(f"nothing is known of a job {other!r}", field=f"bots.{self._name}")
+        sender, what = str(job.data.get("sender", "")), str(job.data.get("job", ""))
+        try:
+            match what:
+                case "hangup":
+                    if self._settings.hangup_dialogstate is not None:
+                        await self._platform.jump(sender, self._settings.hangup_dialogstate)
+                    return []
+                case "history":
+                    return await self._copied(sender, str(job.call.get("started_at") or ""))
+        except ConfigError as error:  # the configuration has changed since the call
+            raise VendorRejected(str(error), vendor=self._name, operation=what) from error
+        raise VendorRejected("nothing is known of such a job", vendor=self._name, operation=what)
 
     async def _copied(self, sender: str, started_at: str) -> list[Record]:
         """History and session data; of a conversation that goes on from call to call, only this one's rows."""

@@ -3,7 +3,8 @@ message comes by a request of its own.
 
 With a ``messageCounter`` a repetition is known by it, and a gap is waited for a moment. Without one, order is arrival,
 and the same words twice are two messages (a bot may rightly say "Sorry?" twice), unless we had refused the first
-delivery, or its sender had gone before he could be answered: then what follows is that delivery again.
+delivery: then what follows within the time of its attempts is that delivery again. An answer of ours that is lost on
+its way back cannot be seen from here.
 """
 
 from __future__ import annotations
@@ -42,12 +43,11 @@ class Inbox(Generic[T]):
         self._direct: list[T] = []
         self._next: int | None = None
 
-    def take(self, item: T, *, counter: int | None, digest: str, is_abandoned: bool = False) -> bool:
+    def take(self, item: T, *, counter: int | None, digest: str) -> bool:
         """Take a delivery; False when it is one that was taken before.
 
         Args:
             digest: The message, as a key.
-            is_abandoned: Its sender has gone without an answer, and will deliver it again.
         """
         if counter is not None and not self._counters.is_new(str(counter)):
             return False
@@ -57,7 +57,7 @@ class Inbox(Generic[T]):
         if counter is None:
             if digest in self._repeated:
                 return False
-            if is_abandoned or digest in self._refused:
+            if digest in self._refused:
                 self._repeated.is_new(digest)
             self._direct.append(item)
         elif self._next is not None and counter < self._next:

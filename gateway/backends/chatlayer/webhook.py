@@ -27,7 +27,7 @@ log = structlog.get_logger()
 class Receiver(Protocol):
     """A call that takes messages."""
 
-    def receive(self, delivery: Delivery, *, is_abandoned: bool) -> bool:
+    def receive(self, delivery: Delivery) -> bool:
         """Take a message; False when there is no room for it now."""
         ...
 
@@ -64,15 +64,15 @@ class Inlet:
             return _said(401, {"error": "wrong verify token"})
         if delivery.message is None:
             return _said(400, {"error": "there is no message"})
-        return self._taken(delivery, is_abandoned=getattr(request, "is_abandoned", False))
+        return self._taken(delivery)
 
-    def _taken(self, delivery: Delivery, *, is_abandoned: bool) -> HttpReply:
+    def _taken(self, delivery: Delivery) -> HttpReply:
         chat = next((chat for name in delivery.ids if (chat := self._find(name)) is not None), None)
         if chat is None:
             reply = _said(200, {"status": "ignored"})
             known = delivery.ids[-1] if delivery.ids else None
             return HttpReply(status=200, body=reply.body, unknown_call=known)
-        if not chat.receive(delivery, is_abandoned=is_abandoned):
+        if not chat.receive(delivery):
             return _said(503, {"error": "too many messages"})
         return RECEIVED
 

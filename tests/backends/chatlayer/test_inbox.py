@@ -13,8 +13,8 @@ def inbox(clock: ManualClock, order_within: float = 0.25) -> Inbox[str]:
     return Inbox(clock.now, order_within)
 
 
-def take(box: Inbox[str], text: str, counter: int | None = None, *, gone: bool = False) -> bool:
-    return box.take(text, counter=counter, digest=text, is_abandoned=gone)
+def take(box: Inbox[str], text: str, counter: int | None = None) -> bool:
+    return box.take(text, counter=counter, digest=text)
 
 
 def test_a_first_message_with_a_high_counter_waits_for_the_gap_only() -> None:
@@ -44,16 +44,6 @@ def test_messages_without_counter_are_played_as_they_come_also_beside_others() -
     assert box.ready() == ["now"]
 
 
-def test_a_message_whose_sender_had_gone_is_played_once() -> None:
-    clock = ManualClock()
-    box = inbox(clock)
-    assert take(box, "a", gone=True)
-    assert not take(box, "a")
-    assert not take(box, "a")
-    clock.advance(KEEP + 1)
-    assert take(box, "a")
-
-
 def test_a_message_that_was_refused_is_played_once_when_it_comes_again() -> None:
     clock = ManualClock()
     box = inbox(clock)
@@ -62,6 +52,8 @@ def test_a_message_that_was_refused_is_played_once_when_it_comes_again() -> None
     assert not take(box, "a")
     assert take(box, "b")
     assert take(box, "b")
+    clock.advance(KEEP + 1)
+    assert take(box, "a")
 
 
 def test_a_refused_counter_may_come_again() -> None:
