@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from config.base import Section, one_or_many
 from config.bots import BotSection
+from gateway.backends.haptik.faq import DEFAULT_HEADER
 from gateway.backends.haptik.words import NAMES
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_many)]
@@ -71,6 +72,15 @@ class HistorySection(Section):
     own name of the user."""
 
 
+class FaqSection(Section):
+    """The bot's FAQ, for `talkpath haptik faq`."""
+
+    domain: str | None = None
+    """Name of the domain a file is uploaded to."""
+    header: tuple[str, str, str] = DEFAULT_HEADER
+    """The file's first row, as the account's template spells it."""
+
+
 class HaptikBotSection(BotSection):
     """A bot reached by Haptik's Bot API: messages out by HTTP, answers in by webhook."""
 
@@ -110,6 +120,7 @@ class HaptikBotSection(BotSection):
     """Hang up when Haptik says that the conversation is complete."""
     handoff: HandoffSection = HandoffSection()
     history: HistorySection = HistorySection()
+    faq: FaqSection = FaqSection()
     texts: dict[str, str] = Field(default_factory=dict)
     """Own wording of what is said around a hand-over, by name: `transfer`, `hold`, `agent_joined` (`{name}`), `sorry`,
     `no_agent`, `offer_callback`, `callback_noted`, `caller_asks`."""
