@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pytest
+from websockets.asyncio.client import connect
 
 from audio.endpointing import VoiceEvent
 from audio.format import AudioFormat
@@ -47,7 +48,7 @@ from gateway.speech.directory import SpeechDirectory
 from gateway.speech.scripted.vendor import ScriptedSpeech
 from gateway.transports.sockets import LineContext
 from gateway.transports.text.transport import TextTransport
-from tests.fakes.callers import Phone
+from tests.fakes.callers import Phone, Typist
 from tests.fakes.gateway import CleanDetector, KeptRecords, NoCanceller
 from tests.fakes.shared_port import served
 
@@ -179,6 +180,25 @@ async def dial(
         caller = Phone(office, up)  # type: ignore[arg-type]  # of the gateway it wants to know what is being said
         office.callers.append(caller)
         yield caller
+
+
+@asynccontextmanager
+async def texting(office: Office, *, caller: str = CALLER, called: str = NUMBER) -> AsyncIterator[Typist]:
+    """A call to the office as text; hung up at the end, if it is still up."""
+    url = f"ws://{office.address}/api/chat"
+    async with connect(url, compression=None, proxy=None, ping_interval=None) as connection:
+        await connection.send(json.dumps({"type": "start", "to": called, "from": caller}))
+        author = Typist(connection)
+        tasks = [asyncio.create_task(author.run()), asyncio.create_task(author.send_marks())]
+        try:
+            yield author
+            await author.hang_up()
+            await author.over(within=30)
+        finally:
+            await connection.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 def written(

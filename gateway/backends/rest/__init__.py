@@ -1,0 +1,1 @@
+"""Any bot that takes and gives JSON over HTTP."""
