@@ -154,7 +154,7 @@ async def userlike_call(
             "reception",
             UserlikeBotSection(**given),
             http,
-            new_id=lambda: HEX,
+            new_id=iter((HEX, *(f"{place:032x}" for place in range(100)))).__next__,
             sleep=sleep,
             **more,
         )

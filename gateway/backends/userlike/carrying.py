@@ -5,6 +5,7 @@ Pure: `carry_out` takes events and gives actions, and the session afterwards; ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -33,10 +34,10 @@ from gateway.backends.userlike.triggers import (
     Trigger,
 )
 from gateway.text.language import DEFAULT_REGIONS, base, bcp47
-from gateway.text.sentences import sentences
 from gateway.text.speakable import detect
 
 SOFT_FILLER_FROM = 2.0  # s of a delay with a typing indicator, from which silence would seem like a broken line
+SENTENCE_END = re.compile(r"""[.!?…。！？]["'”»)]?(?=\s)""")
 MAX_NOTED = 1000  # characters of what is noted of an odd event
 
 Terminal = Abort | End | Forward
@@ -134,7 +135,7 @@ class _Work:
     def _say(self, text: str, *, is_markdown: bool) -> None:
         if len(text) > MAX_BODY:
             self.warn(f"the message has more than {MAX_BODY} characters, and was cut")
-            text = cut(text, self.session.call.language)
+            text = cut(text)
         if text.strip():
             is_marked = is_markdown or detect(text) == "markdown"
             self.actions.append(Say(text=text, format="markdown" if is_marked else "plain"))
@@ -215,14 +216,11 @@ class _Work:
         self.actions.append(transcript_mail(address.strip(), self.session, self.settings))
 
 
-def cut(text: str, language: str) -> str:
-    """A message shortened to its documented length, at the end of a sentence where there is one."""
-    kept = ""
-    for sentence in sentences(text[: MAX_BODY + 1], language):
-        if len(kept) + len(sentence) + 1 > MAX_BODY:
-            break
-        kept = f"{kept} {sentence}".strip()
-    return kept or text[:MAX_BODY]
+def cut(text: str) -> str:
+    """A message shortened to its documented length: after a sentence, else after a word, where there is one."""
+    kept = text[:MAX_BODY]
+    ends = [match.end() for match in SENTENCE_END.finditer(text[: MAX_BODY + 1])]
+    return kept[: ends[-1]] if ends else kept.rpartition(" ")[0] or kept
 
 
 def _regions(language: str) -> Mapping[str, str]:
