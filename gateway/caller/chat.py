@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gateway.caller.script import CallFailed, api_base
+from gateway.caller.api import CallFailed, api_base
 
 QUIET = 0.8  # s without a word of the bot's before the next line of a pipe is sent
 READ_WITHIN = 30.0  # s a pipe waits for the bot's first word

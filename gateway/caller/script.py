@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -23,24 +22,19 @@ from audio.format import L16_8K, AudioFormat
 from audio.frame import Frame
 from audio.levels import rms
 from audio.wav import StereoWriter
+from gateway.caller.api import CallFailed, GatewayApi, api_base, is_gateway, pick_line
 from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerClient, CallerLine
 from gateway.caller.peer import CallerAuth, Peer
 from gateway.caller.steps import Expect, ExpectHangup, Press, SayFile, Step, Wait
 from gateway.caller.twilio import TwilioCaller
-from gateway.errors import GatewayError
 
 POLL = 0.15  # s between two looks at the live record
-RECORD_WITHIN = 5.0  # s until the gateway must know the call
 SETTLES_WITHIN = 5.0  # s after the end until the record must be complete
 MAX_SAY_BYTES = 20 << 20
 MAX_SAY_SECONDS = 600.0
 AUDIBLE_DBFS = -50.0
 HEARD_SLACK = 0.4  # s by which what was heard may differ from what was said; and one part in ten
-
-
-class CallFailed(GatewayError):
-    """The call could not be placed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,94 +76,8 @@ class CallReport:
         return {"ok": self.ok, "steps": steps, "heard": heard, "hung_up_by": self.hung_up_by, "record": self.record}
 
 
-class GatewayApi:
-    """The few questions a placed call asks of the gateway.
-
-    Args:
-        base: Address of the shared port, such as ``http://127.0.0.1:8080``.
-    """
-
-    def __init__(self, base: str, token: str | None = None) -> None:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.AsyncClient(base_url=base, headers=headers, timeout=5.0, trust_env=False)
-        self.base = base
-
-    async def __aenter__(self) -> GatewayApi:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-
-    async def lines(self) -> list[dict[str, Any]]:
-        return list(await self._get("/api/lines"))
-
-    async def find_call(self, leg_id: str) -> str | None:
-        """The id of the call with this leg, running or just ended."""
-        calls = await self._get("/api/calls")
-        return next((str(call["call_id"]) for call in calls if call.get("leg_id") == leg_id), None)
-
-    async def call(self, call_id: str) -> dict[str, Any]:
-        return dict(await self._get(f"/api/calls/{call_id}"))
-
-    async def _get(self, path: str) -> Any:
-        try:
-            answer = await self._client.get(path)
-        except httpx.HTTPError as error:
-            raise CallFailed(f"the gateway's API at {self.base} does not answer: {type(error).__name__}") from error
-        if answer.status_code != 200:
-            raise CallFailed(f"the gateway's API answers {answer.status_code} to {path}: {_error_of(answer)}")
-        return answer.json()
-
-
 def _reason_of(refused: InvalidStatus) -> str:
     return (refused.response.body or b"").decode(errors="replace").strip() or refused.response.reason_phrase
-
-
-def _error_of(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json().get("error", ""))
-    except (ValueError, AttributeError):
-        return ""
-
-
-def api_base(to: str | None) -> str:
-    """The API's address that goes with a media socket's, or the default one on this machine.
-
-    What stands before ``/media/`` in a socket's path, and the whole path of the gateway's own address, is the prefix a
-    proxy adds. Raises CallFailed when it is no such address.
-    """
-    if to is None:
-        return "http://127.0.0.1:8080"
-    parts = urlsplit(to)
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.netloc:
-        raise CallFailed(f"{to} is no address such as ws://127.0.0.1:8080/media/twilio or http://127.0.0.1:8080")
-    prefix = parts.path.rpartition("/media/")[0] if "/media/" in parts.path else parts.path.rstrip("/")
-    return f"{scheme}://{parts.netloc}{prefix}"
-
-
-def _is_gateway(to: str) -> bool:
-    """Whether an address is the gateway's own rather than a line's socket."""
-    return urlsplit(to).scheme in ("http", "https") or urlsplit(to).path in ("", "/")
-
-
-def pick_line(lines: Sequence[Mapping[str, Any]], to: str | None) -> Mapping[str, Any]:
-    """The line a URL belongs to; without a path, the first that can be called.
-
-    Raises:
-        CallFailed: no line has this path, or none can be called.
-    """
-    callable_lines = [line for line in lines if line["transport"] in ("twilio", "asterisk") and line.get("path")]
-    path = urlsplit(to).path if to and not _is_gateway(to) else ""
-    if path in ("", "/"):
-        if not callable_lines:
-            raise CallFailed("the gateway has no line with a media socket that can be called")
-        return callable_lines[0]
-    fitting = [line for line in callable_lines if path.endswith(str(line["path"]))]
-    if not fitting:
-        known = ", ".join(str(line["path"]) for line in callable_lines) or "none"
-        raise CallFailed(f"no line of the gateway has the path {path}; its media sockets: {known}")
-    return fitting[0]
 
 
 def client_for(transport: str) -> CallerClient:
@@ -388,7 +296,7 @@ async def place_call(
     """
     async with GatewayApi(api_base(to), token) as api:
         chosen = pick_line(await api.lines(), to)
-        url = to if to and not _is_gateway(to) else f"{api.base.replace('http', 'ws', 1)}{chosen['path']}"
+        url = to if to and not is_gateway(to) else f"{api.base.replace('http', 'ws', 1)}{chosen['path']}"
         line = client_for(str(chosen["transport"])).connect(url, caller=caller, called=number, auth=auth)
         try:
             async with line:
