@@ -377,7 +377,8 @@ class AfterCallJob:
         key: The same at every attempt, also after a restart: where the platform takes an idempotency key, send it.
         kind: Of the `PostCall`; ``backend`` here.
         data: As the bot's adapter gave it, without ``delay``.
-        call: The call's record as JSON, as ``/api/records/CALL`` shows it; what a database that was away has lost of
+        call: The call's record as JSON, as ``/api/records/CALL`` shows it, whose ``from`` and ``to`` are ``caller`` and
+            ``called`` here; what a database that was away has lost of
             it is missing: ``call_id``, ``bot``, ``number``, ``caller``, ``line`` and ``started_at`` are always there.
     """
 

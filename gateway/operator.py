@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from config.origins import explain
@@ -14,6 +16,7 @@ from gateway.events import OperatorAsked
 from gateway.http.control import Json, Refused, Reloaded, UnknownName
 from gateway.interfaces import Transport
 from gateway.reception import Reception
+from gateway.records.keeping import day_folder
 
 Connect = Callable[[str, str, str, Mapping[str, str]], Awaitable[str]]
 
@@ -151,6 +154,29 @@ class Operator:
         if found is None:
             raise UnknownName(f"there is no record of a call {call_id}")
         return found
+
+    async def journal(self, call_id: str) -> bytes:
+        path = await self._file(call_id, f"{call_id}.jsonl", "journal")
+        data = await asyncio.to_thread(path.read_bytes)
+        return data[: data.rfind(b"\n") + 1]  # a line may just be being written
+
+    async def recording(self, call_id: str) -> Path:
+        if call_id in {call.info.call_id for call in self._reception.equipment.registry}:
+            raise Refused(f"call {call_id} is still being recorded, if it is")
+        return await self._file(call_id, f"{call_id}.wav", "recording")
+
+    async def _file(self, call_id: str, name: str, what: str) -> Path:
+        """A file that a call has left. Only calls that are known have any, so no name leads anywhere else."""
+        try:
+            record = self.call(call_id)
+        except UnknownName:
+            record = await self.record(call_id)
+        directory = self._reception.house.settings.records.directory
+        path = day_folder(directory, datetime.datetime.fromisoformat(record["started_at"])) / name
+        await asyncio.to_thread(self._reception.equipment.disk.flush)
+        if not await asyncio.to_thread(path.is_file):
+            raise UnknownName(f"call {call_id} has no {what}")
+        return path
 
 
 def _without_details(record: dict[str, Any]) -> Json:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.control import Control, Refused, UnknownName
@@ -15,6 +16,10 @@ from gateway.http.replies import HANG_UP, BodyRefused, body_of, error, json_obje
 
 MAX_BODY = 64 * 1024
 MAX_RECORDS = 500
+NAMES = {"caller": "from", "called": "to"}
+"""What the API calls parts of a record."""
+JOURNAL_TYPE = "application/x-ndjson"  # one JSON value per line
+RECORDING_TYPE = "audio/wav"  # 8 or 16 kHz, 16 bits; the caller left, the bot right
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -79,70 +84,102 @@ def moment_of(text: str | None) -> datetime.datetime | None:
         raise ValueError("before is a moment such as 2026-11-21T09:30:00Z") from bad
 
 
-def routes(control: Control) -> list[BaseRoute]:
-    """Everything under ``/api``."""
+def _named(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call as the API shows it: who calls whom is `from` and `to`, as in what it takes."""
+    return {NAMES.get(key, key): value for key, value in call.items()}
 
-    async def status(_: Request) -> Response:
-        return reply(control.status())
 
-    async def lines(_: Request) -> Response:
-        return reply(list(control.lines()))
+class Api:
+    """Answers requests; `ROUTES` says which."""
 
-    async def calls(_: Request) -> Response:
-        return reply(list(control.calls()))
+    def __init__(self, control: Control) -> None:
+        self.control = control
 
-    async def call(request: Request) -> Response:
-        return reply(control.call(request.path_params["call_id"]))
+    async def status(self, _: Request) -> Response:
+        return reply(self.control.status())
 
-    async def hang_up(request: Request) -> Response:
-        await control.hang_up(request.path_params["call_id"])
-        return reply({"asked": True}, 202)
+    async def lines(self, _: Request) -> Response:
+        return reply(list(self.control.lines()))
 
-    async def transfer(request: Request) -> Response:
-        body = await _body(request)
-        await control.transfer(request.path_params["call_id"], _text(body, "target"))
-        return reply({"asked": True}, 202)
-
-    async def connect(request: Request) -> Response:
+    async def connect(self, request: Request) -> Response:
         body = await _body(request)
         called, caller = _text(body, "to"), _text(body, "from", default="")
         line, connection = request.path_params["line"], _text(body, "connection_id")
-        await control.connect(line, connection, caller, called, _custom(body))
+        await self.control.connect(line, connection, caller, called, _custom(body))
         return reply({"connected": True}, 202)
 
-    async def explain(request: Request) -> Response:
-        return reply(list(control.explain(request.path_params["number"])))
+    # --- calls -----------------------------------------------------------------------------------------------------
+    async def calls(self, request: Request) -> Response:
+        leg = request.query_params.get("leg_id")
+        found = [call for call in self.control.calls() if leg is None or call.get("leg_id") == leg]
+        return reply([_named(call) for call in found])
 
-    async def records(request: Request) -> Response:
+    async def call(self, request: Request) -> Response:
+        return reply(_named(self.control.call(request.path_params["call_id"])))
+
+    async def hang_up(self, request: Request) -> Response:
+        await self.control.hang_up(request.path_params["call_id"])
+        return reply({"asked": True}, 202)
+
+    async def transfer(self, request: Request) -> Response:
+        body = await _body(request)
+        await self.control.transfer(request.path_params["call_id"], _text(body, "target"))
+        return reply({"asked": True}, 202)
+
+    async def journal(self, request: Request) -> Response:
+        call_id = request.path_params["call_id"]
+        lines = await self.control.journal(call_id)
+        named = {"content-disposition": f'attachment; filename="{call_id}.jsonl"'}
+        return Response(lines, headers=named, media_type=JOURNAL_TYPE)
+
+    async def recording(self, request: Request) -> Response:
+        path = await self.control.recording(request.path_params["call_id"])
+        return FileResponse(path, media_type=RECORDING_TYPE, filename=path.name)
+
+    # --- records and numbers ---------------------------------------------------------------------------------------
+    async def records(self, request: Request) -> Response:
         query = request.query_params
         before = moment_of(query.get("before"))
-        found = await control.records(limit=_limit(request), number=query.get("number"), before=before)
-        return reply(list(found))
+        found = await self.control.records(limit=_limit(request), number=query.get("number"), before=before)
+        return reply([_named(record) for record in found])
 
-    async def record(request: Request) -> Response:
-        return reply(await control.record(request.path_params["call_id"]))
+    async def record(self, request: Request) -> Response:
+        return reply(_named(await self.control.record(request.path_params["call_id"])))
 
-    async def reload(_: Request) -> Response:
-        done = await control.reload()
+    async def explain(self, request: Request) -> Response:
+        return reply(list(self.control.explain(request.path_params["number"])))
+
+    # --- operation -------------------------------------------------------------------------------------------------
+    async def reload(self, _: Request) -> Response:
+        done = await self.control.reload()
         told = {"problems": list(done.problems), "needs_restart": list(done.needs_restart)}
         return reply({"reloaded": not done.problems, **told}, 422 if done.problems else 200)
 
-    async def drain(_: Request) -> Response:
-        await control.drain()
+    async def drain(self, _: Request) -> Response:
+        await self.control.drain()
         return reply({"draining": True}, 202)
 
-    table: list[tuple[str, str, Handler]] = [
-        ("GET", "/api", status),
-        ("GET", "/api/lines", lines),
-        ("POST", "/api/lines/{line}/connect", connect),
-        ("GET", "/api/calls", calls),
-        ("GET", "/api/calls/{call_id}", call),
-        ("POST", "/api/calls/{call_id}/hangup", hang_up),
-        ("POST", "/api/calls/{call_id}/transfer", transfer),
-        ("GET", "/api/numbers/{number}", explain),
-        ("GET", "/api/records", records),
-        ("GET", "/api/records/{call_id}", record),
-        ("POST", "/api/reload", reload),
-        ("POST", "/api/drain", drain),
-    ]
-    return [Route(path, _answers(handler), methods=[method]) for method, path, handler in table]
+
+ROUTES: tuple[tuple[str, str, Callable[[Api, Request], Awaitable[Response]]], ...] = (
+    ("GET", "/api", Api.status),
+    ("GET", "/api/lines", Api.lines),
+    ("POST", "/api/lines/{line}/connect", Api.connect),
+    ("GET", "/api/calls", Api.calls),
+    ("GET", "/api/calls/{call_id}", Api.call),
+    ("POST", "/api/calls/{call_id}/hangup", Api.hang_up),
+    ("POST", "/api/calls/{call_id}/transfer", Api.transfer),
+    ("GET", "/api/calls/{call_id}/journal", Api.journal),
+    ("GET", "/api/calls/{call_id}/recording", Api.recording),
+    ("GET", "/api/records", Api.records),
+    ("GET", "/api/records/{call_id}", Api.record),
+    ("GET", "/api/numbers/{number}", Api.explain),
+    ("POST", "/api/reload", Api.reload),
+    ("POST", "/api/drain", Api.drain),
+)
+"""Everything under ``/api``."""
+
+
+def routes(control: Control) -> list[BaseRoute]:
+    """`ROUTES`, served."""
+    api = Api(control)
+    return [Route(path, _answers(partial(handler, api)), methods=[method]) for method, path, handler in ROUTES]

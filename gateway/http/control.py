@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 Json = dict[str, Any]
@@ -73,6 +74,14 @@ class Control(Protocol):
 
     async def record(self, call_id: str) -> Json:
         """Raises UnknownName."""
+        ...
+
+    async def journal(self, call_id: str) -> bytes:
+        """The lines of a call's journal; while it is up, those until now. Raises UnknownName."""
+        ...
+
+    async def recording(self, call_id: str) -> Path:
+        """The WAV file of a call that is over. Raises UnknownName, and Refused while it is up."""
         ...
 
     async def reload(self) -> Reloaded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gateway.http.control import Refused, Reloaded, UnknownName
@@ -24,6 +25,7 @@ class FakeControl:
         self.refusing: str | None = None
         self.running: dict[str, Json] = {}
         self.stored: dict[str, Json] = {}
+        self.folder = Path("nowhere")
         self.problems: list[str] = []
         self.needs_restart: list[str] = []
         self.asked: list[tuple[Any, ...]] = []
@@ -73,6 +75,20 @@ class FakeControl:
         if call_id not in self.stored:
             raise UnknownName(f"there is no record of a call {call_id}")
         return self.stored[call_id]
+
+    async def journal(self, call_id: str) -> bytes:
+        return self._file(call_id, "jsonl").read_bytes()
+
+    async def recording(self, call_id: str) -> Path:
+        if call_id in self.running:
+            raise Refused(f"call {call_id} is still being recorded, if it is")
+        return self._file(call_id, "wav")
+
+    def _file(self, call_id: str, kind: str) -> Path:
+        path = self.folder / f"{call_id}.{kind}"
+        if not path.is_file():
+            raise UnknownName(f"call {call_id} has no file")
+        return path
 
     async def reload(self) -> Reloaded:
         return Reloaded(problems=self.problems, needs_restart=self.needs_restart)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -185,6 +186,45 @@ def test_any_text_is_a_moment_or_refused(text: str) -> None:
 
 
 @pytest.mark.asyncio
+async def test_who_calls_whom_is_from_and_to(api: httpx.AsyncClient, control: FakeControl) -> None:
+    known = {"caller": "+331", "called": "600", "exchange": [{"caller": "hello"}]}
+    shown = {"from": "+331", "to": "600", "exchange": [{"caller": "hello"}]}
+    control.running, control.stored = {"call-1": known}, {"call-1": known}
+    for where in ("calls", "records"):
+        assert (await api.get(f"/api/{where}")).json() == [shown]
+        assert (await api.get(f"/api/{where}/call-1")).json() == shown
+
+
+@pytest.mark.asyncio
+async def test_a_call_is_found_by_what_its_line_calls_it(api: httpx.AsyncClient, control: FakeControl) -> None:
+    control.running = {name: {"call_id": name, "leg_id": f"MZ {name}"} for name in ("a", "b")}
+    found = await api.get("/api/calls", params={"leg_id": "MZ b"})
+    assert [call["call_id"] for call in found.json()] == ["b"]
+    assert (await api.get("/api/calls?leg_id=")).json() == []
+    assert len((await api.get("/api/calls")).json()) == 2
+
+
+@pytest.mark.asyncio
+async def test_journal_and_recording_are_files_to_download(
+    api: httpx.AsyncClient, control: FakeControl, tmp_path: Path
+) -> None:
+    control.folder = tmp_path
+    for name, path, kind in (
+        ("call-2.jsonl", "journal", "application/x-ndjson"),
+        ("call-2.wav", "recording", "audio/wav"),
+    ):
+        assert (await api.get(f"/api/calls/call-2/{path}")).status_code == 404
+        (tmp_path / name).write_bytes(b"0123456789")
+        got = await api.get(f"/api/calls/call-2/{path}")
+        assert (got.status_code, got.content, got.headers["content-type"]) == (200, b"0123456789", kind)
+        assert got.headers["content-disposition"] == f'attachment; filename="{name}"'
+        assert got.headers["cache-control"] == "no-store"
+    part = await api.get("/api/calls/call-2/recording", headers={"range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert (await api.get("/api/calls/call-1/recording")).status_code == 409
+
+
+@pytest.mark.asyncio
 async def test_a_reload_says_what_is_wrong(api: httpx.AsyncClient, control: FakeControl) -> None:
     assert (await api.post("/api/reload")).json() == {"reloaded": True, "problems": [], "needs_restart": []}
     control.needs_restart = ["server", "bots.sales"]
@@ -198,5 +238,5 @@ async def test_a_reload_says_what_is_wrong(api: httpx.AsyncClient, control: Fake
 async def test_text_that_utf_8_cannot_have_is_answered_all_the_same(
     api: httpx.AsyncClient, control: FakeControl
 ) -> None:
-    control.running["odd"] = {"call_id": "odd", "caller": "half \ud83d", "name": "Zoë"}
+    control.running["odd"] = {"call_id": "odd", "custom": "half \ud83d", "name": "Zoë"}
     assert (await api.get("/api/calls/odd")).json() == control.running["odd"]

@@ -37,7 +37,7 @@ async def conversation(bench: Bench) -> str:
         ended = await call.phone.until_over(15)
         assert ended.by == "pbx", ended
         record = await call.record()
-    assert record["called"] == "600", record["called"]
+    assert record["to"] == "600", record["to"]
     assert record["custom"]["pbx_channel"].startswith("PJSIP/bot-"), record["custom"]
     assert record["custom"]["pbx_call"], record["custom"]
     assert record["by"] in ("bot", "gateway"), record["by"]
@@ -94,7 +94,7 @@ async def _greeted(bench: Bench, context: str, number: str, codec: LineCodec = "
         call.phone.hang_up()
         record = await call.record()
     assert record["by"] == "caller", record
-    assert record["called"] == number, record
+    assert record["to"] == number, record
     return f"answered in {answered:.2f} s, {greeting}, understood {heard(record)}"
 
 

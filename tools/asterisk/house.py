@@ -98,7 +98,7 @@ class House:
     async def call_from(self, number: str) -> dict[str, Any]:
         """The record, so far, of the newest call from a number; empty where there is none."""
         calls = (await self._client.get("/api/calls")).json()
-        found = [call for call in calls if call.get("caller") == number]
+        found = [call for call in calls if call.get("from") == number]
         if not found:
             return {}
         return dict((await self._client.get(f"/api/calls/{found[0]['call_id']}")).json())
