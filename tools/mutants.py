@@ -69,6 +69,7 @@ SUITES = (
             "tests/call/test_conversation.py",
             "tests/call/test_bargein.py",
             "tests/call/test_digits.py",
+            "tests/call/test_endings.py",
             "tests/call/test_hearing.py",
             "tests/call/test_links.py",
             "tests/call/test_silence.py",

@@ -302,8 +302,6 @@ class Conversation:
             self._enter(state)
             if self.states.derive() is not state:
                 continue
-            if state is State.DIGITS and self._take_entry():
-                continue
             deadline = self.state_deadline()
             if deadline is None or self.facts.now < deadline:
                 return
@@ -311,17 +309,17 @@ class Conversation:
         raise RuntimeError(f"the conversation does not settle in state {self.states.derive()}")
 
     def _enter(self, state: State) -> None:
-        """What a state needs while it lasts: its start, and an ear."""
+        """What a state needs while it lasts: its start, an entry of keys that is complete, and an ear."""
+        if state is State.DIGITS:
+            self._take_entry()
         if state is State.LISTENING and self.facts.listen_since is None:
             self.facts.listen_since = self.facts.now
         self.hearing.tend_ear(state)
 
-    def _take_entry(self) -> bool:
+    def _take_entry(self) -> None:
         entry = self.hearing.take_entry()
         if entry is not None:
             self.turns.send(self.hearing.keyed(entry))
-            return True
-        return not self.hearing.keys
 
     def _due(self, state: State) -> None:
         """The state's deadline is here."""
