@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -229,8 +229,12 @@ class Party(FakeLeg):
             self.push(DigitPressed(digit=key))
 
     async def over(self, within: float = 300.0) -> None:
+        await self.until(lambda: self.hangup is not None or self._gone, within)
+
+    async def until(self, condition: Callable[[], bool], within: float = 60.0) -> None:
+        """Wait for something that shows when this line is spoken to, sent on or hung up."""
         async with asyncio.timeout(within):
-            while self.hangup is None and not self._gone:
+            while not condition():
                 self._news.clear()
                 await self._news.wait()
 
