@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 
 POST_CALL = "post_call_"
 MAX_WAITING = 10_000  # errands to the store that wait; more are lost, with a log line each
+BATCH = 500  # errands in one transaction
 MAX_OF_CALL = 100  # jobs; a bot that asks for more is refused
 TRY_AGAIN = 2.0  # s after which a store that was away is asked again
 STORED_WITHIN = 15.0  # s a call's end waits for its jobs to be stored
@@ -83,7 +85,7 @@ class JobDesk:
     async def flush(self) -> None:
         """Store what has been taken until now. Raises JobsUnavailable, and keeps what is not stored yet."""
         while self._errands:
-            batch = list(self._errands)
+            batch = list(itertools.islice(self._errands, BATCH))
             new = [errand for errand in batch if isinstance(errand, Job)]
             await self._store.add(new)
             for errand in batch:

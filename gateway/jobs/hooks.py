@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.interfaces import AfterCallJob
 from gateway.jobs.addresses import is_http
 from gateway.jobs.job import JobRefused
+from gateway.jobs.transcript import transcript
 from gateway.jobs.webhook import KEY_HEADER, basic_auth
 from gateway.kit.http import HttpClient, Timeouts, check_status
 from gateway.kit.signature import hmac_hex
@@ -73,14 +74,16 @@ class Hooks:
 
 
 class AddonPerformer:
-    """Dispatches to a named hook. Data: the hook's name (`NAMES`), anything else is passed on."""
+    """Dispatches to a named hook. Data: the hook's name (`NAMES`), ``transcript: true``; anything else is passed on."""
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
 
     async def perform(self, job: AfterCallJob) -> Sequence[Record]:
         name = next((str(job.data[key]) for key in NAMES if isinstance(job.data.get(key), str)), "")
-        body = {"event": "addon", "key": job.key, "addon": name, "data": dict(job.data), "call": dict(job.call)}
+        said = {"transcript": transcript(job.call)} if job.data.get("transcript") is True else {}
+        data, call = dict(job.data), dict(job.call)
+        body = {"event": "addon", "key": job.key, "addon": name, "data": data, "call": call, **said}
         await self._hooks.send(name, job.key, body)
         return ()
 

@@ -9,12 +9,18 @@ import asyncio
 import dataclasses
 import datetime
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.actions import Record
 from gateway.interfaces import AfterCallJob
-from gateway.jobs.job import ENDED, Job, JobsUnavailable, State
+from gateway.jobs.desk import JobDesk
+from gateway.jobs.job import ENDED, Job, JobsUnavailable, Performer, State
+from gateway.jobs.runner import Runner
+from gateway.jobs.work import Surroundings, performers
+from gateway.kit.http import HttpClient
 
 NOON = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.UTC)
 
@@ -202,3 +208,71 @@ class ScriptedPerformer:
             await asyncio.sleep(step)
             return ()
         return step
+
+
+# --- in an office --------------------------------------------------------------------------------------------------
+@dataclass
+class OfficeJobs:
+    """What an office (`tests.fakes.office`) does after its calls, for the loop with virtual time."""
+
+    store: MemoryJobStore
+    tally: Tally
+
+    async def done(self, within: float = 3600.0) -> None:
+        """Wait until nothing is left to do, given up or not."""
+        await self.store.until(lambda store: all(state in ENDED for state in store.states()), within)
+
+
+class OfficeBooks:
+    """The books of an office, as jobs see them: `gateway.reception.Reception`, but for its missing database."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = records
+
+    async def record_of(self, call_id: str) -> Mapping[str, Any] | None:
+        return next((record for record in self._records if record["call_id"] == call_id), None)
+
+    async def add_notes(self, call_id: str, notes: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> bool:
+        record = await self.record_of(call_id)
+        if record is not None:
+            record["notes"] += [dict(note) for note in notes]
+        return True
+
+
+@asynccontextmanager
+async def jobs_at(office: Any, **others: Performer) -> AsyncIterator[OfficeJobs]:
+    """Have an office do, and note in its records, what is due after the calls that come from now on.
+
+    Args:
+        others: Who does a kind instead of the real performer.
+    """
+    reception, store, tally, clock = office.reception, MemoryJobStore(), Tally(), WallClock()
+    async with HttpClient() as http:
+        around = Surroundings(
+            http=http,
+            books=OfficeBooks(office.records),
+            settings=lambda: reception.house.settings,
+            backends=lambda: reception.house.backends,
+            told=reception.told,
+        )
+        runner = Runner(
+            store,
+            around.books,
+            {**performers(around, clock), **others},
+            rules=lambda: around.settings().jobs,
+            clock=clock,
+            owner="office",
+            is_gone=lambda owner: False,
+            counters=tally,
+            told=around.told,
+        )
+        desk = JobDesk(store, clock, "office", tally, runner.wake)
+        reception.equipment = dataclasses.replace(reception.equipment, jobs=desk)
+        tasks = [asyncio.create_task(runner.run()), asyncio.create_task(desk.run())]
+        try:
+            yield OfficeJobs(store, tally)
+            await office.calls_over()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)

@@ -205,6 +205,19 @@ async def test_a_dispatch_reaches_the_hook_it_names_with_the_call(key: str) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_dispatch_that_asks_for_it_comes_with_what_was_said() -> None:
+    sink = Sink()
+    call = {**CALL, "exchange": [{"caller": "Hello?", "bot": ""}]}
+    async with sink.server, HttpClient() as http:
+        section = HookSection(url=sink.server.url)
+        performer = AddonPerformer(Hooks(http, lambda: {"crm": section}, ManualClock()))
+        await performer.perform(
+            AfterCallJob(key="k", kind="addon", data={"hook": "crm", "transcript": True}, call=call)
+        )
+    assert "Caller: Hello?" in sink.only.json()["transcript"]
+
+
+@pytest.mark.asyncio
 async def test_a_hook_nobody_has_configured_is_refused() -> None:
     with pytest.raises(JobRefused):
         await told("addon", Sink(), name="nobody")
