@@ -23,6 +23,7 @@ class SpeechInForce:
     synthesizer: SynthesizerChoice = field(default_factory=SynthesizerChoice)
     recognizer: RecognizerChoice = field(default_factory=RecognizerChoice)
     warned: set[tuple[str, str]] = field(default_factory=set)
+    noted: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.language = self.facts.number.language
@@ -120,6 +121,7 @@ class SpeechInForce:
         return False
 
     def _record(self, follow: str, wish: SetSpeech) -> None:
+        """Note what was asked and what is in force; some bots repeat themselves at every turn, the record does not."""
         used: dict[str, Any] = {"language": self.language}
         asked: dict[str, Any] = {"language": wish.language} if wish.language else {}
         if wish.synthesizer is not None:
@@ -129,7 +131,10 @@ class SpeechInForce:
         if wish.recognizer is not None:
             asked["recognizer"] = _filled(wish.recognizer)
             used["recognizer"] = {"vendor": self.recognizer_vendor, "language": self.heard_language}
-        self.facts.keep("speech_settings", follow=follow, asked=asked, used=used)
+        said = {side: (asked.get(side) if side != "language" else None, now) for side, now in used.items()}
+        if any(self.noted.get(side) != pair for side, pair in said.items()):
+            self.noted |= said
+            self.facts.keep("speech_settings", follow=follow, asked=asked, used=used)
 
 
 def _filled(wish: SynthesizerChoice | RecognizerChoice) -> dict[str, Any]:

@@ -154,9 +154,8 @@ async def test_tk24_a_setting_holds_until_it_changes_and_null_goes_back(tmp_path
             await caller.say("my words")
         await caller.hears(ANSWER)
     used = [note["used"].get("synthesizer") for note in gateway.notes("speech_settings")]
-    assert [(voice["vendor"], voice["voice"]) if voice else None for voice in used] == [
+    assert [(voice["vendor"], voice["voice"]) for voice in used] == [
         ("elevenlabs", "one"),
-        None,
         ("elevenlabs", "two"),
         ("google", "ours"),
     ]
