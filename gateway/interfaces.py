@@ -15,7 +15,8 @@ from audio.format import PCMU_8K, AudioFormat
 from audio.frame import Frame
 from config.call import Kind
 from gateway.actions import ActionBatch, Record
-from gateway.events import CallerEvent, CallInfo, LegEvent, Transcript
+from gateway.caller_events import CallerEvent
+from gateway.events import CallInfo, LegEvent, Transcript
 
 HangupReason = Literal[
     "normal", "no_input", "unknown_number", "busy", "draining", "unauthorized", "failure", "too_long", "operator"

@@ -19,6 +19,7 @@ WRONG_ARROWS = {
     "audio/frame.py": "import gateway.clock",
     "audio/format.py": "import socket",
     "gateway/events.py": "import gateway.text.menu",
+    "gateway/caller_events.py": "import gateway.kit.serial",
     "gateway/text/menu.py": "import gateway.kit.serial",
     "gateway/kit/outbox.py": "import gateway.call.outcome",
     "gateway/call/session.py": "import gateway.transports.sockets",

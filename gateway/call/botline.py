@@ -11,17 +11,9 @@ import structlog
 
 from gateway.call.alarm import Alarm
 from gateway.call.guard import Helpers, plug_in
+from gateway.caller_events import CallEnded, CallerEvent, PlaybackDone, TransferResult
 from gateway.errors import GatewayError
-from gateway.events import (
-    BotFailed,
-    BotReplied,
-    CallEnded,
-    CallerEvent,
-    CallEvent,
-    CallInfo,
-    PlaybackDone,
-    TransferResult,
-)
+from gateway.events import BotFailed, BotReplied, CallEvent, CallInfo
 from gateway.interfaces import Backend, Chat
 from gateway.kit.closing import closing
 from gateway.kit.http import failure_kind

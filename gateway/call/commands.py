@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.call.outcome import CallOutcome
-from gateway.events import CallerEvent
+from gateway.caller_events import CallerEvent
 from gateway.interfaces import HangupReason, ListenSettings, TransferTarget, Utterance
 
 

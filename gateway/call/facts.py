@@ -17,7 +17,8 @@ from config.call import NumberSettings
 from gateway.actions import Action
 from gateway.call.commands import Command, Content, EndCall, KeepRecord, SendToBot
 from gateway.call.outcome import CallOutcome
-from gateway.events import CallEnded, CallInfo
+from gateway.caller_events import CallEnded
+from gateway.events import CallInfo
 from gateway.interfaces import BackendCapabilities, LegCapabilities, ListenSettings, RecognizerCapabilities
 
 

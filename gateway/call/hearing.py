@@ -9,16 +9,8 @@ from gateway.call.commands import CloseEar, FinishUtterance, OpenEar
 from gateway.call.digits import DigitCollector, Entry
 from gateway.call.facts import CallerTurn, Ear, Facts, State
 from gateway.call.question import Question
-from gateway.events import (
-    RecognitionEnded,
-    SpeechStarted,
-    SpeechStopped,
-    SpeechSustained,
-    TranscriptUpdated,
-    UserChoice,
-    UserDigits,
-    UserText,
-)
+from gateway.caller_events import UserChoice, UserDigits, UserText
+from gateway.events import RecognitionEnded, SpeechStarted, SpeechStopped, SpeechSustained, TranscriptUpdated
 from gateway.text import menu as menus
 from gateway.text import values
 

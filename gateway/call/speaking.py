@@ -10,7 +10,8 @@ from gateway.call.commands import Content, Recording, SendToBot, Silence, StartP
 from gateway.call.facts import Facts, Prompt, Stretch
 from gateway.call.question import Question
 from gateway.call.voices import SpeechInForce
-from gateway.events import PlaybackDone, PromptEnded, PromptStarted
+from gateway.caller_events import PlaybackDone
+from gateway.events import PromptEnded, PromptStarted
 from gateway.text import menu as menus
 from gateway.text.catalogue import Catalogue
 from gateway.text.language import base

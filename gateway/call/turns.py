@@ -31,7 +31,8 @@ from gateway.call.outcome import Result
 from gateway.call.question import Question
 from gateway.call.speaking import Speaking
 from gateway.call.voices import SpeechInForce
-from gateway.events import BotFailed, CallStarted, LinkSent, NoInput, TransferResult
+from gateway.caller_events import CallStarted, NoInput, TransferResult
+from gateway.events import BotFailed, LinkSent
 
 MAX_FAILURES = 3  # failed turns in a row before the fallback
 BARRIERS = (Hangup, Transfer, Release, SendDigits)  # wait until everything before them was heard
@@ -73,9 +74,7 @@ class Turns:
             facts.emit(AbandonTurn(turn=facts.waiting.turn))
         facts.turn = event.turn
         facts.script = deque(
-            (turn, action)
-            for turn, action in facts.script
-            if turn is None or isinstance(action, Record | PostCall)
+            (turn, action) for turn, action in facts.script if turn is None or isinstance(action, Record | PostCall)
         )
         if not isinstance(event, NoInput | TransferResult):
             facts.caller_spoke = True

@@ -23,6 +23,7 @@ MODULES = (
     "audio.format",
     "config.call",
     "gateway.actions",
+    "gateway.caller_events",
     "gateway.events",
     "gateway.interfaces",
     "gateway.call.commands",

@@ -15,23 +15,25 @@ from typing import Any
 
 from gateway.call.commands import Command, EndCall, KeepRecord, SendToBot, StopPlayout
 from gateway.call.outcome import CallOutcome
-from gateway.events import (
+from gateway.caller_events import (
     CallerEvent,
-    CallEvent,
-    CallInfo,
     CallStarted,
-    DigitPressed,
     NoInput,
     PlaybackDone,
+    TransferResult,
+    UserChoice,
+    UserDigits,
+    UserText,
+)
+from gateway.events import (
+    CallEvent,
+    CallInfo,
+    DigitPressed,
     PromptEnded,
     PromptStarted,
     SpeechCut,
     SpeechSustained,
     TranscriptUpdated,
-    TransferResult,
-    UserChoice,
-    UserDigits,
-    UserText,
 )
 from gateway.records.waterfall import Stopwatch, Waterfall
 

@@ -15,19 +15,8 @@ from typing import Any
 from gateway.actions import Action, ActionBatch, Listen, PostCall, Record
 from gateway.call.commands import Command, KeepRecord, OpenEar, SendToBot
 from gateway.call.conversation import Conversation
-from gateway.events import (
-    BotReplied,
-    CallEvent,
-    DigitPressed,
-    NoInput,
-    TranscriptUpdated,
-    TransferResult,
-    UserChoice,
-    UserDigits,
-    UserLocation,
-    UserMedia,
-    UserText,
-)
+from gateway.caller_events import NoInput, TransferResult, UserChoice, UserDigits, UserLocation, UserMedia, UserText
+from gateway.events import BotReplied, CallEvent, DigitPressed, TranscriptUpdated
 from gateway.records.waterfall import is_answer
 
 MASK = "***"

@@ -15,6 +15,7 @@ from gateway.call.commands import (
     StartPrompt,
     StopPlayout,
 )
+from gateway.caller_events import UserChoice, UserDigits, UserText
 from gateway.events import (
     BotReplied,
     CallAnswered,
@@ -24,9 +25,6 @@ from gateway.events import (
     PromptStarted,
     RecognitionEnded,
     TranscriptUpdated,
-    UserChoice,
-    UserDigits,
-    UserText,
 )
 from gateway.interfaces import Utterance
 

@@ -11,9 +11,9 @@ from gateway.actions import Action, Hangup, Listen, Release, Say, Transfer
 from gateway.call.bargein import Attempt, Verdict, judge
 from gateway.call.commands import AbandonTurn, FinishUtterance, PausePlayout, ResumePlayout, SendToBot, StopPlayout
 from gateway.call.facts import State
+from gateway.caller_events import PlaybackDone, UserText
 from gateway.events import (
     DigitPressed,
-    PlaybackDone,
     PromptEnded,
     PromptStarted,
     RecognitionEnded,
@@ -22,7 +22,6 @@ from gateway.events import (
     SpeechSustained,
     Transcript,
     TranscriptUpdated,
-    UserText,
 )
 from gateway.interfaces import RecognizerCapabilities
 from tests.fakes.playbook import Playbook

@@ -11,18 +11,9 @@ import pytest
 from gateway.actions import ActionBatch, Say
 from gateway.call.botline import FAREWELL, MAX_WAITING, BotLine, bot_failed
 from gateway.call.guard import Helpers
+from gateway.caller_events import CallEnded, CallerEvent, CallStarted, PlaybackDone, UserText
 from gateway.errors import ConfigError, RemoteProtocolError, VendorRejected, VendorReplyInvalid, VendorUnavailable
-from gateway.events import (
-    BotFailed,
-    BotReplied,
-    CallEnded,
-    CallerEvent,
-    CallEvent,
-    CallInfo,
-    CallStarted,
-    PlaybackDone,
-    UserText,
-)
+from gateway.events import BotFailed, BotReplied, CallEvent, CallInfo
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.virtual_loop import elapsed, virtual_time
 

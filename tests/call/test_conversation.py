@@ -19,18 +19,15 @@ from gateway.call.commands import (
     StopPlayout,
 )
 from gateway.call.facts import State
+from gateway.caller_events import CallEnded, CallStarted, NoInput, PlaybackDone, UserChoice, UserDigits, UserText
 from gateway.events import (
     BotFailed,
     BotReplied,
     CallAnswered,
-    CallEnded,
     CallOffered,
-    CallStarted,
     DigitPressed,
     LegClosed,
-    NoInput,
     OperatorAsked,
-    PlaybackDone,
     PromptEnded,
     PromptStarted,
     RecognitionEnded,
@@ -40,9 +37,6 @@ from gateway.events import (
     SpeechSustained,
     Transcript,
     TranscriptUpdated,
-    UserChoice,
-    UserDigits,
-    UserText,
 )
 from gateway.interfaces import BackendCapabilities, LegCapabilities
 from tests.fakes.playbook import Playbook

@@ -10,7 +10,8 @@ from gateway.actions import Menu, MenuOption
 from gateway.call.commands import AbandonTurn, CloseEar, CloseLeg, OpenEar, SendToBot, StartPrompt, StopPlayout
 from gateway.call.digits import MAX_TYPED_AHEAD
 from gateway.call.facts import State
-from gateway.events import BotFailed, DigitPressed, LegClosed, UserChoice, UserText
+from gateway.caller_events import UserChoice, UserText
+from gateway.events import BotFailed, DigitPressed, LegClosed
 from gateway.interfaces import BackendCapabilities
 from tests.fakes.playbook import Playbook
 

@@ -19,17 +19,8 @@ from gateway.call.commands import (
 )
 from gateway.call.facts import State
 from gateway.call.outcome import CallOutcome
-from gateway.events import (
-    BotFailed,
-    CallEnded,
-    CallOffered,
-    LegClosed,
-    OperatorAsked,
-    PlaybackDone,
-    PromptEnded,
-    SpeechStarted,
-    TimeElapsed,
-)
+from gateway.caller_events import CallEnded, PlaybackDone
+from gateway.events import BotFailed, CallOffered, LegClosed, OperatorAsked, PromptEnded, SpeechStarted, TimeElapsed
 from gateway.interfaces import LegCapabilities
 from gateway.text.catalogue import Catalogue
 from tests.fakes.playbook import Commands, Playbook

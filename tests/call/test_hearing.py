@@ -9,6 +9,7 @@ from gateway.call.commands import CloseEar, FinishUtterance, OpenEar, ResumePlay
 from gateway.call.ears import RING
 from gateway.call.facts import State
 from gateway.call.hearing import REACH
+from gateway.caller_events import UserChoice, UserText
 from gateway.events import (
     BotFailed,
     BotReplied,
@@ -19,8 +20,6 @@ from gateway.events import (
     SpeechStarted,
     SpeechStopped,
     SpeechSustained,
-    UserChoice,
-    UserText,
 )
 from gateway.interfaces import BackendCapabilities, LegCapabilities, RecognizerCapabilities
 from tests.fakes.playbook import Commands, Playbook

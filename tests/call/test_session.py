@@ -25,14 +25,13 @@ from gateway.call.commands import (
 from gateway.call.outcome import CallOutcome
 from gateway.call.services import Services
 from gateway.call.session import MAX_EVENTS, Session
+from gateway.caller_events import CallEnded, CallStarted
 from gateway.errors import RemoteProtocolError, VendorUnavailable
 from gateway.events import (
     BotReplied,
     CallAnswered,
-    CallEnded,
     CallInfo,
     CallOffered,
-    CallStarted,
     DigitPressed,
     LegClosed,
     OperatorAsked,

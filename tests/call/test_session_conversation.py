@@ -16,8 +16,9 @@ from gateway.call.facts import CallSetup
 from gateway.call.outcome import CallOutcome
 from gateway.call.services import Services
 from gateway.call.session import Session
+from gateway.caller_events import CallEnded, CallStarted, PlaybackDone, UserText
 from gateway.errors import VendorUnavailable
-from gateway.events import CallEnded, CallStarted, DigitPressed, PlaybackDone, UserText
+from gateway.events import DigitPressed
 from gateway.interfaces import RecognizerCapabilities, TransferOutcome
 from tests.fakes.backend import ScriptedBackend, Step
 from tests.fakes.leg import FakeLeg

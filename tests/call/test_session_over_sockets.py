@@ -22,7 +22,7 @@ from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerClient, CallerLine
 from gateway.caller.peer import CallerAuth
 from gateway.caller.twilio import TwilioCaller
-from gateway.events import PlaybackDone, UserText
+from gateway.caller_events import PlaybackDone, UserText
 from gateway.interfaces import Leg, RecognizerCapabilities, Transport
 from gateway.transports.asterisk.settings import AsteriskLine
 from gateway.transports.asterisk.transport import AsteriskTransport

@@ -24,8 +24,9 @@ from gateway.call.commands import (
 )
 from gateway.call.services import Services
 from gateway.call.session import Session
+from gateway.caller_events import CallEnded, CallStarted, UserText
 from gateway.errors import VendorUnavailable
-from gateway.events import CallEnded, CallStarted, PromptEnded, RecognitionEnded, RecognizerFailed, UserText
+from gateway.events import PromptEnded, RecognitionEnded, RecognizerFailed
 from gateway.interfaces import ListenSettings, Utterance
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.decider import OVER, ScriptedDecider

@@ -9,7 +9,8 @@ import pytest
 from gateway.actions import Listen, Say
 from gateway.call.commands import CloseLeg, SendToBot, StopPlayout
 from gateway.call.facts import State
-from gateway.events import DigitPressed, LegClosed, NoInput
+from gateway.caller_events import NoInput
+from gateway.events import DigitPressed, LegClosed
 from gateway.interfaces import BackendCapabilities
 from gateway.text.catalogue import Catalogue
 from tests.fakes.playbook import Playbook

@@ -10,15 +10,8 @@ from gateway.actions import Say, Transfer
 from gateway.call.commands import CloseLeg, EndCall, SendToBot, StartPrompt, StopPlayout, TransferCall
 from gateway.call.facts import State
 from gateway.call.outcome import CallOutcome
-from gateway.events import (
-    BotFailed,
-    CallEnded,
-    DigitPressed,
-    LegClosed,
-    OperatorAsked,
-    TransferFinished,
-    TransferResult,
-)
+from gateway.caller_events import CallEnded, TransferResult
+from gateway.events import BotFailed, DigitPressed, LegClosed, OperatorAsked, TransferFinished
 from gateway.interfaces import BackendCapabilities, LegCapabilities, TransferTarget
 from gateway.text.catalogue import Catalogue
 from tests.fakes.playbook import Commands, Playbook

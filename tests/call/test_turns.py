@@ -21,18 +21,16 @@ from gateway.actions import (
 )
 from gateway.call.commands import AbandonTurn, CloseLeg, KeepRecord, SendDigitsToCaller, SendToBot, StopPlayout
 from gateway.call.facts import State
+from gateway.caller_events import PlaybackDone, UserChoice, UserText
 from gateway.events import (
     BotFailed,
     BotReplied,
     DigitPressed,
     LegClosed,
     LinkSent,
-    PlaybackDone,
     SpeechStarted,
     SpeechStopped,
     SpeechSustained,
-    UserChoice,
-    UserText,
 )
 from gateway.interfaces import BackendCapabilities
 from tests.fakes.playbook import Playbook

@@ -16,11 +16,9 @@ import pytest
 from gateway.actions import ActionBatch, Say
 from gateway.backends.talkr.client import TalkrBackend
 from gateway.backends.talkr.settings import TalkrBotSection
-from gateway.errors import GatewayError
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
     CallerEvent,
-    CallInfo,
     CallStarted,
     NoInput,
     PlaybackDone,
@@ -28,6 +26,8 @@ from gateway.events import (
     UserChoice,
     UserText,
 )
+from gateway.errors import GatewayError
+from gateway.events import CallInfo
 from gateway.interfaces import Backend, Chat, Problem
 from gateway.kit.http import HttpClient
 from gateway.lab.talkr import LabTalkr

@@ -13,8 +13,9 @@ from types import ModuleType
 import pytest
 
 from gateway.actions import ActionBatch, Hangup, Say
+from gateway.caller_events import CallStarted, PlaybackDone, UserText
 from gateway.errors import VendorError
-from gateway.events import CallInfo, CallStarted, PlaybackDone, UserText
+from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 from tests.pages import ROOT, blocks

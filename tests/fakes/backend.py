@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from gateway.actions import Action, ActionBatch, Say
-from gateway.events import CallEnded, CallerEvent, CallInfo, PlaybackDone
+from gateway.caller_events import CallEnded, CallerEvent, PlaybackDone
+from gateway.events import CallInfo
 from gateway.interfaces import BackendCapabilities, Problem, Webhook
 
 Step = Sequence[Action] | str | Exception | float

@@ -18,7 +18,8 @@ from gateway.actions import Action, ActionBatch, Menu, Say
 from gateway.backends.chatlayer.chat import ChatlayerChat
 from gateway.backends.chatlayer.client import ChatlayerBackend
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
-from gateway.events import CallerEvent, CallInfo
+from gateway.caller_events import CallerEvent
+from gateway.events import CallInfo
 from gateway.http.port import build_listener
 from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient

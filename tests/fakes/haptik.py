@@ -19,7 +19,8 @@ from gateway.actions import Action, ActionBatch, Menu, Say
 from gateway.backends.haptik.backend import HaptikBackend
 from gateway.backends.haptik.chat import HaptikChat
 from gateway.backends.haptik.settings import HaptikBotSection
-from gateway.events import CallerEvent, CallInfo, CallStarted, UserText
+from gateway.caller_events import CallerEvent, CallStarted, UserText
+from gateway.events import CallInfo
 from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.lab.haptik import LabHaptik

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from gateway.actions import Action, ActionBatch, Listen, Say
 from gateway.backends.talkr.client import TalkrBackend, TalkrChat
 from gateway.backends.talkr.settings import TalkrBotSection
-from gateway.events import CallerEvent, CallInfo, CallStarted, UserText
+from gateway.caller_events import CallerEvent, CallStarted, UserText
+from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 

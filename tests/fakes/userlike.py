@@ -14,7 +14,8 @@ from gateway.actions import Action, ActionBatch, Menu, Record, Say
 from gateway.backends.userlike.chat import UserlikeChat
 from gateway.backends.userlike.client import UserlikeBackend
 from gateway.backends.userlike.settings import UserlikeBotSection
-from gateway.events import CallerEvent, CallInfo, CallStarted, DigitPressed, Transcript, UserChoice, UserText
+from gateway.caller_events import CallerEvent, CallStarted, UserChoice, UserText
+from gateway.events import CallInfo, DigitPressed, Transcript
 from gateway.interfaces import HangupReason, HttpReply, HttpRequest, LegCapabilities, TransferOutcome, TransferTarget
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply

@@ -21,7 +21,8 @@ from gateway import events
 from gateway.actions import ActionBatch, Listen, Menu, MenuOption, Record, Say
 from gateway.call import commands
 from gateway.call.outcome import CallOutcome
-from gateway.events import AudioReceived, BotReplied, CallInfo, Transcript, TranscriptUpdated, UserText
+from gateway.caller_events import UserText
+from gateway.events import AudioReceived, BotReplied, CallInfo, Transcript, TranscriptUpdated
 from gateway.interfaces import LegCapabilities, ListenSettings, Utterance
 from gateway.kit.serial import from_json, known_types, to_json
 

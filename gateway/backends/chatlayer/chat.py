@@ -21,17 +21,9 @@ from gateway.backends.chatlayer.platform import Platform
 from gateway.backends.chatlayer.protocol import Delivery, locale_of, message_digest, session_data
 from gateway.backends.chatlayer.sending import Sending
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
+from gateway.caller_events import CallerEvent, CallStarted, NoInput, TransferResult, UserChoice, UserDigits, UserText
 from gateway.errors import RemoteProtocolError, VendorError, VendorRejected
-from gateway.events import (
-    CallerEvent,
-    CallInfo,
-    CallStarted,
-    NoInput,
-    TransferResult,
-    UserChoice,
-    UserDigits,
-    UserText,
-)
+from gateway.events import CallInfo
 from gateway.kit.http import Sleep
 from gateway.kit.outbox import Outbox
 from gateway.text.speakable import detect

@@ -19,8 +19,9 @@ from gateway.backends.haptik.hsl import Choice, Field, parse_body
 from gateway.backends.haptik.protocol import NOT_REGISTERED, Agent, Event, is_error, parse_sync, user_body
 from gateway.backends.haptik.settings import HaptikBotSection
 from gateway.backends.haptik.words import Words
+from gateway.caller_events import CallEnded, CallerEvent, CallStarted, NoInput, TransferResult, UserChoice, UserText
 from gateway.errors import RemoteProtocolError, VendorError, VendorReplyInvalid
-from gateway.events import CallEnded, CallerEvent, CallInfo, CallStarted, NoInput, TransferResult, UserChoice, UserText
+from gateway.events import CallInfo
 from gateway.kit.http import Sleep
 from gateway.kit.outbox import Outbox
 from gateway.text.language import base

@@ -26,9 +26,10 @@ from gateway.backends.rest.protocol import (
 )
 from gateway.backends.rest.requests import Request, request_for
 from gateway.backends.rest.settings import RestAuth, RestBotSection
+from gateway.caller_events import CallEnded, CallerEvent, CallStarted, NoInput
 from gateway.clock import Clock, LoopClock
 from gateway.errors import RemoteProtocolError, VendorReplyInvalid, VendorUnavailable
-from gateway.events import CallEnded, CallerEvent, CallInfo, CallStarted, NoInput
+from gateway.events import CallInfo
 from gateway.interfaces import BackendCapabilities, HttpReply, HttpRequest, Problem, Webhook
 from gateway.kit.http import HttpAnswer, HttpClient, Sleep, Timeouts, check_status, never_sent
 from gateway.kit.jsonbody import JsonRefused, parse_json

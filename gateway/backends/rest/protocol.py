@@ -29,10 +29,9 @@ from gateway.actions import (
     Transfer,
 )
 from gateway.backends.rest.settings import EventType
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
     CallerEvent,
-    CallInfo,
     CallStarted,
     ContactOptOut,
     NoInput,
@@ -43,6 +42,7 @@ from gateway.events import (
     UserMedia,
     UserText,
 )
+from gateway.events import CallInfo
 from gateway.kit.jsonbody import JsonRefused, parse_json
 
 VERSION = 1

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from gateway.backends.rest.settings import RequestSection, RestAuth, RestBotSection
 from gateway.backends.rest.templates import fill, fill_text
-from gateway.events import CallEnded, CallerEvent, CallStarted, NoInput, UserChoice
+from gateway.caller_events import CallEnded, CallerEvent, CallStarted, NoInput, UserChoice
 from gateway.kit.signature import hmac_hex
 
 

@@ -26,8 +26,9 @@ from gateway.backends.talkr.protocol import (
 from gateway.backends.talkr.reply import Reply, parse_reply
 from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.backends.talkr.speech import region_table
+from gateway.caller_events import CallerEvent, CallStarted, NoInput, PlaybackDone, UserChoice, UserDigits, UserText
 from gateway.errors import RemoteProtocolError, VendorRejected, VendorReplyInvalid
-from gateway.events import CallerEvent, CallInfo, CallStarted, NoInput, PlaybackDone, UserChoice, UserDigits, UserText
+from gateway.events import CallInfo
 from gateway.interfaces import BackendCapabilities, Problem, Webhook
 from gateway.kit.http import HttpClient, RetryPolicy, Sleep, Timeouts, check_status, status_error, with_retries
 from gateway.kit.outbox import Outbox

@@ -27,7 +27,8 @@ from gateway.backends.talkr.compose import Before, compose
 from gateway.backends.talkr.reply import Reply, plain
 from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.backends.talkr.speech import speech_wish
-from gateway.events import CallInfo, UserChoice, UserDigits, UserText
+from gateway.caller_events import UserChoice, UserDigits, UserText
+from gateway.events import CallInfo
 from gateway.text.language import DEFAULT_REGIONS
 from gateway.text.speakable import detect, norm
 

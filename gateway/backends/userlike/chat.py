@@ -19,11 +19,9 @@ from gateway.backends.userlike.session import Session, info, rearm
 from gateway.backends.userlike.settings import UserlikeBotSection
 from gateway.backends.userlike.triggers import Media
 from gateway.backends.userlike.webhook import BotWebhook
-from gateway.errors import VendorError
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
     CallerEvent,
-    CallInfo,
     CallStarted,
     ContactOptOut,
     NoInput,
@@ -34,6 +32,8 @@ from gateway.events import (
     UserMedia,
     UserText,
 )
+from gateway.errors import VendorError
+from gateway.events import CallInfo
 from gateway.kit.budget import SlidingWindow
 from gateway.kit.outbox import Outbox
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.actions import PostCall, Record, Release, Say, Transfer
-from gateway.errors import VendorError, VendorRejected, VendorUnavailable
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
     CallStarted,
     NoInput,
@@ -21,6 +20,7 @@ from gateway.events import (
     UserDigits,
     UserText,
 )
+from gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from gateway.interfaces import AfterCallJob
 from gateway.kit.signature import hmac_hex
 from gateway.lab.chatlayer import VERIFY_TOKEN

@@ -13,8 +13,8 @@ import pytest
 from gateway.backends.chatlayer.platform import Platform
 from gateway.backends.chatlayer.protocol import carousel_message, session_data, text_message
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
+from gateway.caller_events import CallStarted, UserChoice, UserText
 from gateway.errors import ConfigError, LocalProtocolError, VendorRejected, VendorReplyInvalid, VendorUnavailable
-from gateway.events import CallStarted, UserChoice, UserText
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 from tests.fakes.chatlayer import CALL, SENDER, VECTORS, bot_settings, chat_rig

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.actions import Hangup, Menu, Record, Say, SendLink, Transfer
+from gateway.caller_events import CallEnded, NoInput, UserChoice
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
-from gateway.events import CallEnded, CallInfo, NoInput, UserChoice
+from gateway.events import CallInfo
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply, json_reply
 from tests.fakes.haptik import (

@@ -28,10 +28,9 @@ from gateway.actions import (
 from gateway.backends.rest.dialect import read_by_paths
 from gateway.backends.rest.protocol import MAX_ACTIONS, Reply, call_of, event_body, parse_reply, read_reply, type_of
 from gateway.backends.rest.settings import ResponseSection, RestBotSection
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
     CallerEvent,
-    CallInfo,
     CallStarted,
     ContactOptOut,
     NoInput,
@@ -43,6 +42,7 @@ from gateway.events import (
     UserMedia,
     UserText,
 )
+from gateway.events import CallInfo
 from gateway.kit.jsonbody import JsonRefused
 
 CALL = CallInfo(

@@ -11,8 +11,7 @@ from pydantic import SecretStr
 from gateway.actions import Fail, Listen, Record, Release, Say, SetSpeech
 from gateway.backends.talkr.client import TalkrBackend
 from gateway.backends.talkr.settings import TalkrBotSection
-from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
     CallStarted,
     NoInput,
@@ -24,6 +23,7 @@ from gateway.events import (
     UserMedia,
     UserText,
 )
+from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.kit.http import HttpClient, failure_kind
 from gateway.lab.faults import Fault, instead
 from gateway.lab.server import LabReply, json_reply

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.actions import Fail, Pause, Play, Record, Say, SetSpeech, SynthesizerChoice, TextFormat
+from gateway.caller_events import CallStarted, UserText
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
-from gateway.events import CallStarted, UserText
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply
 from tests.fakes.talkr import VECTORS, listening, of, response, spoken, talkr_call, telephony

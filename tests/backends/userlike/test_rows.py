@@ -23,10 +23,8 @@ from gateway.actions import (
 )
 from gateway.backends.userlike.client import UserlikeBackend
 from gateway.backends.userlike.settings import UserlikeBotSection
-from gateway.errors import MediaError
-from gateway.events import (
+from gateway.caller_events import (
     CallEnded,
-    CallInfo,
     CallStarted,
     ContactOptOut,
     NoInput,
@@ -36,6 +34,8 @@ from gateway.events import (
     UserLocation,
     UserMedia,
 )
+from gateway.errors import MediaError
+from gateway.events import CallInfo
 from gateway.interfaces import HttpRequest
 from gateway.kit.http import HttpClient
 from tests.fakes.userlike import (

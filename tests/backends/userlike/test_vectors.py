@@ -10,8 +10,8 @@ import json
 import pytest
 
 from gateway.actions import Hangup, Listen, Menu, Pause, PostCall, Record, Say, Transfer
+from gateway.caller_events import CallStarted, TransferResult, UserText
 from gateway.errors import VendorRejected, VendorUnavailable
-from gateway.events import CallStarted, TransferResult, UserText
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply, json_reply
 from tests.fakes.userlike import CID, EMPTY, HEADERS, VECTORS, choice, event, of, says, spoken, userlike_call, warnings

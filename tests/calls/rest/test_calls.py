@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from gateway.backends.rest.client import RestBackend
+from gateway.caller_events import CallStarted, UserText
 from gateway.errors import VendorUnavailable
-from gateway.events import CallInfo, CallStarted, UserText
+from gateway.events import CallInfo
 from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.lab.rest import LabRest
