@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
@@ -216,6 +218,41 @@ def _with_host(request: HttpRequest, host: str) -> HttpRequest:
 )
 def test_a_webhook_that_is_not_signed_with_its_form_is_refused(signature: str) -> None:
     assert post(transport(), signature=signature).status == 403
+
+
+BASIC = AuthSection.model_validate({"basic": {"username": "carrier", "password": "pä:ss"}})
+BEARER = AuthSection.model_validate({"bearer": {"token": "t0ken"}})
+LOGIN = "Basic " + base64.b64encode("carrier:pä:ss".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "status", "challenge"),
+    [
+        (BASIC, LOGIN, 200, None),
+        (BASIC, None, 401, "Basic"),
+        (BASIC, "Basic " + base64.b64encode(b"carrier:wrong").decode(), 401, "Basic"),
+        (BASIC, "Bearer t0ken", 401, "Basic"),
+        (BEARER, "Bearer t0ken", 200, None),
+        (BEARER, None, 401, "Bearer"),
+        (BEARER, "Bearer token", 401, "Bearer"),
+        (BEARER, LOGIN, 401, "Bearer"),
+    ],
+)
+def test_a_line_with_a_login_or_a_token_asks_its_webhooks_for_it(
+    auth: AuthSection, header: str | None, status: int, challenge: str | None
+) -> None:
+    def with_proof(request: HttpRequest) -> HttpRequest:
+        return replace(request, headers={**request.headers, **({"authorization": header} if header else {})})
+
+    line = transport(auth)
+    reply = post(line, change=with_proof)
+    assert reply.status == status
+    assert reply.headers.get("www-authenticate", "").partition(" ")[0] == (challenge or "")
+    for hook in [route for route in line.routes if isinstance(route, Webhook)]:
+        body = urlencode({"CallSid": "CA1", "DialCallStatus": "busy"}).encode()
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        request = HttpRequest(method="POST", path=hook.path, url=VOICE, headers=headers, query={}, body=body)
+        assert asyncio.run(_handled(hook, request)).status == 401
 
 
 def test_an_open_line_checks_no_signature() -> None:

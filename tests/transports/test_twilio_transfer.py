@@ -106,7 +106,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(auth: AuthSection = SIGNED, **rest: object) -> AsyncIterator[House]:
+async def house(auth: AuthSection = SIGNED, proof: CallerAuth = PROOF, **rest: object) -> AsyncIterator[House]:
     api, desk = TwilioRest(), Desk()
     async with served(api) as address:
         section = TwilioLine.model_validate({"auth": auth, "rest": {"url": f"http://{address}", **rest}})
@@ -114,7 +114,7 @@ async def house(auth: AuthSection = SIGNED, **rest: object) -> AsyncIterator[Hou
         transport = TwilioTransport("cloud", section, context)
         async with (
             open_line(transport, desk) as port,
-            TwilioCaller().connect(port.url + PATH, auth=PROOF, call_sid=CALL_SID) as line,
+            TwilioCaller().connect(port.url + PATH, auth=proof, call_sid=CALL_SID) as line,
         ):
             yield House(port, transport, desk, api, line, await desk.call())
 
@@ -293,11 +293,26 @@ async def test_a_stream_for_a_call_that_is_over_is_refused() -> None:
             assert (await late.wait_until_over()).code == 1008
 
 
+@virtual_time
+async def test_on_a_line_with_a_login_the_reports_have_it_in_their_addresses() -> None:
+    basic = AuthSection.model_validate({"basic": {"username": "carrier", "password": "a/b@c"}})
+    async with house(basic, CallerAuth(username="carrier", password="a/b@c"), secret="s") as it:
+        transferring = start(it)
+        (dial,) = await it.dialled()
+        base = "https://carrier:a%2Fb%40c@voice.example.com/media/twilio"
+        assert dial.attrib["action"].startswith(f"{base}/transferred?call=")
+        assert dial[0].attrib["statusCallback"].startswith(f"{base}/answered?call=")
+        await it.line.hang_up()
+        await given_up(transferring)
+
+
 def test_the_settings_say_what_is_missing() -> None:
     basic = {"basic": {"username": "a", "password": "b"}}
     for section in ({"auth": basic, "rest": {}}, {"auth": SIGNED, "rest": {"api_key": "SK1"}}):
         with pytest.raises(ValidationError, match=r"rest\.secret"):
             TwilioLine.model_validate(section)
+    with pytest.raises(ValidationError, match=r"auth\.bearer"):
+        TwilioLine.model_validate({"auth": {"bearer": {"token": "t"}}, "rest": {"secret": "s"}})
     line = TwilioLine.model_validate({"auth": SIGNED, "rest": {}})
     assert line.can_transfer
     assert not TwilioLine.model_validate({"auth": SIGNED}).can_transfer

@@ -59,6 +59,10 @@ class TwilioLine(LineSection):
 
     @model_validator(mode="after")
     def _rest_can_log_in(self) -> Self:
+        if self.rest is not None and self.auth is not None and self.auth.bearer is not None:
+            raise PydanticCustomError(
+                "rest", "cannot be used with `auth.bearer`: Twilio reports transfers without a token"
+            )
         if self.rest is None or self.rest.secret is not None:
             return self
         if self.rest.api_key is not None or self.auth is None or self.auth.twilio_signature is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import quote
 
 import structlog
 
@@ -15,7 +16,7 @@ from gateway.kit.onetime import OneTimeTokens
 from gateway.transports.absence import Absences
 from gateway.transports.auth import authenticator
 from gateway.transports.door import Offer, Rejoined, SocketDoor
-from gateway.transports.sockets import LineContext, MediaSocket, Upgrade
+from gateway.transports.sockets import LineContext, MediaSocket, Refusal, Upgrade
 from gateway.transports.twilio import webhook
 from gateway.transports.twilio.leg import TwilioLeg
 from gateway.transports.twilio.protocol import StreamStarted, StreamStopped, TwilioProtocol
@@ -45,9 +46,10 @@ class TwilioTransport:
         self._auth_token = secret.get_secret_value() if secret else None
         key = self._auth_token.encode() if self._auth_token else secrets.token_bytes(32)
         self._tokens = OneTimeTokens(key, lambda: context.clock.wall().timestamp())
+        self._authenticate = authenticator(settings.auth, settings.path, context)
         self._door = SocketDoor(
             line=name,
-            authenticate=authenticator(settings.auth, settings.path, context),
+            authenticate=self._authenticate,
             begin=self._begin,
             start_timeout=settings.start_timeout,
         )
@@ -63,20 +65,30 @@ class TwilioTransport:
         )
 
     def _webhook(self, suffix: str, handle: Callable[[HttpRequest, str, dict[str, str]], HttpReply]) -> Webhook:
-        """A webhook behind the line's path: a form that Twilio has signed, where the line asks for that."""
+        """A webhook behind the line's path: a form, whose sender proves himself as on the media socket."""
 
         async def checked(request: HttpRequest) -> HttpReply:
             url = webhook.as_signed(request, self._settings.path + suffix, self._context)
             form = webhook.read_form(request)
             if form is None:
                 return _refused(400, "a form is expected")
-            if self._auth_token is not None and not webhook.is_signed(request, form, self._auth_token, url):
-                log.warning("webhook refused", line=self._name, webhook=suffix, peer=request.peer, reason="signature")
-                return _refused(403, "the signature does not fit")
+            refusal = self._refusal(request, form, url)
+            if refusal is not None:
+                log.warning(
+                    "webhook refused", line=self._name, webhook=suffix, peer=request.peer, reason=refusal.reason
+                )
+                return _refused(refusal.status, refusal.reason, refusal.challenge)
             return handle(request, url, dict(form))
 
         path = self._settings.path + suffix
         return Webhook(path=path, methods=("POST",), handle=checked, max_bytes=MAX_FORM_BYTES)
+
+    def _refusal(self, request: HttpRequest, form: list[tuple[str, str]], url: str) -> Refusal | None:
+        """Why a webhook's sender is not believed. A signature covers the form; user name or token are as everywhere."""
+        if self._auth_token is None:
+            return self._authenticate(webhook.as_upgrade(request))
+        is_signed = webhook.is_signed(request, form, self._auth_token, url)
+        return None if is_signed else Refusal(403, "the signature does not fit")
 
     async def serve(self, offer: Offer) -> None:
         async with HttpClient() as self._http:
@@ -107,11 +119,21 @@ class TwilioTransport:
             http=self._http,
             rest=rest,
             absences=self._absences,
-            webhooks=url + self._settings.path,
+            webhooks=self._with_login(url) + self._settings.path,
             account_sid=started.account_sid,
             call_sid=started.call_sid,
             auth_token=self._auth_token,
         )
+
+    def _with_login(self, url: str) -> str:
+        """Our address for Twilio to ask about a transfer: on a `basic` line it has to log in there, too."""
+        assert self._settings.auth is not None
+        basic = self._settings.auth.basic
+        if basic is None:
+            return url
+        scheme, _, rest = url.partition("://")
+        login = f"{quote(basic.username, safe='')}:{quote(basic.password.get_secret_value(), safe='')}"
+        return f"{scheme}://{login}@{rest}"
 
     def _call(self, started: StreamStarted, parameters: Mapping[str, str]) -> CallInfo:
         caller, called, custom = self._settings.identity(parameters, self._context.country)
@@ -160,5 +182,8 @@ class TwilioTransport:
         return webhook.connect_stream(webhook.stream_url(url, TRANSFERRED), form, parameters)
 
 
-def _refused(status: int, reason: str) -> HttpReply:
-    return HttpReply(status=status, body=f"{reason}\n".encode(), content_type="text/plain; charset=utf-8")
+def _refused(status: int, reason: str, challenge: str = "") -> HttpReply:
+    headers = {"www-authenticate": challenge} if challenge else {}
+    return HttpReply(
+        status=status, body=f"{reason}\n".encode(), content_type="text/plain; charset=utf-8", headers=headers
+    )

@@ -44,10 +44,14 @@ def is_signed(request: HttpRequest, form: list[tuple[str, str]], auth_token: str
 
 def as_signed(request: HttpRequest, path: str, context: LineContext) -> str:
     """The URL Twilio was given for the webhook, by the same rules as for the media stream."""
+    return public_url(as_upgrade(request), path, context)
+
+
+def as_upgrade(request: HttpRequest) -> Upgrade:
+    """The request as what judges upgrades takes it."""
     parts = urlsplit(request.url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    upgrade = Upgrade(scheme=parts.scheme, path=parts.path, target=target, headers=request.headers, peer=request.peer)
-    return public_url(upgrade, path, context)
+    return Upgrade(scheme=parts.scheme, path=parts.path, target=target, headers=request.headers, peer=request.peer)
 
 
 def stream_url(webhook_url: str, suffix: str) -> str:
