@@ -24,6 +24,7 @@ from gateway.http.port import build_listener
 from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient
 from gateway.lab.chatlayer import ACCESS_TOKEN, BOT_ID, VERIFY_TOKEN, LabChatlayer
+from gateway.lab.chatlayer_bot import TOPICS
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 from tests.fakes.callers import Typist
 from tests.fakes.office import NUMBER, Office, open_office
@@ -139,6 +140,8 @@ def menu(batch: ActionBatch) -> Menu:
 
 
 # --- whole calls ---------------------------------------------------------------------------------------------------
+OTHER_WORDS = ("something else entirely", "the second one")
+"""What callers say beside what the bot suggests."""
 BEGAN = datetime.datetime(2026, 11, 2, 9, 0, tzinfo=datetime.UTC)
 
 
@@ -163,7 +166,8 @@ async def travel_office(
     """
     async with LabChatlayer(now=lab_clock, **(lab or {})) as platform:
         settings = {"backend": "chatlayer", **bot_settings(platform.url), "access_token": ACCESS_TOKEN, **(bot or {})}
-        opening = open_office(folder, bot=platform, bot_settings=settings, number=number or {}, **office)
+        speech = {"local": {"engine": "scripted", "echo": True, "texts": [*TOPICS, *OTHER_WORDS]}}
+        opening = open_office(folder, bot=platform, bot_settings=settings, number=number or {}, speech=speech, **office)
         async with opening as opened:
             platform.courier.url = f"http://{opened.address}{PATH}"
             yield opened, platform

@@ -1,7 +1,8 @@
 """The messages of one call in their order, each once: the platform delivers again after a failing answer, and each
 message comes by a request of its own.
 
-With a ``messageCounter`` a repetition is known by it, and a gap is waited for a moment. Without one, order is arrival,
+With a ``messageCounter`` a repetition is known by it (and by its words: a platform that has lost a conversation counts
+afresh), and a gap is waited for a moment. Without one, order is arrival,
 and the same words twice are two messages (a bot may rightly say "Sorry?" twice), unless we had refused the first
 delivery: then what follows within the time of its attempts is that delivery again. An answer of ours that is lost on
 its way back cannot be seen from here.
@@ -49,7 +50,7 @@ class Inbox(Generic[T]):
         Args:
             digest: The message, as a key.
         """
-        if counter is not None and not self._counters.is_new(str(counter)):
+        if counter is not None and not self._counters.is_new(_key(counter, digest)):
             return False
         if self._was_recovered(digest):
             self._played |= {counter} if counter is not None else set()  # so that it leaves no gap
@@ -60,8 +61,8 @@ class Inbox(Generic[T]):
             if digest in self._refused:
                 self._repeated.is_new(digest)
             self._direct.append(item)
-        elif self._next is not None and counter < self._next:
-            self._direct.append(item)  # too late for its place, but not said yet
+        elif counter in self._held or (self._next is not None and counter < self._next):
+            self._direct.append(item)  # too late for its place, but not said yet; or the platform counts afresh
         else:
             self._held[counter] = (self._now(), item)
         return True
@@ -69,7 +70,7 @@ class Inbox(Generic[T]):
     def refuse(self, *, counter: int | None, digest: str) -> None:
         """A delivery could not be taken and was answered so: it will come again."""
         if counter is not None:
-            self._counters.forget(str(counter))
+            self._counters.forget(_key(counter, digest))
         self._refused.is_new(digest)
 
     def recovered(self, digest: str) -> None:
@@ -113,3 +114,7 @@ class Inbox(Generic[T]):
             return False
         self._recovered[digest] -= 1
         return True
+
+
+def _key(counter: int, digest: str) -> str:
+    return f"{counter} {digest}"

@@ -73,6 +73,22 @@ def test_a_message_found_in_the_history_is_not_played_again_and_leaves_no_gap() 
     assert box.ready() == ["a", "c", "b"]
 
 
+def test_a_platform_that_counts_afresh_says_something_new() -> None:
+    clock = ManualClock()
+    box = inbox(clock)
+    for counter in (1, 2, 3):
+        take(box, str(counter), counter)
+    assert box.ready() == ["1", "2", "3"]
+    assert take(box, "again", 1)
+    assert not take(box, "again", 1)
+    assert not take(box, "2", 2)
+    assert box.ready() == ["again"]
+    take(box, "a", 7)
+    take(box, "b", 7)
+    clock.advance(0.25)
+    assert box.ready() == ["b", "a"]
+
+
 def test_what_is_put_back_comes_first() -> None:
     box = inbox(ManualClock())
     for counter in (1, 2, 3):
