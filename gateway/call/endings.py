@@ -71,6 +71,7 @@ class Endings:
     def transfer(self, action: Transfer) -> str | None:
         """Start a transfer. Returns why it failed at once, where somebody must go on with the caller."""
         facts = self.facts
+        self.hearing.forget()
         refusal = self._refusal(action)
         if refusal is not None:
             facts.keep("transfer_refused", cause=refusal)
@@ -79,7 +80,6 @@ class Endings:
         facts.transfer = UnderWay(
             transfer_id=action.transfer_id, until=facts.now + ring + TRANSFER_GRACE, feedback=action.feedback
         )
-        self.hearing.forget()
         target = TransferTarget(
             transfer_id=action.transfer_id,
             target=action.target or "",

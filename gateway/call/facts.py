@@ -68,6 +68,7 @@ class CallSetup:
         words: An operator's own wording of the gateway's sentences, by language.
         has_recording: Somebody keeps the audio, so the announcement is due.
         today: For dates such as "tomorrow".
+        people: Where the caller is sent before the bot hears of him; None: the bot answers.
     """
 
     number: NumberSettings
@@ -79,6 +80,7 @@ class CallSetup:
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     has_recording: bool = False
     today: datetime.date
+    people: str | None = None
 
 
 @dataclass(slots=True)
@@ -89,7 +91,6 @@ class Prompt:
     turn: int
     role: Literal["answer", "waiting", "agent", "system"]
     interruptible: bool
-    started_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -193,6 +194,8 @@ class Facts:
     """Some input was sent to the bot."""
 
     # the bot
+    has_begun: bool = False
+    """The bot knows of the call."""
     turn: int = 0
     abandoned: int = -1
     waiting: Waiting | None = None

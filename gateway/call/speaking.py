@@ -28,31 +28,39 @@ class Speaking:
         self.facts = facts
         self.speech = speech
         self.question = question
-        self.cutter: SentenceCutter | None = None
-        self.streamed: Say | None = None
+        self._stream: tuple[SentenceCutter, Say] | None = None
+        """A text that comes in pieces: what cuts it into sentences, and the newest piece."""
         self._filler = itertools.count()
 
     # --- saying ----------------------------------------------------------------------------------------------------
     def say(self, say: Say, turn: int) -> None:
         """A bot's words. Streamed pieces are cut into sentences, each a prompt of its own."""
-        if say.more or self.cutter is not None:
+        if say.more or self.is_streaming:
             self._say_streamed(say, turn)
         else:
             self._say_text(say.text, say, turn)
 
+    @property
+    def is_streaming(self) -> bool:
+        """A text comes in pieces, and more of it is expected."""
+        return self._stream is not None
+
+    def drop_stream(self) -> None:
+        """Forget what is left of a streamed text."""
+        self._stream = None
+
     def end_stream(self, turn: int) -> None:
         """Say what is left of a streamed text."""
-        cutter, say = self.cutter, self.streamed
-        self.cutter = self.streamed = None
-        if cutter is not None and say is not None:
+        if self._stream is not None:
+            cutter, say = self._stream
+            self._stream = None
             for sentence in cutter.flush():
                 self._say_text(sentence, say, turn)
 
     def _say_streamed(self, say: Say, turn: int) -> None:
-        if self.cutter is None:
-            self.cutter = SentenceCutter(say.language or self.speech.spoken_language)
-        self.streamed = say
-        for sentence in self.cutter.push(say.text):
+        cutter = self._stream[0] if self._stream else SentenceCutter(say.language or self.speech.spoken_language)
+        self._stream = cutter, say
+        for sentence in cutter.push(say.text):
             self._say_text(sentence, say, turn)
         if not say.more:
             self.end_stream(turn)
@@ -86,7 +94,7 @@ class Speaking:
         content = Tone(name="wait", seconds=pause.seconds) if soft else Silence(seconds=pause.seconds)
         self._start(content, turn, "answer", pause.interruptible)
 
-    def ask(self, menu: Menu, turn: int, *, aloud: bool = True) -> None:
+    def ask(self, menu: Menu, turn: int, *, aloud: bool) -> None:
         """Read a menu out, and remember its keys."""
         language = self.speech.spoken_language
         text, keys = menus.spoken_menu(menu.prompt, menu.options, language, self._catalogue, max_digits=menu.max_digits)
@@ -114,7 +122,7 @@ class Speaking:
         catalogue = Catalogue.for_language(self.speech.spoken_language, self.facts.setup.words)
         own = self.facts.number
         is_own_language = base(self.speech.spoken_language) == base(own.language)
-        return catalogue.with_words(own.words) if own.words and is_own_language else catalogue
+        return catalogue.with_words(own.words) if is_own_language else catalogue
 
     def repeat(self) -> bool:
         """Say the last answer again; False when there is nothing to repeat."""
@@ -147,20 +155,15 @@ class Speaking:
         facts.emit(StartPrompt(prompt_id=prompt_id, content=content))
 
     def prompt_started(self, event: PromptStarted) -> None:
-        prompt = self.facts.prompts.get(event.prompt_id)
-        if prompt is None:
-            return
-        prompt.started_at = self.facts.now
-        if self.facts.stretch is not None and self.facts.stretch.since is None:
-            self.facts.stretch.since = self.facts.now
+        if event.prompt_id in self.facts.prompts and self._stretch.since is None:
+            self._stretch.since = self.facts.now
 
     def prompt_ended(self, event: PromptEnded) -> Prompt | None:
         """Book a prompt's end. Returns the prompt, or None for one that is no longer ours."""
         prompt = self.facts.prompts.pop(event.prompt_id, None)
         if prompt is None:
             return None
-        stretch = self.facts.stretch or Stretch(turn=prompt.turn)
-        self.facts.stretch = stretch
+        stretch = self._stretch
         stretch.seconds += event.seconds
         if event.heard_text and prompt.role != "system":
             stretch.heard.append(event.heard_text)
@@ -172,12 +175,18 @@ class Speaking:
             self.facts.mute = 0
         return prompt
 
+    @property
+    def _stretch(self) -> Stretch:
+        """The stretch of speech that what is outstanding belongs to."""
+        assert self.facts.stretch is not None
+        return self.facts.stretch
+
     def close_stretch(self) -> None:
         """Nothing is outstanding any more: tell the bot what was heard."""
-        facts, stretch = self.facts, self.facts.stretch
+        facts, stretch = self.facts, self._stretch
         facts.stop_at = facts.paused_at = None
         facts.stretch = None
-        if stretch is None or not stretch.by_bot or facts.fell_back:
+        if not stretch.by_bot or facts.fell_back:
             return
         complete = not stretch.stopped and not stretch.failed
         heard = " ".join(stretch.heard)

@@ -61,8 +61,16 @@ class Turns:
 
     # --- towards the bot -------------------------------------------------------------------------------------------
     def start(self) -> None:
-        """Open the conversation with the bot."""
+        """Open the conversation with the bot; where people come first, once none of them has taken the caller."""
+        if self.facts.setup.people is None:
+            self._begin()
+        else:
+            people = Transfer(transfer_id="people", target=self.facts.setup.people, feedback=False)
+            self.facts.script.append((None, people))
+
+    def _begin(self) -> None:
         facts = self.facts
+        facts.has_begun = True
         if facts.setup.backend.greets_first:
             self._wait_for(0, is_start=True)
         facts.emit(SendToBot(event=CallStarted(turn=0)))
@@ -165,7 +173,7 @@ class Turns:
 
     def _do(self, action: Action) -> None:
         turn = self.facts.turn
-        if not isinstance(action, Say) or not (action.more or self.speaking.cutter):
+        if not isinstance(action, Say):
             self.speaking.end_stream(turn)
         match action:
             case Say():
@@ -249,7 +257,9 @@ class Turns:
     def transfer_failed(self, transfer_id: str, feedback: bool, cause: str, sip_code: int | None = None) -> None:
         """The caller is back: the bot is told where that is of use to it, else the caller is."""
         facts = self.facts
-        if feedback and facts.setup.backend.transfer_feedback:
+        if not facts.has_begun:
+            self._begin()
+        elif feedback and facts.setup.backend.transfer_feedback:
             result = TransferResult(
                 turn=facts.turn + 1, transfer_id=transfer_id, ok=False, cause=cause, sip_code=sip_code
             )
@@ -267,7 +277,7 @@ class Turns:
     def interrupted(self) -> None:
         """The caller interrupts: the speech that had arrived is dropped, everything else still takes effect."""
         facts = self.facts
-        self.speaking.cutter = self.speaking.streamed = None
+        self.speaking.drop_stream()
         rest = [action for _, action in facts.script if not isinstance(action, SPOKEN)]
         facts.script.clear()
         for action in rest:

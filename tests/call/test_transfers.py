@@ -155,6 +155,17 @@ def test_the_bot_is_not_told_that_the_operators_transfer_failed() -> None:
     assert refused.sent == []
 
 
+def test_a_caller_does_not_interrupt_by_what_the_operator_stopped() -> None:
+    play = call()
+    play.reply("A long answer", at=5.0)
+    play.start_prompt(at=5.1)
+    play(OperatorAsked(target="+33123"), at=6.0)
+    assert play.report_stopped(at=6.1).prompts == [SORRY]
+    play.play_out()
+    (event,) = play.speak("and now?", at=play.now + 1).sent
+    assert not event.barged_in
+
+
 def test_an_operator_can_end_a_call_that_is_being_transferred() -> None:
     play = transferring(call())
     play(OperatorAsked(), at=6.0).expect(CloseLeg(reason="operator"))

@@ -89,6 +89,7 @@ class Playbook:
         recognizer: RecognizerCapabilities | None = None,
         others: Mapping[str, RecognizerCapabilities] | None = None,
         synthesizers: tuple[str, ...] = ("local",),
+        words: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
         has_recording: bool = False,
     ) -> None:
         self.conversation = Conversation(
@@ -99,6 +100,7 @@ class Playbook:
                 backend=backend or BackendCapabilities(),
                 recognizers={"local": recognizer or RecognizerCapabilities(), **(others or {})},
                 synthesizers=synthesizers,
+                words=words or {},
                 has_recording=has_recording,
                 today=datetime.date(2026, 11, 21),
             )
