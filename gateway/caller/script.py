@@ -153,13 +153,16 @@ class ScriptedCall:
     async def _expect(self, step: Expect) -> None:
         deadline = self._now() + step.within
         while True:
+            is_over = self._line.hung_up is not None
+            if is_over:
+                await self._settle()  # the last words and the hang-up come together; the record has them a moment later
             fresh = self._unread()
             if step.pattern.search(fresh):
                 self._read_said = len(self._record.get("said", ()))
                 self._note(f"expect {step.pattern.pattern}", True)
                 return
-            if self._now() >= deadline or self._line.hung_up is not None:
-                why = "the call was over" if self._line.hung_up is not None else f"not within {step.within:g} s"
+            if self._now() >= deadline or is_over:
+                why = "the call was over" if is_over else f"not within {step.within:g} s"
                 self._note(f"expect {step.pattern.pattern}", False, f"{why}; heard: {fresh or 'nothing'}")
                 return
             await asyncio.sleep(POLL)
