@@ -196,6 +196,12 @@ def call(
     signature: Annotated[
         str | None, typer.Option("--auth-token", envvar="TWILIO_AUTH_TOKEN", help="Auth token that signs (twilio).")
     ] = None,
+    signed_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="What is signed (twilio), where the line is known by another URL: wss://PUBLIC/PATH."
+        ),
+    ] = None,
     token: TokenOption = None,
 ) -> None:
     """Place a call and go through STEPS, in their order:
@@ -214,7 +220,9 @@ def call(
     from gateway.caller.steps import from_flags
 
     steps = from_flags(context.args)
-    auth = CallerAuth(username=user, password=password or "", bearer=bearer, twilio_token=signature)
+    auth = CallerAuth(
+        username=user, password=password or "", bearer=bearer, twilio_token=signature, signed_url=signed_url
+    )
     tell = tell_to(sys.stderr if as_json else sys.stdout)
     placing = place_call(number, steps, to=to, token=token, caller=caller, auth=auth, record=record, tell=tell)
     report = asyncio.run(placing)

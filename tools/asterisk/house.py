@@ -18,7 +18,7 @@ API_TOKEN = "change-me-too"  # as in extensions.conf
 PASSWORD = "change-me"  # as in websocket_client.conf
 MANAGER_SECRET = "change-me-as-well"  # as in manager.conf
 URL = "http://127.0.0.1:8080"
-BOT_PORT = 8099
+BOT_PORT = 9101
 STARTS_WITHIN = 40.0
 
 
