@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from gateway.actions import Fail, Listen, Record, Release, Say, SetSpeech
@@ -70,6 +71,26 @@ async def test_tk31_an_error_that_names_the_session_renews_it(error: str):
         await call.start()
         assert spoken(await call.say("my words")) == ["Welcome", "A"]
         assert [body.get("message") for body in call.bodies] == [None, "my words", None, "my words"]
+
+
+async def test_tk31_an_error_that_names_the_session_is_only_an_error_after_three_new_ones():
+    lost = {"session": "", "variables": {"error": "session expired"}}
+    renewals = [part for _ in range(3) for part in (lost, welcome("new"), response())]
+    async with talkr_call(response(), *renewals, lost) as call:
+        await call.start()
+        for _ in range(3):
+            assert spoken(await call.say("again"))
+        last = await call.say("again")
+        assert len(call.bodies) == 11
+    assert [fail.kind for fail in of(Fail, last)] == ["protocol"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 405, 418])
+async def test_tk31_no_other_refusal_renews_the_session(status: int):
+    async with talkr_call(response(), LabReply(status=status), response()) as call:
+        await call.start()
+        assert isinstance(await failed(call), VendorRejected)
+        assert len(call.bodies) == 2
 
 
 async def test_tk31_what_a_new_session_sets_holds_although_its_welcome_is_not_spoken():
@@ -378,3 +399,37 @@ async def test_what_check_says():
         fine = await TalkrBackend("x", TalkrBotSection(url="https://bot.example/"), http).check()
     assert [problem.field for problem in problems] == ["url", "channel"]
     assert fine == []
+
+
+async def test_talkr_speaks_first():
+    assert TalkrBackend.capabilities.greets_first
+
+
+async def test_a_secret_sent_in_the_clear_is_warned_of():
+    async with HttpClient() as http:
+        for fields, found in (
+            ({"url": "https://bot.example/", "bearer_token": SecretStr("x")}, []),
+            ({"url": "http://bot.example/"}, []),
+            ({"url": "http://bot.example/", "bearer_token": SecretStr("x")}, ["url"]),
+        ):
+            problems = await TalkrBackend("x", TalkrBotSection(**fields), http).check()
+            assert [problem.field for problem in problems] == found
+            assert {problem.severity for problem in problems} <= {"warning"}
+
+
+async def test_what_operators_are_told_of_errors_and_of_a_bot_that_is_not_there():
+    broken = {**response(), "variables": {"error": "personal words"}}
+    with structlog.testing.capture_logs() as logs:
+        async with talkr_call(response(), broken, LabReply(status=405)) as call:
+            await call.start()
+            await call.say("hello")
+            await failed(call)
+        for status in (404, 400):
+            async with talkr_call(LabReply(status=status)) as call:
+                with pytest.raises(VendorRejected):
+                    await call.chat.send(CallStarted())
+    assert [(entry["event"], entry["log_level"]) for entry in logs if entry.get("bot") == "reception"] == [
+        ("bot reported an error", "warning"),
+        ("bot not found: check company and bot_id", "error"),
+    ]
+    assert "personal words" not in str(logs)
