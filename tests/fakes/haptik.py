@@ -40,10 +40,15 @@ SECRET = "lab-secret"
 PATIENCE = 60.0
 
 
-def bot_settings(url: str, **more: Any) -> dict[str, Any]:
+def bot_settings(at: str, **more: Any) -> dict[str, Any]:
     """What an operator would write for a bot at this URL."""
-    access = {"token": "lab-token", "client_id": "lab-client", "webhook_secret": SECRET, "business_id": 343}
-    return {"backend": "haptik", "url": url, **access, **more}
+    access: dict[str, Any] = {
+        "token": "lab-token",
+        "client_id": "lab-client",
+        "webhook_secret": SECRET,
+        "business_id": 343,
+    }
+    return {"backend": "haptik", "url": at, **access, **more}
 
 
 # --- whole calls ---------------------------------------------------------------------------------------------------

@@ -190,7 +190,10 @@ class HaptikChat:
             return
         self._sent_at = self._now()
         if turn is not None and self.handoff.is_with_people:
-            self.put(self.handoff.listen(), turn=turn)
+            patient = (
+                self.handoff.listen(),
+            )  # an answer, but not the last word: the agent's still counts as the turn's
+            self._outbox.put(ActionBatch(actions=patient, turn=turn, turn_done=False))
 
     def _answered(self, body: bytes, turn: int | None) -> None:
         """The synchronous variant: the answer holds the messages."""
