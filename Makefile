@@ -20,7 +20,7 @@ echo 'talkpath: needs Python 3.11, 3.12 or 3.13 and finds none as $(CANDIDATES);
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-pipecat docs mutants test-asterisk clean
+.PHONY: help setup run test check bench bench-pipecat docs mutants test-asterisk detach clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -55,6 +55,9 @@ mutants: $(VENV)/.developing ## change the code in small ways, and see whether t
 
 test-asterisk: $(VENV)/.developing ## calls through a real Asterisk in a chroot of its own; needs root
 	@$(BIN)/python -m tools.asterisk $(ARGS)
+
+detach: $(VENV)/.developing ## prove that a chat vendor is a folder: VENDOR=haptik, by default each in turn (ARGS=--quick)
+	@$(BIN)/python -m tools.detach $(VENDOR) $(ARGS)
 
 clean: ## remove what was made here, but not the fetched recordings
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
