@@ -27,8 +27,8 @@ class Phrase(Section):
     """
 
     text: str
-    voice: str = "en-us+klatt4"
-    rate: int = 125
+    voice: str = "en-us+f5"
+    rate: int = 140
     """Words per minute."""
 
 
