@@ -71,6 +71,7 @@ SUITES = (
             "tests/call/test_digits.py",
             "tests/call/test_endings.py",
             "tests/call/test_hearing.py",
+            "tests/call/test_interrupting.py",
             "tests/call/test_links.py",
             "tests/call/test_silence.py",
             "tests/call/test_speaking.py",
