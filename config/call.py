@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from config.base import Section, one_or_many
+from config.hours import HoursSection
 
 
 def _yaml_word(value: object) -> object:
@@ -190,6 +191,22 @@ class RecordingSection(Section):
     """Said, and not interruptible, before the first sample is kept."""
 
 
+class AnswerWhenSection(Section):
+    """When the bot answers. At other times people get the call: `people`, or whoever the PBX rings next."""
+
+    mode: Literal["always", "outside_hours", "nobody_free"] = "always"
+    """`always`; `outside_hours`: while `hours` are closed; `nobody_free`: while they are closed, and when `hook` does
+    not say that somebody is free."""
+    hook: str | None = None
+    """A name under `hooks`, asked for each call; it answers `{"free": true}` or `{"free": false}`. Does it not answer,
+    nobody is free."""
+    wait: float = Field(default=2.0, gt=0, le=10)
+    """Longest wait for the hook, while the call rings."""
+    people: str | None = None
+    """Where callers are sent then. If nobody takes them, the bot does. Unset, or where the line cannot transfer: the
+    call is refused as busy, and the PBX takes its next step."""
+
+
 class CallSection(Section):
     """The conduct of a call. Stands under `defaults`, in profiles, and in each number."""
 
@@ -207,6 +224,8 @@ class CallSection(Section):
     fallback: FallbackSection = FallbackSection()
     transfer: TransferSection = TransferSection()
     recording: RecordingSection = RecordingSection()
+    hours: HoursSection = HoursSection()
+    answer_when: AnswerWhenSection = AnswerWhenSection()
     max_length: float = Field(default=30.0, ge=1, le=300)
     """Longest turn of the caller; what was said until then is sent."""
     filler_after: float = Field(default=1.5, ge=0.2, le=60)

@@ -80,6 +80,23 @@ def check_number(
         near = hint(number.link_hook, hooks)
         yield Finding("error", (*path, "link_hook"), f"nothing under `hooks` is called {number.link_hook!r}{near}")
 
+    yield from _answering(number, hooks, path)
+
+
+def _answering(number: NumberSettings, hooks: Collection[str], path: tuple[str, ...]) -> Iterator[Finding]:
+    rule, where = number.answer_when, (*path, "answer_when")
+    if rule.mode == "outside_hours" and not number.hours.is_known:
+        yield Finding("error", (*where, "mode"), "is outside_hours, and `hours.weekly` does not say when that is")
+    if rule.mode == "nobody_free" and rule.hook is None:
+        yield Finding("error", (*where, "mode"), "is nobody_free, and `answer_when.hook` does not say who knows")
+    if rule.hook is not None and rule.hook not in hooks:
+        near = hint(rule.hook, hooks)
+        yield Finding("error", (*where, "hook"), f"nothing under `hooks` is called {rule.hook!r}{near}")
+    if rule.people is not None and not is_allowed(rule.people, number.transfer.allow):
+        allowed = ", ".join(number.transfer.allow) or "nothing"
+        sentence = f"{rule.people!r} is not matched by `transfer.allow`, which has {allowed}"
+        yield Finding("error", (*where, "people"), sentence)
+
 
 def _vendors(number: NumberSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
     yield ("recognizer", "vendor"), number.recognizer.vendor

@@ -34,6 +34,7 @@ from gateway.http.control import Reloaded
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
 from gateway.interfaces import Backend, Leg, LooksAtMedia, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.jobs.hooks import Hooks
 from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
 from gateway.kit.media import MediaFetcher
@@ -120,6 +121,7 @@ class App:
             self._vendors = speech = await self._start_speech(stack, http)
             equipment = await self._equip(stack)
             reception = Reception(self._furnish(self._settings, http, speech), equipment)
+            self._hooks = Hooks(http, lambda: reception.house.settings.hooks, self._clock)
             self._switchboard = Switchboard(reception.house.backends)
             transports = self._make_transports()
             self._jobs.employ(
@@ -174,6 +176,7 @@ class App:
             fetch_media=self._make_fetcher(stack),
             media_root=self._beside(self._settings.media.root),
             jobs=self._jobs.desk,
+            ask_hook=lambda name, key, body: self._hooks.ask(name, key, body),
         )
 
     def _make_fetcher(self, stack: AsyncExitStack) -> Callable[[str], Awaitable[bytes]]:

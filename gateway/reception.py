@@ -33,6 +33,7 @@ from gateway.http.metrics import CallMetrics, Metrics
 from gateway.interfaces import Backend, HangupReason, Leg, ListenSettings, RecognizerCapabilities
 from gateway.jobs.desk import JobDesk
 from gateway.jobs.job import Job
+from gateway.people import Answering, AskHook
 from gateway.records.disk import AppendOnly, DiskWriter
 from gateway.records.keeping import CallKeeping, day_folder
 from gateway.records.record import CallRecord
@@ -70,6 +71,7 @@ class Equipment:
     Attributes:
         detector: Makes a voice activity detector; canceller: an echo canceller.
         fetch_media: Fetches recordings that bots name by address; media_root: where those lie that they name by path.
+        ask_hook: Asks a service of the operator's who is free; None: nobody knows.
         jobs: Takes what is to be done after calls. None: that is only noted in their records.
     """
 
@@ -83,6 +85,7 @@ class Equipment:
     fetch_media: Callable[[str], Awaitable[bytes]] | None = None
     media_root: Path | None = None
     jobs: JobDesk | None = None
+    ask_hook: AskHook | None = None
 
 
 class Reception:
@@ -93,6 +96,7 @@ class Reception:
         self.equipment = equipment
         self.recent: deque[CallRecord] = deque(maxlen=MAX_RECENT)
         self._running: dict[str, CallRecord] = {}
+        self._answering = Answering(equipment.clock, equipment.ask_hook)
 
     async def offer(self, line: str, leg: Leg) -> None:
         """Conduct a call from its offer to its record. Lasts as long as the call."""
@@ -103,9 +107,15 @@ class Reception:
             await self._refuse(line, leg, "unknown_number", "no entry under numbers matches the called number")
             return
         info = dataclasses.replace(leg.info, line=line, number=number.number, language=number.language)
+        people: str | None = None
+        if not await self._answering.is_for_bot(number, info):
+            people = number.answer_when.people
+            if people is None or not leg.capabilities.can_transfer:
+                await self._refuse(line, leg, "busy", "people answer now")
+                return
         try:
             with self.equipment.registry.register(info) as place:
-                call = Call(line, leg, number, info, house, self.equipment)
+                call = Call(line, leg, number, info, house, self.equipment, people)
                 place.snapshot = call.snapshot
                 place.post = call.session.post
                 metrics.running.inc()
@@ -159,7 +169,14 @@ class Call:
     """One call: its conversation, its session, and what is written down about it."""
 
     def __init__(
-        self, line: str, leg: Leg, number: NumberSettings, info: Any, house: House, equipment: Equipment
+        self,
+        line: str,
+        leg: Leg,
+        number: NumberSettings,
+        info: Any,
+        house: House,
+        equipment: Equipment,
+        people: str | None,
     ) -> None:
         self._equipment = equipment
         self._number = number
@@ -177,6 +194,7 @@ class Call:
             words=house.words,
             has_recording=self._recorder is not None,
             today=started.date(),
+            people=people,
         )
         self.conversation = Conversation(self.setup)
         journal = None

@@ -13,12 +13,14 @@ from typing import Any
 from config.jobs import HookSection
 from gateway.actions import Record
 from gateway.clock import Clock
+from gateway.errors import VendorReplyInvalid
 from gateway.interfaces import AfterCallJob
 from gateway.jobs.addresses import is_http
 from gateway.jobs.job import JobRefused
 from gateway.jobs.transcript import transcript
 from gateway.jobs.webhook import KEY_HEADER, basic_auth
-from gateway.kit.http import HttpClient, Timeouts, check_status
+from gateway.kit.http import HttpAnswer, HttpClient, Timeouts, check_status
+from gateway.kit.jsonbody import JsonRefused, parse_json
 from gateway.kit.signature import hmac_hex
 
 SIGNATURE, TIMESTAMP = "x-talkpath-signature", "x-talkpath-timestamp"
@@ -39,7 +41,15 @@ class Hooks:
         self._sections = sections
         self._clock = clock
 
-    async def send(self, name: str, key: str, body: Mapping[str, Any]) -> None:
+    async def ask(self, name: str, key: str, body: Mapping[str, Any]) -> Any:
+        """Tell a hook, and take what it answers, as JSON. Raises JobRefused or VendorError."""
+        answer = await self.send(name, key, body)
+        try:
+            return parse_json(answer.body)
+        except JsonRefused as refused:
+            raise VendorReplyInvalid(refused.reason, vendor=f"hook {name}") from refused
+
+    async def send(self, name: str, key: str, body: Mapping[str, Any]) -> HttpAnswer:
         """Tell a hook.
 
         Raises:
@@ -59,6 +69,7 @@ class Hooks:
             timeout=Timeouts(total=hook.timeout),
         )
         check_status(answer, vendor=f"hook {name}", operation=str(body.get("event", "")))
+        return answer
 
     def _headers(self, hook: HookSection, content: bytes) -> dict[str, str]:
         headers = {name.lower(): value.get_secret_value() for name, value in hook.headers.items()}

@@ -26,15 +26,14 @@ from gateway.lab.userlike_bots import (
 )
 from tests.fakes.callers import near, own_words
 from tests.fakes.office import dial
+from tests.fakes.party import BUSY, rings
 from tests.fakes.userlike import (
-    BUSY,
     EMPTY,
     HEADERS,
     TOKEN,
     ScriptedBot,
     choice,
     event,
-    rings,
     says,
     slow,
     userlike_office,

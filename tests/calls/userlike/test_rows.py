@@ -14,8 +14,8 @@ from gateway.lab.userlike import LabUserlike, Post
 from gateway.lab.userlike_bots import HOURS, SHOP_QUESTION
 from tests.fakes.callers import own_words
 from tests.fakes.office import Office, dial
+from tests.fakes.party import BUSY, rings
 from tests.fakes.userlike import (
-    BUSY,
     CID,
     EMPTY,
     KEY,
@@ -25,7 +25,6 @@ from tests.fakes.userlike import (
     api_url,
     choice,
     event,
-    rings,
     says,
     userlike_office,
     with_cid,
