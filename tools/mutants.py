@@ -75,6 +75,7 @@ SUITES = (
             "tests/call/test_links.py",
             "tests/call/test_silence.py",
             "tests/call/test_speaking.py",
+            "tests/call/test_speech_settings.py",
             "tests/call/test_transfers.py",
             "tests/call/test_turns.py",
             "tests/call/test_session_conversation.py",
