@@ -81,9 +81,14 @@ async def answers(chat: Chat, batches: AsyncIterator[ActionBatch], event: Caller
     found: list[ActionBatch] = []
     async with asyncio.timeout(PATIENCE):
         await chat.send(event)
-        while not found or not found[-1].turn_done:
+        while not found or not _is_whole(found[-1]):
             found.append(await anext(batches))
     return found
+
+
+def _is_whole(batch: ActionBatch) -> bool:
+    """A platform that cannot tell the turn cannot tell its end either: its words are taken for the answer."""
+    return batch.turn_done or (batch.turn is None and any(isinstance(action, Say) for action in batch.actions))
 
 
 @every_backend
