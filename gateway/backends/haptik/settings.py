@@ -73,7 +73,7 @@ class HistorySection(Section):
 
 
 class FaqSection(Section):
-    """The bot's FAQ, for `talkpath haptik faq`."""
+    """The bot's FAQ, for `talkpath haptik faq push FILE`."""
 
     domain: str | None = None
     """Name of the domain a file is uploaded to."""
