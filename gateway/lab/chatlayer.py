@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from gateway.lab import chatlayer_bot as desk
 from gateway.lab.chatlayer_delivery import RETRY_AFTER, Courier
@@ -135,7 +136,7 @@ class LabChatlayer:
     async def _answer(self, request: LabRequest) -> LabReply:
         if request.path == CHANNEL:
             return await self._channel(request)
-        place = request.path.strip("/").split("/")
+        place = [unquote(part) for part in request.path.strip("/").split("/")]
         if place[0] not in ("api", "v1"):
             return refusal(404, "every path begins with /api")
         match place[1:]:

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from gateway.actions import Action, ActionBatch, Menu, Say
 from gateway.backends.chatlayer.chat import ChatlayerChat
 from gateway.backends.chatlayer.client import ChatlayerBackend
+from gateway.backends.chatlayer.platform import Platform
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
 from gateway.caller_events import CallerEvent
 from gateway.events import CallInfo
@@ -55,6 +56,7 @@ class ChatRig:
     platform: LabServer
     webhook: str
     http: httpx.AsyncClient
+    account: Platform
     waits: list[float]
     claimed: list[str]
 
@@ -96,9 +98,15 @@ async def chat_rig(
     *answers: LabReply | dict[str, Any] | list[Any],
     call: CallInfo = CALL,
     sender: str = SENDER,
+    channel_path: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[ChatRig]:
-    """A chat whose platform gives these answers, one per request, and then `EVENT_RECEIVED`."""
+    """A chat whose platform gives these answers, one per request, and then `EVENT_RECEIVED`.
+
+    Args:
+        sender: What the chat's conversation is called, as far as it is new.
+        channel_path: Of the newer interface's channel at this platform.
+    """
     left = list(answers)
 
     async def handle(request: LabRequest) -> LabReply:
@@ -113,10 +121,12 @@ async def chat_rig(
 
     claimed: list[str] = []
     async with LabServer(handle) as platform, HttpClient() as http, httpx.AsyncClient(trust_env=False) as client:
-        section = ChatlayerBotSection(**{**bot_settings(platform.url), **settings})
+        channel = {"channel_url": platform.url + channel_path} if channel_path else {}
+        section = ChatlayerBotSection(**{**bot_settings(platform.url), **settings, **channel})
         backend = ChatlayerBackend("reception", section, http, sleep=sleep, new_id=lambda: sender)
+        account = Platform("reception", section, http)
         async with served(build_listener(backend.routes)) as address, backend.open_chat(call, claimed.append) as chat:
-            yield ChatRig(backend, chat, platform, f"http://{address}{PATH}", client, waits, claimed)
+            yield ChatRig(backend, chat, platform, f"http://{address}{PATH}", client, account, waits, claimed)
 
 
 def bot_settings(url: str, **more: Any) -> dict[str, Any]:

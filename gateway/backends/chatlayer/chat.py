@@ -99,7 +99,8 @@ class ChatlayerChat:
 
     async def _start(self, turn: int) -> None:
         """Ask now for what is due when the call is over: then there is nobody to ask any more."""
-        self._put((Record(kind="event", data={"conversation": self.sender}), *self._afterwards()))
+        known = Record(kind="event", data={"conversation": self.sender})
+        self._outbox.put(ActionBatch(actions=(known, *self._afterwards()), turn=None, turn_done=False))
         begins, settings = self._settings.begins, self._settings
         if begins.text is not None:
             await self._say(begins.text, None)
@@ -239,7 +240,7 @@ class ChatlayerChat:
         actions: list[Action] = list(heard.actions)
         if delivery.intent:
             actions.insert(0, Record(kind="event", data={"intent": delivery.intent}))
-        self._put(tuple(actions))
+        self._outbox.put(ActionBatch(actions=tuple(actions), turn=None))
         self._has_arrived = True
         if not all(isinstance(action, Record) for action in actions):
             self._answered.set()
@@ -248,6 +249,3 @@ class ChatlayerChat:
             self._menus[menu_id] = heard.clicks
             while len(self._menus) > MAX_MENUS:
                 self._menus.popitem(last=False)
-
-    def _put(self, actions: tuple[Action, ...]) -> None:
-        self._outbox.put(ActionBatch(actions=actions, turn=None, turn_done=False))

@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import httpx
 import structlog
 
 from gateway.errors import VendorError
 from gateway.kit.http import RetryPolicy, Sleep
+
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Failures after which the platform cannot have taken anything."""
 
 log = structlog.get_logger()
 
@@ -22,7 +26,8 @@ class Sending:
 
     Args:
         has_answered: Whether the bot has said something since the last message was begun. Then a request that ended
-            without an answer was taken; one that was refused was not, and the bot spoke of something else.
+            without an answer was taken; one that was refused, or never got there, was not, and the bot spoke of
+            something else.
     """
 
     def __init__(self, policy: RetryPolicy, sleep: Sleep, has_answered: Callable[[], bool]) -> None:
@@ -63,13 +68,13 @@ class Sending:
             try:
                 return await attempt()
             except VendorError as error:
-                if error.status is None and self._has_answered():
+                is_uncertain = error.status is None and not isinstance(error.__cause__, NEVER_SENT)
+                if is_uncertain and self._has_answered():
                     log.info("the bot answered a message whose request failed", operation=error.operation)
                     return
                 delay = self._policy.delay(error, tried)
                 if delay is None:
                     raise
-                is_uncertain = error.status is None
             tried += 1
             await self._sleep(delay)
             if is_uncertain and self._has_answered():

@@ -30,9 +30,7 @@ async def test_c3_cl19_the_first_published_shape() -> None:
         answer = await rig.http.post(rig.webhook, json=VECTORS["webhook_text"])
         assert (answer.status_code, answer.text) == (200, "EVENT_RECEIVED")
         (batch,) = await rig.taken()
-        assert batch == ActionBatch(
-            actions=(Say(text="Hi, I'm a chatbot", format="markdown"),), turn=None, turn_done=False
-        )
+        assert batch == ActionBatch(actions=(Say(text="Hi, I'm a chatbot", format="markdown"),), turn=None)
 
 
 @virtual_time
