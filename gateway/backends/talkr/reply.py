@@ -144,8 +144,6 @@ def _deeper_than(value: Any, limit: int) -> bool:
     level: list[Any] = [value]
     for _ in range(limit):
         level = [item for holder in level for item in _children(holder)]
-        if not level:
-            return False
     return any(isinstance(item, (dict, list)) for item in level)
 
 

@@ -81,9 +81,13 @@ def test_nesting_is_bounded():
     def nested(depth: int) -> bytes:
         return b'{"a":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
 
-    parse_reply(nested(64))
-    with pytest.raises(RemoteProtocolError):
-        parse_reply(nested(65))
+    def listed(depth: int) -> bytes:
+        return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+    for body in (nested, listed):
+        parse_reply(body(64))
+        with pytest.raises(RemoteProtocolError, match="deeper than 64"):
+            parse_reply(body(65))
 
 
 @pytest.mark.parametrize(
