@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -215,7 +215,8 @@ def check(folder: Path, *, quick: bool, left_out: Iterable[str]) -> None:
     run(folder, "import contracts", [_tool("lint-imports")])
     run(folder, "documents", [sys.executable, "-m", "tools.docs"])
     for example in configurations(folder):
-        run(folder, f"talkpath check {example}", [sys.executable, "-m", "gateway", "check", "-c", example])
+        given = variables(folder / example)
+        run(folder, f"talkpath check {example}", [sys.executable, "-m", "gateway", "check", "-c", example], given)
     tests = [name for name in QUICK if (folder / name).is_dir()] if quick else ["tests"]
     run(folder, "tests", [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *tests])
     if left_out := list(left_out):
@@ -233,9 +234,16 @@ def configurations(folder: Path) -> list[str]:
     return found
 
 
-def run(folder: Path, what: str, command: Sequence[str]) -> None:
+def variables(path: Path) -> dict[str, str]:
+    """Something for each variable that a configuration wants from its operator."""
+    named = re.findall(r"\$\{([A-Z_0-9]+)\}", path.read_text("utf-8"))
+    return {name: "https://bot.example.com" if name.endswith("URL") else "0123456789abcdef" * 2 for name in named}
+
+
+def run(folder: Path, what: str, command: Sequence[str], given: Mapping[str, str] | None = None) -> None:
     """One step, in the copy, with its own packages first."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, **own, **(given or {})}
     print(f"  {what} ...", flush=True)
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TESTS_WITHIN, check=False

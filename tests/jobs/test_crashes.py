@@ -1,7 +1,7 @@
 """A process that does jobs is killed at random moments: none is lost, and what is done twice carries the same key.
 
-It dies fifty times, which takes 15 s of processor time; ``TALKPATH_KILLS=5`` is for the impatient, and ``TALKPATH_SEED``
-repeats a run's moments as far as the machine does.
+It dies fifty times, which takes 15 s of processor time. ``TALKPATH_KILLS=5`` is for the impatient, ``TALKPATH_SEED``
+repeats the moments of a run as far as the machine does.
 """
 
 from __future__ import annotations
