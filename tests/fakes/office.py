@@ -208,9 +208,10 @@ def written(
     speech: Mapping[str, Any],
     server: Mapping[str, Any],
     pbx: Mapping[str, Any],
+    more: Mapping[str, Mapping[str, Any]],
 ) -> Path:
     """The configuration file of an office."""
-    configuration = {
+    configuration: dict[str, dict[str, Any]] = {
         "server": {"host": "127.0.0.1", "port": 0, **server},
         "lines": {
             "cloud": {"transport": "twilio", "path": "/media/twilio", "auth": {"twilio_signature": TWILIO_TOKEN}},
@@ -229,6 +230,8 @@ def written(
         "defaults": {"language": "en-GB"},
         "numbers": {NUMBER: {"bot": "reception", **number}},
     }
+    for section, entries in more.items():
+        configuration[section] = {**configuration.get(section, {}), **entries}
     file = folder / "talkpath.yaml"
     file.write_text(json.dumps(configuration))  # JSON is YAML
     return file
@@ -248,6 +251,7 @@ async def open_office(
     speech: Mapping[str, Any] | None = None,
     server: Mapping[str, Any] | None = None,
     pbx: Mapping[str, Any] | None = None,
+    more: Mapping[str, Mapping[str, Any]] | None = None,
     detector: Detectors = CleanDetector,
     canceller: Cancellers = lambda format: NoCanceller(),
     voice: Synthesizer | None = None,
@@ -258,12 +262,14 @@ async def open_office(
 
     Args:
         bot_settings, number, speech, server, pbx: Further settings of theirs; all, where a bot names its ``backend``.
+        more: Further entries by section, such as other bots and numbers.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
         faults, slow: Of the lab's bot.
     """
     if bot is None:
         async with LabTalkr(slow=slow, faults=faults) as lab:
-            given = {"bot_settings": bot_settings, "number": number, "speech": speech, "server": server, "pbx": pbx}
+            given = {"bot_settings": bot_settings, "number": number, "speech": speech, "server": server}
+            given |= {"pbx": pbx, "more": more}
             fittings: dict[str, Any] = {"detector": detector, "canceller": canceller, "voice": voice}
             async with open_office(folder, bot=lab, **given, **fittings) as office:
                 yield office
@@ -272,7 +278,7 @@ async def open_office(
     chosen = dict(bot_settings or {})
     if "backend" not in chosen:
         chosen = {"url": bot.url, **chosen}
-    file = written(folder, chosen, number or {}, speech or {}, server or {}, pbx or {})
+    file = written(folder, chosen, number or {}, speech or {}, server or {}, pbx or {}, more or {})
     async with HttpClient() as http:
         office, disk = _furnish(settings_of(file), bot, http, folder, detector, canceller, voice)
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import math
 import select
 import selectors
 import socket
@@ -158,6 +159,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._time
+
+    @property
+    def _clock_resolution(self) -> float:
+        """Timers within it are due. The loop's own, a nanosecond, would wake who waits for a moment before it: he finds
+        it still to come, waits again, is woken at once, and time stands still."""
+        return math.ulp(self._time)
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, _: float) -> None:
+        """What the base class finds the machine's clock to have."""
 
     def jump(self) -> None:
         """Go to the next timer."""
