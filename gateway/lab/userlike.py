@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     """`talkpath lab userlike`."""
     parser = argparse.ArgumentParser(prog="talkpath lab userlike", description="A bot written for Userlike, to call.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9103)
+    parser.add_argument("--port", type=int, default=9101)
     parser.add_argument("--bot", choices=list(BOTS), default="shop")
     parser.add_argument("--token", default="", help="what API-SECURITY-TOKEN must be; default: anything")
     parser.add_argument("--api-url", default="", metavar="URL", help="the bot's API URL at the gateway")

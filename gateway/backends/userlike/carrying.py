@@ -151,8 +151,12 @@ class _Work:
             self.actions += [SendLink(url=image, text=label) for label, image in pictures]
 
     def _links(self, links: Links) -> None:
+        """The text is spoken here; the text beside a link, where that is spoken too, must not repeat it."""
         self._say(links.text, is_markdown=links.is_markdown)
-        self.actions += [SendLink(url=url, text=label or links.text or None) for label, url in links.links]
+        for label, url in links.links:
+            self.actions.append(
+                SendLink(url=url, text=label if label.strip() not in ("", links.text.strip()) else None)
+            )
 
     def _play(self, media: Media) -> None:
         facts = self.media.get(media.link, MediaFacts())
