@@ -58,11 +58,11 @@ def command_line() -> typer.Typer:
     return app
 
 
-def fail(error: GatewayError) -> NoReturn:
-    """Print what is wrong, every problem on a line of its own, and exit with 1."""
+def fail(error: GatewayError, code: int = 1) -> NoReturn:
+    """Print what is wrong, every problem on a line of its own, and exit."""
     for problem in getattr(error, "problems", None) or [error]:
         print(f"talkpath: {problem}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _load(path: Path) -> Any:
@@ -210,16 +210,20 @@ def call(
     --within S (the bot says it in time), --expect-hangup (the gateway ends the call), --steps FILE.yaml.
 
     What the bot said is read from the gateway's live record and compared with what reached the ear. Prints turns with
-    their latencies. Exit code 0 only if everything was as expected.
+    their latencies. Exit code 0 only if everything was as expected; 1 if it was not, or the call could not be placed;
+    2 for steps that cannot be understood.
 
     Example: talkpath call +33123456789 --expect welcome --say hours.wav --expect "open from" --within 8
     """
     from gateway.caller.peer import CallerAuth
     from gateway.caller.printing import tell_to, tell_turns
     from gateway.caller.script import place_call
-    from gateway.caller.steps import from_flags
+    from gateway.caller.steps import StepError, from_flags
 
-    steps = from_flags(context.args)
+    try:
+        steps = from_flags(context.args)
+    except StepError as error:
+        fail(error, code=2)
     auth = CallerAuth(
         username=user, password=password or "", bearer=bearer, twilio_token=signature, signed_url=signed_url
     )
