@@ -58,7 +58,7 @@ class LabChatlayer:
         shape: How a delivery names its user.
         counts: Deliveries have a ``messageCounter``.
         is_eager: The bot's messages are delivered before the request that caused them is answered.
-        script: Messages by what the user says (or the payload of a click), instead of the bot's own.
+        script: Messages by what the user says, the payload of a click, or a dialog state, instead of the bot's own.
         faults, webhook_faults: Fault scripts, see `gateway.lab.faults`.
     """
 
@@ -201,7 +201,7 @@ class LabChatlayer:
                 await self._respond(str(user_id), desk.WELCOME)
             case {"postbackMessage": {"nextDialogstateId": state}}:
                 self._keep(str(user_id), "user", {"text": str(message["postbackMessage"].get("title", ""))})
-                await self._respond(str(user_id), desk.at_state(str(state)))
+                await self._respond(str(user_id), self._at_state(str(state)))
             case _:
                 return refusal(400, "unknown message")
         return RECEIVED
@@ -219,7 +219,7 @@ class LabChatlayer:
             known = self._user(str(user_id)).session.setdefault(str(session.get("namespace")), {})
             known.update(session.get("data") or {})
         said = [message for item in messages for message in _shown(item)]
-        await self._respond(str(user_id), [*said, *(desk.at_state(str(state)) if state else ())])
+        await self._respond(str(user_id), [*said, *(self._at_state(str(state)) if state else ())])
         return LabReply(headers=JSON)
 
     def _history(self, request: LabRequest, user_id: str) -> LabReply:
@@ -239,6 +239,9 @@ class LabChatlayer:
         self._keep(user_id, "user", {"text": said})
         await self._respond(user_id, self.script[said] if said in self.script else desk.answer(said))
         return RECEIVED
+
+    def _at_state(self, state: str) -> desk.Answer:
+        return self.script[state] if state in self.script else desk.at_state(state)
 
     async def _respond(self, user_id: str, answer: desk.Answer) -> None:
         """Deliver the bot's messages: by themselves, or before the request is answered."""
