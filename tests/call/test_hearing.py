@@ -344,6 +344,7 @@ def test_a_caller_who_speaks_is_not_cut_off_by_a_new_question() -> None:
 def test_a_stream_that_ends_by_itself_is_followed_by_another_and_the_third_time_by_none() -> None:
     play = Playbook(number={"no_input": {"timeout": 60}})
     play.greet()
+    play(RecognitionEnded(stream=play.stream), at=20.0)  # that one had lasted
     play(RecognitionEnded(stream=play.stream)).expect(OpenEar).refuse(CloseEar)
     play(RecognitionEnded(stream=play.stream)).expect(OpenEar)
     given_up = play(RecognitionEnded(stream=play.stream)).refuse(OpenEar)
@@ -359,7 +360,8 @@ def test_a_recognizer_that_ends_its_streams_after_long_silences_is_used_to_the_e
         play(RecognitionEnded(stream=play.stream)).expect(OpenEar)
     for _ in range(5):
         play(RecognitionEnded(stream=play.stream), at=play.now + 5).expect(OpenEar)
-    play(RecognitionEnded(stream=play.stream), at=play.now + 4.9).expect(OpenEar)
+    for _ in range(2):
+        play(RecognitionEnded(stream=play.stream), at=play.now + 4.9).expect(OpenEar)
     assert play.every.kept("warning") == []
 
 
