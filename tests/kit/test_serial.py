@@ -21,7 +21,7 @@ from gateway import events
 from gateway.actions import ActionBatch, Listen, Menu, MenuOption, Record, Say
 from gateway.call import commands
 from gateway.call.outcome import CallOutcome
-from gateway.caller_events import UserText
+from gateway.caller_events import CallerEvent, UserText
 from gateway.events import AudioReceived, BotReplied, CallInfo, Transcript, TranscriptUpdated
 from gateway.interfaces import LegCapabilities, ListenSettings, Utterance
 from gateway.kit.serial import from_json, known_types, to_json
@@ -89,7 +89,7 @@ def test_every_value_comes_back(name):
 
 
 def test_every_event_and_command_is_known():
-    names = {kind.__name__ for kind in events.CallEvent.__args__ + events.CallerEvent.__args__}
+    names = {kind.__name__ for kind in events.CallEvent.__args__ + CallerEvent.__args__}
     names |= {kind.__name__ for kind in commands.Command.__args__}
     assert names <= known_types().keys()
 
