@@ -101,6 +101,8 @@ class JobsSection(Section):
 
     at_once: int = Field(default=4, ge=1, le=100)
     """Jobs of one kind that are worked on at the same time."""
+    drain_timeout: float = Field(default=10.0, ge=0, le=600)
+    """After SIGTERM, time to finish what is being done; the rest is done after the next start."""
     retry: RetrySection = RetrySection()
     retention_days: float = Field(default=7.0, ge=0)
     """Days after which the traces of finished jobs are removed; 0 keeps them. Those that were given up are kept as long

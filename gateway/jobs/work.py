@@ -29,7 +29,6 @@ from gateway.kit.http import HttpClient
 
 log = structlog.get_logger()
 
-DRAIN_WITHIN = 10.0  # s at shutdown for what is being done; the rest is done after the next start
 FLUSH_WITHIN = 5.0  # s
 EXPIRE_EVERY = 3600.0  # s
 
@@ -113,10 +112,10 @@ class JobWork:
             group.create_task(self._runner.run(), name="job runner")
             group.create_task(self._keep_expiring(), name="job retention")
 
-    async def drain(self, within: float = DRAIN_WITHIN) -> None:
+    async def drain(self) -> None:
         """Begin nothing new, and finish what has been begun, for a bounded time."""
         if self._runner is not None:
-            await self._runner.drain(within)
+            await self._runner.drain(self._jobs().drain_timeout)
 
     async def _keep_expiring(self) -> None:
         while True:
