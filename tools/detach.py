@@ -6,7 +6,8 @@ contracts, generated documents, the shipped configurations and the tests must pa
 configuration, contracts, documents and labs; ``--keep`` leaves the copy behind.
 
 A file that needs the vendor and does not bear its name is what this looks for: such a file fails the proof, be it code
-or test. One vendor is the suite's own example, whose bot the tests of the core call: those tests are left out, counted.
+or test. One vendor is the suite's own example, whose bot the tests of the core call, and the pages show: those tests are
+left out, and counted.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ def prove(vendor: str, *, quick: bool, keep: bool) -> None:
 
 
 def leave_out(folder: Path, vendor: str) -> list[str]:
-    """Delete the tests that call the suite's own example; of any other vendor there must be none. Returns what."""
+    """Delete the tests that call or show the suite's own example; of other vendors there must be none. Returns what."""
     lacking = still_needing(folder)
     for file, name in sorted(lacking.items()):
         print(f"{vendor}: {file} needs {name}")
@@ -206,6 +207,9 @@ def leave_out(folder: Path, vendor: str) -> list[str]:
         raise Failed(f"{len(lacking)} files that do not bear its name need {vendor}")
     if code := [file for file in lacking if not file.startswith("tests/")]:
         raise Failed(f"{', '.join(code)}: code that does not bear its name needs {vendor}")
+    if vendor == EXAMPLE:
+        pages = (str(path.relative_to(folder)) for path in (folder / "tests" / "docs").glob("*.py"))
+        lacking |= dict.fromkeys(pages, "pages that show it")
     for file in lacking:
         (folder / file).unlink()
     return sorted(lacking)
@@ -217,10 +221,10 @@ def check(folder: Path, *, quick: bool, left_out: Iterable[str]) -> None:
     for example in configurations(folder):
         given = variables(folder / example)
         run(folder, f"talkpath check {example}", [sys.executable, "-m", "gateway", "check", "-c", example], given)
-    tests = [name for name in QUICK if (folder / name).is_dir()] if quick else ["tests"]
+    tests = [name for name in QUICK if any((folder / name).rglob("test_*.py"))] if quick else ["tests"]
     run(folder, "tests", [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *tests])
     if left_out := list(left_out):
-        print(f"{len(left_out)} files of tests were left out: they call the example's bot")
+        print(f"{len(left_out)} files of tests were left out: they call or show the suite's example")
 
 
 def configurations(folder: Path) -> list[str]:
