@@ -11,7 +11,8 @@ import email.utils
 import json as jsonlib
 import logging
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -33,6 +34,7 @@ from gateway.kit.cancelling import Sheltered
 MAX_REPLY_BYTES = 1 << 20
 MAX_CONNECTIONS = 1000
 MAX_IDLE_CONNECTIONS = 200
+MAX_PIECES = 64  # of a streamed answer that wait to be read
 IDLE_CONNECTION_SECONDS = 30.0  # longer than a caller's turn, so that a call keeps its connection
 
 FailureKind = Literal["config", "auth", "unavailable", "protocol"]
@@ -63,6 +65,15 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpStream:
+    """An answer that is still coming; `pieces` can be read once. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
 
 
 class VendorBusy(VendorUnavailable):
@@ -258,23 +269,101 @@ class HttpClient:
                     begun = True
                     body = await _read(answer, max_bytes)
                     return HttpAnswer(status=answer.status_code, headers=dict(answer.headers), body=body)
-        except _TooLarge as error:
-            raise VendorReplyInvalid(f"the answer exceeds {max_bytes} bytes", **where) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise VendorUnreachable(f"no answer ({type(error).__name__})", **where) from error
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise VendorUnavailable("no complete answer in time", retryable=not begun, **where) from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
-            raise VendorRejected("the request cannot be sent: wrong URL or header", **where) from error
-        except (httpx.DecodingError, zlib.error) as error:
-            raise VendorReplyInvalid("the answer's encoding cannot be undone", **where) from error
-        except httpx.HTTPError as error:
-            reason = "the connection broke" if begun else f"no answer ({type(error).__name__})"
-            raise VendorUnavailable(reason, retryable=not begun, **where) from error
+        except (_TooLarge, *_FAILURES) as error:
+            raise _translated(error, begun, max_bytes, where) from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        vendor: str,
+        method: str,
+        url: str,
+        *,
+        operation: str = "",
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: Timeouts = DEFAULT_TIMEOUTS,
+        max_bytes: int = MAX_REPLY_BYTES,
+    ) -> AsyncIterator[HttpStream]:
+        """Send one request and read the answer as it comes. Leaving the block closes the connection.
+
+        Args:
+            timeout: ``total`` is how long the server may take to begin, and to say anything between two pieces.
+            max_bytes: The answer breaks off beyond that.
+
+        Raises:
+            VendorUnavailable, VendorReplyInvalid, VendorRejected: As `request`, on entry or while pieces are read.
+        """
+        where: dict[str, Any] = {"vendor": vendor, "operation": operation}
+        pieces: asyncio.Queue[HttpStream | bytes | VendorError | None] = asyncio.Queue(maxsize=MAX_PIECES)
+
+        async def pump() -> None:
+            sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in (headers or {}).items()}}
+            content = jsonlib.dumps(json, separators=(",", ":")).encode("ascii") if json is not None else None
+            if content is not None:
+                sent["content-type"] = "application/json"
+            wait = httpx.Timeout(timeout.total, connect=timeout.connect, pool=timeout.connect)
+            has_begun = False
+            try:
+                async with self._client.stream(method, url, content=content, headers=sent, timeout=wait) as answer:
+                    has_begun = True
+                    await pieces.put(HttpStream(status=answer.status_code, headers=dict(answer.headers), pieces=read()))
+                    size = 0
+                    async for piece in answer.aiter_bytes():
+                        size += len(piece)
+                        if size > max_bytes:
+                            raise _TooLarge
+                        await pieces.put(piece)
+                await pieces.put(None)
+            except (_TooLarge, *_FAILURES) as error:
+                await pieces.put(_translated(error, has_begun, max_bytes, where))
+
+        async def read() -> AsyncIterator[bytes]:
+            while (piece := await pieces.get()) is not None:
+                if isinstance(piece, VendorError):
+                    raise piece
+                assert isinstance(piece, bytes)
+                yield piece
+
+        pumping = asyncio.create_task(self._sheltered.run(pump), name=f"stream of {vendor}")
+        try:
+            first = await pieces.get()
+            if isinstance(first, VendorError):
+                raise first
+            assert isinstance(first, HttpStream)
+            yield first
+        finally:
+            pumping.cancel()
+            await asyncio.wait([pumping])
 
 
 class _TooLarge(Exception):
     pass
+
+
+_FAILURES = (TimeoutError, httpx.InvalidURL, httpx.HTTPError, UnicodeError, zlib.error)
+
+
+def _translated(error: Exception, has_begun: bool, max_bytes: int, where: Mapping[str, Any]) -> VendorError:
+    """What went wrong with a request, as the core knows it; the cause is kept for `never_sent`."""
+    found = _as_vendor_error(error, has_begun, max_bytes, where)
+    found.__cause__ = error
+    return found
+
+
+def _as_vendor_error(error: Exception, has_begun: bool, max_bytes: int, where: Mapping[str, Any]) -> VendorError:
+    match error:
+        case _TooLarge():
+            return VendorReplyInvalid(f"the answer exceeds {max_bytes} bytes", **where)
+        case TimeoutError() | httpx.TimeoutException():
+            return VendorUnavailable("no complete answer in time", retryable=not has_begun, **where)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | UnicodeError():
+            return VendorRejected("the request cannot be sent: wrong URL or header", **where)
+        case httpx.DecodingError() | zlib.error():
+            return VendorReplyInvalid("the answer's encoding cannot be undone", **where)
+        case _:
+            reason = "the connection broke" if has_begun else f"no answer ({type(error).__name__})"
+            return VendorUnavailable(reason, retryable=not has_begun, **where)
 
 
 async def _read(answer: httpx.Response, max_bytes: int) -> bytes:

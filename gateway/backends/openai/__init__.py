@@ -1,0 +1,1 @@
+"""Bots behind a chat completions endpoint of OpenAI's shape, spoken sentence by sentence as they write."""
