@@ -6,8 +6,8 @@ contracts, generated documents, the shipped configurations and the tests must pa
 configuration, contracts, documents and labs; ``--keep`` leaves the copy behind.
 
 A file that needs the vendor and does not bear its name is what this looks for: such a file fails the proof, be it code
-or test. One vendor is the suite's own example, whose bot the tests of the core call, and the pages show: those tests are
-left out, and counted.
+or test. One vendor is the suite's own example, whose bot the tests of the core call and the pages show: those tests
+are left out, and counted.
 """
 
 from __future__ import annotations
