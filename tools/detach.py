@@ -87,7 +87,8 @@ def unregister(folder: Path, vendor: str, removed: set[str]) -> list[str]:
         if path.suffix in LINKING or path.name in LINKING or path.parent.name == "tools":
             changed += [path] if edit(path, folder, vendor, removed) else []
     labs = folder / "gateway" / "lab" / "directory.py"
-    labs.write_text(re.sub(rf'"{vendor}",? ?', "", labs.read_text("utf-8")), "utf-8")
+    others = re.sub(rf'"{vendor}",? ?', "", labs.read_text("utf-8"))
+    labs.write_text(re.sub(r'= \(("\w+")\)', r"= (\1,)", others), "utf-8")
     return [str(path.relative_to(folder)) for path in [*changed, labs]]
 
 
