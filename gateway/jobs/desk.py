@@ -75,11 +75,14 @@ class JobDesk:
         """Store what is taken, until cancelled."""
         while True:
             await self._alarm.wait(None)
+            is_away = False
             while self._errands:
                 try:
                     await self.flush()
                 except JobsUnavailable as error:
-                    log.warning("jobs wait for their store", waiting=len(self._errands), reason=str(error))
+                    if not is_away:
+                        log.warning("jobs wait for their store", waiting=len(self._errands), reason=str(error))
+                    is_away = True
                     await asyncio.sleep(TRY_AGAIN)
 
     async def flush(self) -> None:

@@ -70,6 +70,7 @@ class Runner:
         self._running: dict[str, set[asyncio.Task[None]]] = {kind: set() for kind in KINDS}
         self._alarm = Alarm()
         self._is_closing = False
+        self._is_away = False
         self._renew_at = 0.0
 
     def wake(self) -> None:
@@ -106,10 +107,16 @@ class Runner:
             until = now + datetime.timedelta(seconds=LEASE)
             for job in await self._store.claim(free, now, self._owner, until):
                 self._begin(group, job)
-            return await self._until_next(now)
+            pause = await self._until_next(now)
         except JobsUnavailable as error:
-            log.warning("jobs not looked for", reason=str(error))
+            if not self._is_away:
+                log.warning("jobs not looked for", reason=str(error))
+            self._is_away = True
             return TRY_AGAIN
+        if self._is_away:
+            log.info("jobs looked for again")
+        self._is_away = False
+        return pause
 
     async def _until_next(self, now: datetime.datetime) -> float:
         free = [kind for kind, tasks in self._running.items() if len(tasks) < self._rules().at_once]
