@@ -1,0 +1,1 @@
+"""TalkLift: modules of slots run by voice, with TalkLift's webhooks and REST towards a customer's backend."""
