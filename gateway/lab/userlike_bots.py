@@ -119,6 +119,7 @@ ASK_ORDER = "Please key in your order number, then press hash."
 LOOKING_UP = "One moment, I am looking that up."
 RESULT = "Your order {order} will arrive tomorrow."
 HOURS = "We are open from nine to five, Monday to Friday."
+PUTTING_THROUGH = "One moment, I will put you through."
 NOBODY = "I am sorry, all of my colleagues are busy."
 GOODBYE = "Thank you for calling Acme. Goodbye."
 NOT_UNDERSTOOD = "I did not understand that."
@@ -159,7 +160,8 @@ def _chosen(cid: str, option: str) -> Said:
         case "hours":
             return Said([_speak(cid, HOURS), _choice(cid)])
         case "person":
-            return Said([event(cid, "forward_group", {"group": "support", "on_failure": "feedback"})])
+            forward = event(cid, "forward_group", {"group": "support", "on_failure": "feedback"})
+            return Said([_speak(cid, PUTTING_THROUGH), forward])
         case "bye":
             return Said([_speak(cid, GOODBYE), event(cid, "end", {})])
         case _:
