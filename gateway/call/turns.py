@@ -245,7 +245,7 @@ class Turns:
             return
         if event.ok:
             facts.script.append((None, Say(text=self.speaking.words("link_sent"), role="system")))
-        elif event.text:
+        else:
             facts.script.append((None, Say(text=event.text, role="agent")))
 
     def _fail(self, action: Fail) -> None:

@@ -20,7 +20,16 @@ from gateway.call.commands import (
 from gateway.call.facts import State
 from gateway.call.outcome import CallOutcome
 from gateway.caller_events import CallEnded, PlaybackDone
-from gateway.events import BotFailed, CallOffered, LegClosed, OperatorAsked, PromptEnded, SpeechStarted, TimeElapsed
+from gateway.events import (
+    BotFailed,
+    CallOffered,
+    LegClosed,
+    LinkSent,
+    OperatorAsked,
+    PromptEnded,
+    SpeechStarted,
+    TimeElapsed,
+)
 from gateway.interfaces import LegCapabilities
 from gateway.text.catalogue import Catalogue
 from tests.fakes.playbook import Commands, Playbook
@@ -163,6 +172,19 @@ def test_the_fallback_stops_what_plays_and_keeps_what_is_to_be_done_after_the_ca
     assert play.every.kept("post_call_email") == [{"to": "x"}]
     assert play.every.kept("note") == [{}]
     assert play.state is State.SPEAKING  # the fallback's own words
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_last_words_are_the_last(ok: bool) -> None:
+    """A link that was on its way when the bot failed, or the caller was let go, is not spoken of."""
+    for ending in (BotFailed(turn=None), OperatorAsked()):
+        play = Playbook()
+        play.greet()
+        play(ending)
+        said = play(LinkSent(url="https://example.com/a", text="See there", ok=ok))
+        assert said.prompts == []
+        assert play.play_out().prompts == []
+        assert play.state is State.ENDING
 
 
 def test_a_caller_who_does_not_wait_for_the_end_of_the_fallback_was_failed_by_the_bot() -> None:

@@ -10,7 +10,7 @@ from gateway.actions import Say, Transfer
 from gateway.call.commands import CloseLeg, EndCall, SendToBot, StartPrompt, StopPlayout, TransferCall
 from gateway.call.facts import State
 from gateway.call.outcome import CallOutcome
-from gateway.caller_events import CallEnded, TransferResult
+from gateway.caller_events import CallEnded, CallStarted, TransferResult
 from gateway.events import BotFailed, DigitPressed, LegClosed, OperatorAsked, TransferFinished
 from gateway.interfaces import BackendCapabilities, LegCapabilities, TransferTarget
 from gateway.text.catalogue import Catalogue
@@ -195,6 +195,29 @@ def test_a_caller_who_hangs_up_while_the_target_rings_has_ended_the_call(spoke: 
     ended = play(TransferFinished(transfer_id="t1", ok=False, cause="hung_up"), at=8.1)
     assert ended.prompts == []
     assert outcome(ended) == CallOutcome(result=result, by="caller", reason="hung_up")
+
+
+# --- people before the bot -------------------------------------------------------------------------------------------
+def answered_by_people() -> Playbook:
+    number = {"transfer": {"allow": ["sip:*@pbx"]}}
+    play = Playbook(number=number, leg=LegCapabilities(can_transfer=True), backend=TOLD, people=DESK)
+    play.begin().expect(TransferCall).refuse(SendToBot)
+    return play
+
+
+def test_people_who_take_the_caller_leave_nothing_to_the_bot() -> None:
+    play = answered_by_people()
+    ended = play(TransferFinished(transfer_id="people", ok=True, cause="answered"), at=8.0)
+    assert outcome(ended).result == "transferred"
+    assert not any(isinstance(event, CallStarted) for event in play.every.sent)
+
+
+def test_where_none_of_them_answers_the_bot_begins_as_if_nothing_had_been() -> None:
+    play = answered_by_people()
+    back = play(TransferFinished(transfer_id="people", ok=False, cause="busy"), at=8.0)
+    assert back.sent == [CallStarted(turn=0)]
+    assert back.prompts == []
+    assert play.reply("Welcome").prompts == ["Welcome"]
 
 
 # --- the fallback's own ----------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ class Playbook:
         synthesizers: tuple[str, ...] = ("local",),
         words: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
         has_recording: bool = False,
+        people: str | None = None,
     ) -> None:
         self.conversation = Conversation(
             CallSetup(
@@ -102,6 +103,7 @@ class Playbook:
                 synthesizers=synthesizers,
                 words=words or {},
                 has_recording=has_recording,
+                people=people,
                 today=datetime.date(2026, 11, 21),
             )
         )
