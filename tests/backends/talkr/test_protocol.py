@@ -144,6 +144,8 @@ def test_the_bot_is_told_of_silence_in_each_new_block():
     assert not silence_is_news(told, TELLS)
     assert not silence_is_news(interpret(again, told, TELLS, 1)[0], TELLS)
     assert silence_is_news(interpret(second, told, TELLS, 1)[0], TELLS)
+    back, _ = interpret(first, interpret(second, told, TELLS, 1)[0], TELLS, 2)
+    assert silence_is_news(back, TELLS)  # a block the bot comes back to is a new visit
     assert not silence_is_news(interpret(answer(), told, TELLS, 1)[0], TELLS)  # names no block: still the same one
 
 
