@@ -130,6 +130,15 @@ def test_a_call_that_has_ended_stays_ended() -> None:
     assert play.late(LegClosed(by="caller"), at=30.0) == []
 
 
+def test_nobody_apologises_to_a_caller_who_is_being_let_go() -> None:
+    play = Playbook()
+    play.begin()
+    play.reply("Welcome", at=0.1)
+    play(OperatorAsked(), at=0.2)
+    (prompt_id,) = play.outstanding
+    assert play(PromptEnded(prompt_id=prompt_id, result="failed"), at=0.3).prompts == []
+
+
 # --- the fallback --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("transfer", "can_transfer", "name"),

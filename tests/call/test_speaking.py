@@ -19,6 +19,7 @@ from gateway.events import (
     PromptStarted,
     SpeechStarted,
     SpeechSustained,
+    VendorFailed,
 )
 from gateway.interfaces import BackendCapabilities, Utterance
 from gateway.text.catalogue import Catalogue
@@ -331,6 +332,15 @@ def test_a_pause_of_nothing_is_no_failure() -> None:
     play.reply(Pause(seconds=0), "Hello", at=0.1)
     assert fail(play, result="played").prompts == []
     assert play.every.kept("warning") == []
+
+
+@pytest.mark.parametrize(("vendor", "names"), [("acme", {"vendor": "acme"}), ("", {})])
+def test_a_vendor_that_was_stood_in_for_is_in_the_record_of_the_call(vendor: str, names: dict[str, str]) -> None:
+    play = Playbook()
+    play.greet()
+    failed = play(VendorFailed(part="synthesizer", vendor=vendor, reason="timeout"))
+    assert failed.prompts == []
+    assert failed.kept("warning") == [{"what": "synthesizer_failed", **names, "detail": "timeout"}]
 
 
 # --- recordings of the call ----------------------------------------------------------------------------------------
