@@ -62,6 +62,8 @@ def test_the_command_parses(arguments: list[str], capsys: pytest.CaptureFixture[
         name, *rest = rest
         assert name in command.commands, f"there is no talkpath ... {name}"
         command = command.commands[name]
+    if not rest and " ".join(arguments) in MENTIONED:
+        return
     context = command.make_context(name, list(rest))
     if name == "call":
         _steps(context.args)
