@@ -22,11 +22,10 @@ from audio.format import PCMU_8K
 from audio.frame import Frame
 from audio.judge_batch import JudgeBatch
 from gateway.caller.line import CallerLine
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 from tests.fakes.callers import sound
 from tests.fakes.office import CALLER, LINES, NUMBER, Line, Office, auth_of, client_of, open_office
 from tests.fakes.sounds import judge
-from tests.fakes.talkr import response
+from tests.fakes.terse import BROKEN_ID, TerseBot
 from tests.fakes.virtual_loop import VirtualLoop, run_virtual
 
 BATCHES, CALLS = 4, 500
@@ -38,32 +37,6 @@ SLACK = 0.2
 """Blocks of memory per call that free lists and tables may still grow by; one object that stays is a whole block."""
 BROKEN, STRANGE = "+441632960001", "+4989123456"
 """A number whose bot refuses, and one that is nobody's."""
-
-
-class TerseBot:
-    """Says hello, does what it is asked in a word, and soon lets go of a silent caller."""
-
-    def __init__(self) -> None:
-        self.server = LabServer(self._answer)
-        self.heard: set[str] = set()
-
-    @property
-    def url(self) -> str:
-        return self.server.url + "/bot/{company}/{bot_id}/{channel}"
-
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
-
-    async def _answer(self, request: LabRequest) -> LabReply:
-        if "/13/" in request.path:
-            return LabReply(status=403)
-        body = request.json() if request.body.strip() else {}
-        said = body["variables"]["userresponse"] if body else ""
-        self.heard.add(said)
-        ends = {"retries": 0, "hangup_no_response": 1, "speech_recognizer": {"timeout": 1}}
-        messages = [{"type": "text", "content": "Yes." if said else "Hello."}]
-        return json_reply(response(messages=messages, responses=None, has_background_text=0, **ends))
 
 
 # --- ways a call can go --------------------------------------------------------------------------------------------
@@ -199,13 +172,13 @@ async def _two_thousand_calls(folder: Path) -> tuple[list[Left], Counter[str]]:
     batch = JudgeBatch(judge(), lambda flush: loop.call_later(0.01, flush))
     bot, left, results = TerseBot(), [], Counter[str]()
     async with (
-        bot.server,
+        bot,
         open_office(
             folder,
             bot=bot,
             number={"barge_in": {"protect": 0.1}, "recording": {"mode": "on"}},
             more={
-                "bots": {"broken": {"backend": "talkr", "url": bot.url, "company": "acme", "bot_id": 13}},
+                "bots": {"broken": {"backend": "talkr", "url": bot.url, "company": "acme", "bot_id": BROKEN_ID}},
                 "numbers": {BROKEN: {"bot": "broken", "fallback": {"say": "No."}}},
             },
             speech={"local": {"engine": "scripted", "texts": ["location"]}},
