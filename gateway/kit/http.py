@@ -84,10 +84,6 @@ class VendorBusy(VendorUnavailable):
         self.retry_after = retry_after
 
 
-class VendorUnreachable(VendorUnavailable):
-    """No connection could be opened, so that nothing can have been acted upon."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """A vendor's row in the table of retries.
@@ -234,8 +230,7 @@ class HttpClient:
             max_bytes: A larger answer is refused.
 
         Raises:
-            VendorUnavailable: It broke, or time was up; ``retryable`` if nothing had arrived yet.
-        VendorUnreachable: No connection could be opened.
+            VendorUnavailable: No connection, or it broke, or time was up; ``retryable`` if nothing had arrived yet.
             VendorReplyInvalid: The answer is too large or not HTTP.
             VendorRejected: The request cannot be sent at all: a wrong URL or header.
         """

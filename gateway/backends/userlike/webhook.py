@@ -15,8 +15,8 @@ from gateway.backends.userlike.carrying import MediaFacts
 from gateway.backends.userlike.protocol import Event, Outgoing, Unreadable, read_answer
 from gateway.backends.userlike.settings import UserlikeBotSection
 from gateway.backends.userlike.triggers import Media
-from gateway.errors import GatewayError, VendorReplyInvalid
-from gateway.kit.http import HttpAnswer, HttpClient, Sleep, Timeouts, VendorUnreachable, check_status
+from gateway.errors import GatewayError, VendorError, VendorReplyInvalid
+from gateway.kit.http import HttpAnswer, HttpClient, Sleep, Timeouts, check_status, never_sent
 
 RETRY_AFTER = 0.5  # s before the one other try of a connection that could not be opened
 ALARMING = (401, 403)  # of the 4xx; any other means that the bot has nothing to say to the event
@@ -68,7 +68,9 @@ class BotWebhook:
         """
         try:
             answer = await self._request(event, body)
-        except VendorUnreachable:
+        except VendorError as error:
+            if not never_sent(error):
+                raise
             await self._sleep(RETRY_AFTER)
             answer = await self._request(event, body)
         if answer.status in ALARMING:
