@@ -159,6 +159,7 @@ def test_the_fallback_promises_a_transfer_only_where_there_is_one(
     said = play.play_out()
     assert any(isinstance(command, TransferCall) for command in said) is (name == "fallback_transfer")
     assert any(isinstance(command, CloseLeg) for command in said) is (name == "fallback_hangup")
+    assert play.every.kept("transfer_refused") == []
 
 
 def test_the_fallback_comes_once() -> None:

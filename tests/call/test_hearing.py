@@ -273,6 +273,14 @@ def test_a_caller_who_talks_all_through_a_long_prompt_is_heard_and_not_asked_whe
     assert event.started_at == 8.0  # what nobody listened to before that is lost
 
 
+def test_a_caller_who_has_talked_for_longer_than_a_turn_by_then_is_cut_and_not_asked_whether_he_is_there() -> None:
+    play = unheard(max_length=1.5)
+    play(SpeechStarted(at=1.0), at=1.1)
+    finished = play.play_out(at=9.0)
+    finished.expect(OpenEar, FinishUtterance)
+    assert play.every.kept("no_input") == []
+
+
 def test_speech_of_the_turn_before_that_goes_on_is_a_new_turn_from_there() -> None:
     play = Playbook(number={"max_length": 5, "filler_after": 60})
     play.greet()
@@ -363,6 +371,22 @@ def test_a_recognizer_that_ends_its_streams_after_long_silences_is_used_to_the_e
     for _ in range(2):
         play(RecognitionEnded(stream=play.stream), at=play.now + 4.9).expect(OpenEar)
     assert play.every.kept("warning") == []
+
+
+def test_a_caller_whom_nobody_can_hear_any_more_is_told_so_when_he_speaks() -> None:
+    """He spoke while the bot was thinking; the recognizer was given up before."""
+    play = Playbook(number={"no_input": {"timeout": 60, "prompts": ["Pardon?"]}, "filler_after": 60})
+    play.greet()
+    for _ in range(3):
+        play(RecognitionEnded(stream=play.stream))
+    play.press("1#")
+    play(SpeechStarted(at=play.now + 0.1), at=play.now + 0.2).refuse(OpenEar)
+    play(SpeechSustained(at=play.now + 0.3, voiced=0.3), at=play.now + 0.4)
+    play(SpeechStopped(at=play.now), at=play.now + 0.1)
+    play.reply("Yes?")
+    play.play_out()
+    assert play.every.prompts == ["Welcome", "Yes?", "Pardon?"]
+    assert play.state is State.LISTENING
 
 
 def test_words_make_good_for_the_breaks_before_them() -> None:
