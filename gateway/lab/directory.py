@@ -7,7 +7,7 @@ from importlib import import_module
 
 from gateway.errors import ConfigError
 
-VENDORS = ("chatlayer", "haptik", "openai", "rest", "talklift", "talkr", "userlike")
+VENDORS = ("chatlayer", "haptik", "openai", "rasa", "rest", "talklift", "talkr", "userlike")
 
 
 def main_of(vendor: str) -> Callable[[list[str]], int]:

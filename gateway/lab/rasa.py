@@ -1,7 +1,7 @@
 """A Rasa server to call: the REST channel, whole and streamed, the callback channel, and slots, with fault scripts.
 
-The assistant sends parcels. It knows its intents (``/track``, ``/hours{"day": "monday"}`` ...) and, as an assistant that
-was trained would, some words that mean them. Callbacks are sent one after the other before the POST is answered, as
+The assistant sends parcels. It knows its intents (``/track``, ``/hours{"day": "monday"}`` ...) and, as one that was
+trained would, some words that mean them. Callbacks are sent one after the other before the POST is answered, as
 Rasa does it (``rasa/core/channels/callback.py``, read in November 2026).
 """
 
@@ -232,17 +232,20 @@ def _spoilt(response: dict[str, Any], fault: Fault) -> bytes:
             return json.dumps(response).encode()
 
 
+def _meant(message: str) -> str:
+    """The message, or the intent its words mean."""
+    if message.startswith("/"):
+        return message
+    said = message.lower()
+    return next((intent for words, intent in WORDS.items() if words in said), "")
+
+
 def _intent(message: str) -> str:
-    """The intent a message names, or that its words mean."""
-    if not message.startswith("/"):
-        said = message.lower()
-        message = next((intent for words, intent in WORDS.items() if words in said), "")
-    return message.partition("{")[0]
+    return _meant(message).partition("{")[0]
 
 
 def _entities(message: str) -> dict[str, Any]:
-    said = message if message.startswith("/") else next((i for w, i in WORDS.items() if w in message.lower()), "")
-    _, brace, inner = said.partition("{")
+    _, brace, inner = _meant(message).partition("{")
     with suppress(ValueError):
         found = json.loads(brace + inner) if brace else {}
         return found if isinstance(found, dict) else {}

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 import pytest
 
 from gateway.actions import ActionBatch, Say
+from gateway.backends.rasa.client import RasaBackend
+from gateway.backends.rasa.settings import RasaBotSection
 from gateway.backends.talkr.client import TalkrBackend
 from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.caller_events import (
@@ -30,6 +32,7 @@ from gateway.errors import GatewayError
 from gateway.events import CallInfo
 from gateway.interfaces import Backend, Chat, Problem
 from gateway.kit.http import HttpClient
+from gateway.lab.rasa import LabRasa
 from gateway.lab.talkr import LabTalkr
 from tests.fakes.backend import ScriptedBackend
 
@@ -62,12 +65,21 @@ async def talkr() -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
+async def rasa() -> AsyncIterator[Rig]:
+    async def at_once(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async with LabRasa(slow=0.0) as lab, HttpClient() as http:
+        yield Rig(RasaBackend("reception", RasaBotSection(url=lab.url), http, sleep=at_once), lab.server.stop)
+
+
+@asynccontextmanager
 async def scripted() -> AsyncIterator[Rig]:
     yield Rig(ScriptedBackend(script=["Hello.", "Yes.", "And again."]))
 
 
 OpenRig = Callable[[], AbstractAsyncContextManager[Rig]]
-BACKENDS: dict[str, OpenRig] = {"talkr": talkr, "scripted": scripted}
+BACKENDS: dict[str, OpenRig] = {"talkr": talkr, "rasa": rasa, "scripted": scripted}
 PLATFORMS = [name for name in BACKENDS if name != "scripted"]
 every_backend = pytest.mark.parametrize("open_rig", BACKENDS.values(), ids=BACKENDS.keys())
 
