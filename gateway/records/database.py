@@ -53,7 +53,8 @@ class Database:
             self._url = make_url(url)
             self._engine: AsyncEngine = create_async_engine(self._url, hide_parameters=True)
         except (NoSuchModuleError, InvalidRequestError, ModuleNotFoundError) as error:
-            raise ConfigError(f"cannot be used as a database: {error}", field="records.database") from None
+            hint = "; install talkpath[postgres]" if getattr(error, "name", None) == "asyncpg" else ""
+            raise ConfigError(f"cannot be used as a database: {error}{hint}", field="records.database") from None
         except (SQLAlchemyError, ValueError, TypeError):  # the text of these has the address, password included
             raise ConfigError("is no address of a database", field="records.database") from None
         self._tables = tables
