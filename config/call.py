@@ -33,7 +33,7 @@ Interruption = Literal["speech", "digits"]
 Kind = Literal["free", "digits", "number", "date", "email", "phone", "yesno"]
 """What a question expects; decides the end silence, the local grammar and how the answer is parsed."""
 Exhausted = Literal["event", "hangup", "idle"]
-RecordingMode = Annotated[Literal["off", "on"], BeforeValidator(_yaml_word)]
+RecordingMode = Annotated[Literal["off", "on", "messages"], BeforeValidator(_yaml_word)]
 
 
 class NoInputSection(Section):
@@ -186,7 +186,8 @@ class RecordingSection(Section):
     """Recording of the call, stereo: the caller left, the bot right."""
 
     mode: RecordingMode = "off"
-    """Whether the call is recorded."""
+    """Whether the call is recorded: `on` from its beginning, `messages` from the moment the caller is asked to leave a
+    message."""
     announce: str | None = None
     """Said, and not interruptible, before the first sample is kept."""
 

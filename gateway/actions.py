@@ -74,6 +74,8 @@ class Listen:
     Attributes:
         no_input_prompts: Said on silence, one after the other, the last one repeated. A blank one repeats the last
             answer. None: the number's own.
+        is_message: The caller leaves a message: from here on the call is recorded, where the number has
+            ``recording.mode: messages``.
     """
 
     kind: Kind = "free"
@@ -87,6 +89,7 @@ class Listen:
     no_input_retries: int | None = None
     on_exhausted: Exhausted | None = None
     barge_in: bool | None = None
+    is_message: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

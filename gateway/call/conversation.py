@@ -176,7 +176,7 @@ class Conversation:
         facts.answered = True
         if facts.waiting is not None:  # nobody waited for a filler before he could hear one
             facts.waiting.next_filler = facts.now + facts.number.filler_after
-        if not facts.setup.has_recording or facts.number.recording.mode == "off":
+        if not facts.setup.has_recording or facts.number.recording.mode != "on":
             return
         if facts.number.recording.announce:
             self.announcement = facts.next_prompt
@@ -314,6 +314,8 @@ class Conversation:
             self._take_entry()
         if state is State.LISTENING and self.facts.listen_since is None:
             self.facts.listen_since = self.facts.now
+            if self.question.listen.is_message and self.facts.number.recording.mode == "messages":
+                self.facts.keep("recording_started")
         self.hearing.tend_ear(state)
 
     def _take_entry(self) -> None:

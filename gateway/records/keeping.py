@@ -60,7 +60,8 @@ class CallKeeping:
         recorder: CallRecorder | None = None,
     ) -> None:
         started_at = started.astimezone(datetime.UTC).isoformat(timespec="milliseconds")
-        announces = setup.has_recording and bool(setup.number.recording.announce)
+        recording = setup.number.recording
+        announces = setup.has_recording and recording.mode == "on" and bool(recording.announce)
         self.record = CallRecord(setup.info, started_at, has_announcement=announces)
         self._secrecy = Secrecy(conversation)
         self._journal = None if journal is None else Journal(setup, started_at, journal)

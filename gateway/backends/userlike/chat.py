@@ -158,7 +158,8 @@ class UserlikeChat:
         """The last re-prompt was in vain. The contract knows no silence: the conversation timeout runs."""
         session, settings = self.session, self._settings
         if session.is_message_due:
-            self._leave(turn, leaving.message_left(None, session, settings))
+            wordless = None if elapsed > 0 else ""  # no time has passed where he spoke and was not understood
+            self._leave(turn, leaving.message_left(wordless, session, settings))
         elif not session.silence and settings.no_input_text is not None and not session.is_over:
             self.session = replace(session, silence="told", armed=None)
             await self._tell(turn, "message", text_payload(settings.no_input_text))

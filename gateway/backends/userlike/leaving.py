@@ -123,12 +123,13 @@ def _ask_for_message(session: Session, settings: UserlikeBotSection) -> Step:
         end_silence=MESSAGE_END_SILENCE,
         no_input_retries=0,
         on_exhausted="event",
+        is_message=True,
     )
     return replace(session, is_message_due=True), [*asked, listen]
 
 
 def message_left(text: str | None, session: Session, settings: UserlikeBotSection) -> Step:
-    """The caller has left his message, or nothing."""
+    """The caller has left his message; without words where nothing was understood of it. None: he has left none."""
     gone = replace(session, is_message_due=False)
     if text is None:
         return gone, [Hangup(reason="unassigned")]

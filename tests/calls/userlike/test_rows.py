@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +294,41 @@ async def test_ul20_a_target_that_is_not_allowed_is_told_to_the_bot(tmp_path: Pa
     assert caller.transfers == []
     assert bot.packets[1]["name"] == "forward_failed"
     assert office.notes("transfer_refused")
+
+
+@pytest.mark.parametrize(
+    ("message", "notes"),
+    [("call me back at noon", ["call me back at noon"]), ("mumbling that nobody understands", [""]), (None, [])],
+    ids=["message", "not_understood", "silence"],
+)
+@virtual_time
+async def test_u12_ul18_ul20_a_message_for_the_voicemail_is_recorded_and_told(
+    message: str | None, notes: list[str], tmp_path: Path
+) -> None:
+    bot = ScriptedBot([says("One moment."), event("forward_any")])
+    policy = {"then": "voicemail", "say": "Please leave a message.", "mail": "desk@example.com"}
+    number = {"recording": {"mode": "messages"}, "recognizer": {"hints": ["call me back at noon"]}}
+    async with (
+        bot,
+        userlike_office(tmp_path, bot, number=number, unassigned=policy) as office,
+        dial(office, "pbx") as caller,
+    ):
+        asked = await caller.hears("Please leave a message.")
+        if message is not None:
+            await caller.wait(1.0)
+            await caller.say(message)
+        over = await caller.over()
+    seconds, is_heard = _recorded(tmp_path)
+    assert seconds == pytest.approx(over - asked.until, abs=1.0)
+    assert is_heard is (message is not None)
+    assert [note["text"] for note in office.notes("note") if note["about"] == "voicemail"] == notes
+    assert [mail["to"] for mail in office.notes("post_call_email")] == ["desk@example.com"] * len(notes)
+    assert len(bot.bodies) == 1
+
+
+def _recorded(folder: Path) -> tuple[float, bool]:
+    """How long the only recording is, and whether the caller is heard in it."""
+    (recording,) = folder.rglob("*.wav")
+    with wave.open(str(recording)) as sound:
+        frames = sound.readframes(sound.getnframes())
+        return sound.getnframes() / sound.getframerate(), any(frames[0::4] + frames[1::4])
