@@ -243,6 +243,17 @@ def test_one_stretch_of_speech_is_one_account() -> None:
     assert ended.sent == [PlaybackDone(turn=0, complete=True, played=3.0, heard_text="One. Two.")]
 
 
+def test_what_comes_while_the_bot_still_speaks_belongs_to_the_same_account() -> None:
+    play = Playbook()
+    play.begin()
+    play.reply("One.", "Two.", done=False, at=0.1)
+    one, _ = play.outstanding
+    play(PromptStarted(prompt_id=one), at=0.2)
+    play(PromptEnded(prompt_id=one, result="played", seconds=1.0, heard_text="One."), at=1.2)
+    play.reply("Three.", at=1.5)
+    assert play.play_out().sent == [PlaybackDone(turn=0, complete=True, played=3.0, heard_text="One. Two. Three.")]
+
+
 def test_what_could_not_be_spoken_was_not_heard() -> None:
     play = Playbook()
     play.begin()
