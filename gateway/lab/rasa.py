@@ -106,7 +106,9 @@ class LabRasa:
         self.slots: dict[str, dict[str, Any]] = {}  # by sender
         self._token = token
         self._slow = slow
-        self._client = httpx.AsyncClient(timeout=CALLBACK_WITHIN, trust_env=False)
+        # Rasa opens a session for each callback, so no connection is kept.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.AsyncClient(timeout=CALLBACK_WITHIN, limits=limits, trust_env=False)
         self._reminders: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> LabRasa:
