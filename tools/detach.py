@@ -52,16 +52,30 @@ def vendors(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in (folder / "gateway" / "backends").glob("*/__init__.py"))
 
 
-def is_of(vendor: str, path: Path) -> bool:
-    """Whether a path bears the vendor's name: ``haptik``, ``haptik_bot.py``, ``test_haptik.py``, ``haptik.md`` ..."""
-    named = re.compile(rf"(test_)?{re.escape(vendor)}(_\w+)?(\.\w+)*")
-    is_chat = not {"speech", "transports"} & set(path.parts)  # where a vendor of the same name is another plug-in
-    return is_chat and any(named.fullmatch(part) for part in path.parts)
+def is_of(vendor: str, path: Path, others: Iterable[str] = ()) -> bool:
+    """Whether a path bears the vendor's name: ``haptik``, ``haptik_bot.py``, ``test_haptik.py``, ``haptik.md`` ...
+
+    The first vendor's name in it counts: ``talklift/rest.py`` is TalkLift's.
+    """
+    if {"speech", "transports"} & set(path.parts):  # where a vendor of the same name is another plug-in
+        return False
+    for part in path.parts:
+        if bears(part, vendor):
+            return True
+        if any(bears(part, other) for other in others):
+            return False
+    return False
+
+
+def bears(name: str, vendor: str) -> bool:
+    return bool(re.fullmatch(rf"(test_)?{re.escape(vendor)}(_\w+)?(\.\w+)*", name))
 
 
 def remove_files(folder: Path, vendor: str) -> set[str]:
     """Delete what bears its name. Returns the paths, relative to the copy."""
-    removed = {path.relative_to(folder) for path in files_of(folder) if is_of(vendor, path.relative_to(folder))}
+    others = [other for other in vendors(folder) if other != vendor]
+    paths = [path.relative_to(folder) for path in files_of(folder)]
+    removed = {path for path in paths if is_of(vendor, path, others)}
     for path in removed:
         (folder / path).unlink()
     for empty in sorted((path for path in folder.rglob("*") if is_empty(path)), reverse=True):

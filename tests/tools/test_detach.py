@@ -22,11 +22,13 @@ from tools.detach import edit, is_of, remove_files, still_needing, unregister, w
         ("gateway/speech/acme/client.py", False),
         ("gateway/backends/acmeplus/client.py", False),
         ("gateway/backends/other/client.py", False),
+        ("gateway/backends/other/acme.py", False),
+        ("tests/backends/other/test_acme.py", False),
         ("docs/operating.md", False),
     ],
 )
 def test_what_bears_the_name(path: str, is_its_own: bool) -> None:
-    assert is_of("acme", Path(path)) is is_its_own
+    assert is_of("acme", Path(path), ["other"]) is is_its_own
 
 
 def repository(folder: Path, **more: str) -> Path:
