@@ -11,7 +11,7 @@ import structlog
 from gateway.actions import ActionBatch, Fail, Listen, PostCall, Record
 from gateway.backends.talklift.delivery import MODULE_RETRIES, SLOT_RETRIES, Delivery
 from gateway.backends.talklift.desk import Desk
-from gateway.backends.talklift.outputs import Arm, Deliver, Mode, Output
+from gateway.backends.talklift.outputs import Arm, Deliver, Output
 from gateway.backends.talklift.runner import Runner
 from gateway.backends.talklift.steering import Steered, message, update
 from gateway.caller_events import CallEnded, CallerEvent, CallStarted, NoInput, TransferResult, UserChoice, UserText
@@ -95,12 +95,14 @@ class TalkliftChat:
 
     # --- doing -----------------------------------------------------------------------------------------------------
     def _perform(self, outputs: list[Output], turn: int | None) -> None:
-        """Speak at once; a turn whose answer the backend has yet to check stays open, so that fillers are heard."""
+        """Speak at once; a turn that the backend has yet to answer stays open, so that fillers are heard."""
         actions = tuple(item for item in outputs if not isinstance(item, Deliver | Arm))
-        if not actions and turn is not None and self._runner.mode is not Mode.VALIDATING:
+        is_spoken = any(not isinstance(action, Record | PostCall) for action in actions)
+        is_open = not is_spoken and any(isinstance(item, Deliver) for item in outputs)
+        if not actions and turn is not None and not is_open:
             actions = (Listen(),)
         if actions:
-            self._outbox.put(ActionBatch(actions=actions, turn=turn, turn_done=turn is not None))
+            self._outbox.put(ActionBatch(actions=actions, turn=turn, turn_done=turn is not None and not is_open))
         for item in outputs:
             if isinstance(item, Deliver):
                 self._start(item)

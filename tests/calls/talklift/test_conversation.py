@@ -249,7 +249,8 @@ async def test_an_event_about_a_slot_that_does_not_arrive_is_no_yes(tmp_path: Pa
 
 @virtual_time
 async def test_whoever_speaks_while_the_backend_checks_loses_nothing(tmp_path: Path) -> None:
-    async with talklift_office(tmp_path, lab={"think": 12.0}) as (office, _), typing(office) as caller:
+    bot, lab = {"post_module_wait": 30}, {"think": 12.0}
+    async with talklift_office(tmp_path, lab=lab, bot=bot) as (office, _), typing(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears("One moment, please.")
