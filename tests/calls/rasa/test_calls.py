@@ -90,7 +90,7 @@ async def test_a_payload_goes_back_as_it_came_and_leaving_waits_for_later_words(
 @on_each_channel
 @virtual_time
 async def test_an_empty_answer_is_a_silent_turn(tmp_path: Path, channel: str) -> None:
-    async with parcels(tmp_path, channel) as (office, lab), texting(office) as caller:
+    async with parcels(tmp_path, channel) as (office, _lab), texting(office) as caller:
         await caller.hears(CHOICE)
         await caller.say("say nothing")
         await office.asked(2)
@@ -132,9 +132,9 @@ async def test_slots_are_set_before_the_first_message(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_slots_that_are_refused_are_noted_and_the_call_goes_on(tmp_path: Path) -> None:
-    async with parcels(tmp_path, lab={"faults": "404"}, slots={"phone": "{from}"}) as (office, _):
-        async with texting(office) as caller:
-            await caller.hears(CHOICE)
+    settings = {"lab": {"faults": "404"}, "slots": {"phone": "{from}"}}
+    async with parcels(tmp_path, **settings) as (office, _), texting(office) as caller:
+        await caller.hears(CHOICE)
     assert {"slots_not_set": "status 404"} in office.notes("event")
 
 
@@ -193,26 +193,29 @@ async def test_a_reminder_comes_unasked(tmp_path: Path) -> None:
 )
 @virtual_time
 async def test_a_callback_that_is_refused_costs_only_itself(tmp_path: Path, fault: str, status: int) -> None:
-    async with parcels(tmp_path, "callback", lab={"callback_faults": fault}) as (office, lab):
-        async with texting(office) as caller:
-            await caller.hears(HELP)
-            assert HELLO not in caller.words
-            await caller.hears(CHOICE)
+    faults = {"callback_faults": fault}
+    async with parcels(tmp_path, "callback", lab=faults) as (office, lab), texting(office) as caller:
+        await caller.hears(HELP)
+        assert HELLO not in caller.words
+        await caller.hears(CHOICE)
     assert list(lab.callbacks) == [status, 200]
 
 
 @virtual_time
-async def test_an_answer_that_was_given_up_is_not_lost_and_ends_no_other_turn(tmp_path: Path) -> None:
-    """What comes for a turn that the caller has left cannot be told from what comes for the next one."""
-    number = {"answer_timeout": 4, "filler_after": 9}
-    async with parcels(tmp_path, "callback", lab={"slow": 6}, number=number, start_message="") as (office, lab):
-        async with texting(office) as caller:
-            await asyncio.sleep(1)
-            await caller.say("track it")
-            await caller.hears("I have found one parcel.")
-            await caller.say("opening hours")
-            await caller.hears("On monday we are open from nine to five.")
-    assert 200 in lab.callbacks
+async def test_what_comes_late_for_a_turn_the_caller_has_left_is_heard_too(tmp_path: Path) -> None:
+    """It cannot be told from what comes for the next one."""
+    settings = {"lab": {"slow": 6}, "start_message": ""}
+    async with parcels(tmp_path, "callback", **settings) as (office, lab), texting(office) as caller:
+        await caller.wait(1)
+        await caller.say("track it")
+        await caller.hears("I have found one parcel.")
+        await caller.wait(1)
+        await caller.say("on monday")
+        await caller.hears("On monday we are open from nine to five.")
+        await caller.hears("Shall it be delivered today?")
+        await caller.say("on sunday")
+        await caller.hears("On sunday we are open not at all.")
+    assert list(lab.callbacks) == [200] * 4
 
 
 @pytest.mark.parametrize(
