@@ -1,7 +1,8 @@
 """Measures the tests: changes the code in small ways, one at a time, and counts how often a test notices.
 
 ``make mutants`` tries a sample that takes a quarter of an hour on two cores, always the same one for the same code;
-``make mutants ARGS=--all`` tries everything, ``ARGS='--all audio/endpointing.py'`` one file. What no test could notice
+``make mutants ARGS=--all`` tries everything, ``ARGS='--all audio/endpointing.py'`` one file; a backend's files are tried
+when they are named. What no test could notice
 is listed, with the reason, in `EQUIVALENT`.
 """
 
@@ -88,6 +89,19 @@ SUITES = (
     ),
     Suite(("audio/endpointing.py",), ("tests/audio/test_endpointing.py",)),
 )
+
+
+def backend_suites(root: Path, known: Sequence[Suite] = SUITES) -> list[Suite]:
+    """A suite for each backend that `known` does not name; they count when their files are asked for."""
+    folders = sorted(path.parent for path in root.glob("gateway/backends/*/__init__.py"))
+    named = {pattern.rpartition("/")[0] for suite in known for pattern in suite.files}
+    found = []
+    for folder in folders:
+        place = folder.relative_to(root).as_posix()
+        tests = tuple(f"tests/{kind}/{folder.name}" for kind in ("backends", "calls"))
+        if place not in named and all((root / path).is_dir() for path in tests):
+            found.append(Suite((f"{place}/*.py",), tests))
+    return found
 
 
 @dataclass(frozen=True)
@@ -201,6 +215,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT, suites: Sequ
     parser.add_argument("--threshold", type=float, default=THRESHOLD, help="percent (default %(default)s)")
     options = parser.parse_args(arguments)
 
+    if options.files:
+        suites = [*suites, *backend_suites(root, suites)]
     mutants, stale = without_equivalents(mutants_of(root, suites, options.files), root / EQUIVALENT)
     if not mutants:
         print("there is nothing to change in " + (" ".join(options.files) or "the suites"), file=sys.stderr)
