@@ -1,9 +1,8 @@
 """Measures the tests: changes the code in small ways, one at a time, and counts how often a test notices.
 
 ``make mutants`` tries a sample that takes a quarter of an hour on two cores, always the same one for the same code;
-``make mutants ARGS=--all`` tries everything, ``ARGS='--all audio/endpointing.py'`` one file; a backend's files are tried
-when they are named. What no test could notice
-is listed, with the reason, in `EQUIVALENT`.
+``make mutants ARGS=--all`` tries everything, ``ARGS='--all audio/endpointing.py'`` one file; files of further backends
+are tried when they are named. What no test could notice is listed, with the reason, in `EQUIVALENT`.
 """
 
 from __future__ import annotations
