@@ -152,11 +152,13 @@ def _typed(slot: SlotSection, found: Type, said: str, setting: Setting) -> str |
             return setting.caller
         case _:
             parsed = values.parse(KINDS.get(found, "free"), said, language, today=setting.today)
+            if parsed is None and found in ("number", "integer"):  # digits one by one: two oh nine
+                parsed = values.parse("digits", said, language, today=setting.today)
     if parsed is None:
         return None
     if found == "yesno":
         return "yes" if parsed.value else "no"
-    if found == "integer" and not isinstance(parsed.value, int):
+    if found == "integer" and isinstance(parsed.value, float):
         return None
     return _phone(str(parsed.value), setting) if found == "phone" else str(parsed.value)
 

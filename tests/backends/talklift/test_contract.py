@@ -1,0 +1,65 @@
+"""The contract of every chat backend, kept by this one; a module of open questions stands for a bot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.applications import Starlette
+
+from gateway.backends.talklift.client import TalkliftBackend
+from gateway.backends.talklift.settings import TalkliftBotSection
+from gateway.http.port import build_listener
+from gateway.kit.http import HttpClient
+from gateway.lab.talklift import LabTalklift
+from tests.contracts import test_backends as contract
+from tests.fakes.shared_port import served
+from tests.fakes.talklift import project, slots
+
+pytestmark = pytest.mark.asyncio
+
+QUESTIONS = slots({"label": "One?"}, {"label": "Two?"}, {"label": "Three?"}, {"label": "Four?"})
+
+
+def settings(lab: LabTalklift, **more: str) -> TalkliftBotSection:
+    return TalkliftBotSection(**project(lab.url, QUESTIONS, **more))
+
+
+@asynccontextmanager
+async def talklift() -> AsyncIterator[contract.Rig]:
+    async def at_once(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async with LabTalklift() as lab, HttpClient() as http:
+        yield contract.Rig(TalkliftBackend("desk", settings(lab), http, sleep=at_once), lab.server.stop)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        contract.test_the_caller_is_greeted_and_answered_in_the_right_turn,
+        contract.test_opening_a_chat_asks_nobody,
+        contract.test_reports_and_the_end_of_the_call_are_taken,
+        contract.test_two_calls_do_not_hear_each_other,
+        contract.test_what_a_bot_asks_for_can_be_written_down,
+        contract.test_capabilities_routes_and_problems_are_plain_values,
+    ],
+    ids=lambda check: check.__name__.removeprefix("test_"),
+)
+async def test_contract(check: object):
+    await check(talklift)  # type: ignore[operator]  # a coroutine function
+
+
+async def test_tl01_a_backend_written_for_talklift_finds_its_paths_at_the_root_of_a_listener():
+    async with LabTalklift() as lab, HttpClient() as http:
+        backend = TalkliftBackend("desk", settings(lab, listen="127.0.0.1:0"), http)
+        fixed = [route for route in backend.routes if route.listen is not None]
+        assert len(fixed) == 6
+        app: Starlette = build_listener(fixed)
+        async with served(app) as address:
+            lab.gateway = f"http://{address}"
+            assert len(await lab.log_in()) == 40
+            await lab.post("/api/v1/sessions/send_message/", {"session_id": 1, "text": "x"})
+        assert lab.sent[-1].status == 404
