@@ -204,7 +204,7 @@ class ChatlayerChat:
     def receive(self, delivery: Delivery) -> bool:
         """Take a message of the bot; False when there is no room, and it is to be delivered again."""
         if self._outbox.is_full:
-            self._inbox.refuse(counter=delivery.counter, digest=delivery.digest)
+            self._inbox.refuse(delivery.digest)
             return False
         taken = self._inbox.take(delivery, counter=delivery.counter, digest=delivery.digest)
         if taken:

@@ -53,7 +53,8 @@ class Inbox(Generic[T]):
         if counter is not None and not self._counters.is_new(_key(counter, digest)):
             return False
         if self._was_recovered(digest):
-            self._played |= {counter} if counter is not None else set()  # so that it leaves no gap
+            if counter is not None:
+                self._played.add(counter)  # so that it leaves no gap
             return False
         if counter is None:
             if digest in self._repeated:
@@ -67,10 +68,8 @@ class Inbox(Generic[T]):
             self._held[counter] = (self._now(), item)
         return True
 
-    def refuse(self, *, counter: int | None, digest: str) -> None:
+    def refuse(self, digest: str) -> None:
         """A delivery could not be taken and was answered so: it will come again."""
-        if counter is not None:
-            self._counters.forget(_key(counter, digest))
         self._refused.is_new(digest)
 
     def recovered(self, digest: str) -> None:

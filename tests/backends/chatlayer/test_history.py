@@ -44,6 +44,11 @@ def test_c9_cl15_five_rows_are_five_record_lines_in_order() -> None:
     assert [record.data["text"] for record in records] == ["button text", "quick reply text", "title", "", "ok test123"]
 
 
+def test_a_message_that_is_only_text_is_a_message() -> None:
+    page = parse_page(body({"rows": [{"message": "Hi."}, {"message": 3}]}))
+    assert [each.message for each in page.rows] == [{"text": "Hi."}, {}]
+
+
 def test_cl15_an_introduction_is_marked() -> None:
     page = parse_page(body({"rows": [{"isIntro": True, "message": {"text": "Hi."}}]}))
     assert records_of(page.rows)[0].data["is_intro"] is True
