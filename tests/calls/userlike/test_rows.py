@@ -12,9 +12,9 @@ import pytest
 from gateway.kit.media import MediaFetcher
 from gateway.lab.server import LabReply, LabRequest, LabServer
 from gateway.lab.userlike import LabUserlike, Post
-from gateway.lab.userlike_bots import HOURS, SHOP_QUESTION
+from gateway.lab.userlike_bots import ASK_ORDER, HOURS, SHOP_QUESTION, SHOP_WELCOME
 from tests.fakes.callers import own_words
-from tests.fakes.office import Office, dial
+from tests.fakes.office import Office, dial, texting
 from tests.fakes.party import BUSY, rings
 from tests.fakes.userlike import (
     CID,
@@ -332,3 +332,38 @@ def _recorded(folder: Path) -> tuple[float, bool]:
     with wave.open(str(recording)) as sound:
         frames = sound.readframes(sound.getnframes())
         return sound.getnframes() / sound.getframerate(), any(frames[0::4] + frames[1::4])
+
+
+@virtual_time
+async def test_ul29_ul30_ul32_addresses_go_where_the_numbers_links_say(tmp_path: Path) -> None:
+    listed = [
+        event("button", {"body": "Our shop is open.", "link": "https://a.example"}),
+        event("buttons", {"body": "Two more.", "buttons": [{"label": "The map", "link": "https://b.example"}]}),
+        event("navigate", {"url": "https://c.example"}),
+        says("That was all."),
+    ]
+    bot = ScriptedBot(listed)
+    number = {"links": "speak"}
+    async with bot, userlike_office(tmp_path, bot, number=number) as office, rings(office) as caller:
+        await caller.hears("That was all.")
+    assert caller.texts == ["Our shop is open.", "Two more.", "The map", "That was all."]
+    assert [note["url"] for note in office.notes("link")] == [f"https://{name}.example" for name in "abc"]
+
+
+@virtual_time
+async def test_u8_two_calls_as_text_over_their_own_sockets_do_not_hear_each_other(tmp_path: Path) -> None:
+    async with (
+        LabUserlike(slow=1.0) as lab,
+        userlike_office(tmp_path, lab) as office,
+        texting(office) as one,
+        texting(office, caller="+441632960777") as other,
+    ):
+        for order, caller in (("12", one), ("34", other)):
+            await caller.hears(SHOP_WELCOME)
+            await caller.say("delivery status of an order")
+            await caller.hears(ASK_ORDER)
+            await caller.press(order)
+        await one.hears("Your order 1 2 will arrive tomorrow.")
+        await other.hears("Your order 3 4 will arrive tomorrow.")
+        assert not any("3 4" in text for text in one.words)
+    assert len({request.json()["info"]["cid"] for request in lab.requests}) == 2
