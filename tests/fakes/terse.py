@@ -15,14 +15,17 @@ LETS_GO_AFTER = 1.0
 
 
 class TerseBot:
-    """Says hello, and yes to everything; whoever is silent is soon let go. Use it as an async context manager.
+    """Says hello, and yes to everything. Use it as an async context manager.
 
+    Args:
+        lets_go: Have whoever is silent hung up on soon; else nothing is ever asked again.
     Attributes:
         heard: What callers said or keyed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lets_go: bool = True) -> None:
         self.server = LabServer(self._answer)
+        self._lets_go = lets_go
         self.heard: set[str] = set()
 
     async def __aenter__(self) -> TerseBot:
@@ -48,6 +51,12 @@ class TerseBot:
         body = request.json() if request.body.strip() else {}
         said = body["variables"]["userresponse"] if body else ""
         self.heard |= {said} - {""}
-        messages = [{"type": "text", "content": ANSWER if body else GREETING}]
-        ends = {"retries": 0, "hangup_no_response": 1, "speech_recognizer": {"timeout": LETS_GO_AFTER}}
-        return json_reply(response(messages=messages, responses=None, has_background_text=0, **ends))
+        says = {
+            "messages": [{"type": "text", "content": ANSWER if body else GREETING}],
+            "responses": None,
+            "has_background_text": 0,
+            "retries": 0,
+            "hangup_no_response": int(self._lets_go),
+            "speech_recognizer": {"timeout": LETS_GO_AFTER},
+        }
+        return json_reply({**response(**says), "variables": {}})
