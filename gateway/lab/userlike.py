@@ -1,8 +1,8 @@
 """A customer's bot server for Userlike's Chatbot API, to be called: a webhook, and a client of the API URL.
 
 ``POST /webhook`` is answered by the chosen bot (`userlike_bots`), ``POST /webhook/NAME`` by the one of that name, if
-the header ``API-SECURITY-TOKEN`` is right. What a bot finds out later goes to the API URL. Faults of answers, and of what
-is sent, come from two scripts, or with one request in the header ``X-Lab-Fault``.
+the header ``API-SECURITY-TOKEN`` is right. What a bot finds out later goes to the API URL. Faults of answers, and of
+what is sent, come from two scripts, or with one request in the header ``X-Lab-Fault``.
 """
 
 from __future__ import annotations
