@@ -15,10 +15,10 @@ from gateway.backends.talklift.chat import TalkliftChat
 from gateway.backends.talklift.delivery import Delivery
 from gateway.backends.talklift.desk import Desk
 from gateway.backends.talklift.fields import type_of
+from gateway.backends.talklift.protocol import IdKind, random_id
 from gateway.backends.talklift.rest import Endpoints
 from gateway.backends.talklift.runner import Runner
 from gateway.backends.talklift.settings import TalkliftBotSection
-from gateway.backends.talklift.states import IdKind, random_id
 from gateway.backends.talklift.steering import whole
 from gateway.errors import VendorRejected
 from gateway.events import CallInfo

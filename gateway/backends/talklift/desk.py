@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from gateway.backends.talklift.states import IdKind
+from gateway.backends.talklift.protocol import IdKind
 from gateway.backends.talklift.steering import Steered
 
 MAX_DELIVERED = 10_000

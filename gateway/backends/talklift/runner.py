@@ -25,8 +25,8 @@ from gateway.backends.talklift.outputs import (
     read_back,
     say,
 )
+from gateway.backends.talklift.protocol import IdKind, SlotState, StoryState, module_event, slot_event
 from gateway.backends.talklift.settings import ModuleSection, TalkliftBotSection
-from gateway.backends.talklift.states import IdKind, SlotState, StoryState, module_event, slot_event
 from gateway.backends.talklift.words import Words
 from gateway.events import CallInfo
 from gateway.text.speakable import detect

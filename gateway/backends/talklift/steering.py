@@ -12,8 +12,8 @@ from typing import Any
 
 from gateway.actions import MenuOption, Record, Say, SendLink
 from gateway.backends.talklift.outputs import Button, Mode, Output, listen, menu, say
+from gateway.backends.talklift.protocol import SlotState, StoryState
 from gateway.backends.talklift.runner import Runner
-from gateway.backends.talklift.states import SlotState, StoryState
 from gateway.text.speakable import detect
 
 MAX_TEXT = 20_000

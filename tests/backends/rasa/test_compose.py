@@ -70,6 +70,16 @@ def test_conventions_of_custom_objects(custom: Any, heard: list[Action], last: l
     assert composed({"custom": custom})[:2] == (heard, last)
 
 
+def test_after_a_silence_that_went_on_the_next_one_is_the_idle_limits() -> None:
+    settings = RasaBotSection(url="http://rasa")
+    asks = Composer(settings, "a1", silenced=True)
+    assert asks.take(read_responses({"text": "A?"})[0]) == [Say(text="A?", format="markdown")]
+    assert asks.close()[0] == [Listen(on_exhausted="idle")]
+    leaves = Composer(settings, "a2", silenced=True)
+    leaves.take(read_responses({"custom": {"hangup": True}})[0])
+    assert leaves.close()[0] == [Hangup()]
+
+
 def test_conventions_can_be_elsewhere_or_nowhere() -> None:
     paths = {"hangup": "phone.end", "transfer": None}
     assert composed({"custom": {"phone": {"end": 1}}}, custom=paths)[1] == [Hangup()]

@@ -149,11 +149,15 @@ async def test_a_transfer_that_cannot_be_done_is_told(tmp_path: Path) -> None:
         await caller.hears("Nobody is free. What else can I do?")
 
 
+@on_each_channel
 @virtual_time
-async def test_silence_and_the_end_of_the_call_are_told(tmp_path: Path) -> None:
-    async with parcels(tmp_path, number=EVENT, end_message="/call_ended") as (office, lab), texting(office) as caller:
+async def test_silence_is_told_once_and_the_end_of_the_call(tmp_path: Path, channel: str) -> None:
+    settings = {"number": EVENT, "end_message": "/call_ended"}
+    async with parcels(tmp_path, channel, **settings) as (office, lab), texting(office) as caller:
         await caller.hears(CHOICE)
         await caller.hears("Are you still there?")
+        await caller.over()
+    assert office.record["result"] == "no_input"
     assert messages(lab) == ["/session_start", "/no_input", "/call_ended"]
     assert {"custom": {"color": "blue"}} in office.notes("event")
 
@@ -163,9 +167,10 @@ async def test_a_silence_that_the_bot_has_no_word_for_is_no_failure(tmp_path: Pa
     number = {**EVENT, "answer_timeout": 5}
     async with parcels(tmp_path, number=number, no_input_message="") as (office, lab), texting(office) as caller:
         await caller.hears(CHOICE)
-        await caller.wait(30)
+        await caller.over()
         assert own_words("apology", "en-GB") not in caller.words
     assert messages(lab) == ["/session_start"]
+    assert office.record["result"] == "no_input"
 
 
 @virtual_time

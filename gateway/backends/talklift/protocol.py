@@ -1,4 +1,4 @@
-"""How far a module has come: TalkLift's story state and slot states, and how they look on the wire.
+"""TalkLift on the wire: how far a module has come (story state, slot states), and the two events about it.
 
 Source: TalkLift Developers API Reference, "General Webhook" and "Slot Filling Webhook" (November 2026). Its samples
 disagree about where `order` begins and repeat a slot's id; here both are as configured.
