@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import structlog
 
-from gateway.actions import Action, ActionBatch, Record, Say
+from gateway.actions import Action, ActionBatch, Listen, Record, Say
 from gateway.backends.rasa.compose import Composer
 from gateway.backends.rasa.protocol import (
     Lines,
@@ -39,7 +38,7 @@ from gateway.caller_events import (
     UserDigits,
     UserText,
 )
-from gateway.errors import RemoteProtocolError, VendorError, VendorReplyInvalid, VendorUnavailable
+from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import CallInfo
 from gateway.interfaces import BackendCapabilities, HttpReply, HttpRequest, Problem, Webhook
 from gateway.kit.http import (
@@ -91,7 +90,7 @@ class RasaBackend:
         """Where the callback channel posts, with its token in the path, the query or a header."""
         if self.settings.channel != "callback":
             return ()
-        path = f"/in/rasa/{quote(self.name, safe='')}"
+        path = f"/in/rasa/{self.name}"
         return tuple(Webhook(path=at, methods=("POST",), handle=self._called) for at in (path, f"{path}/{{token}}"))
 
     def open_chat(self, call: CallInfo, claim: Callable[[str], None]) -> AbstractAsyncContextManager[RasaChat]:
@@ -114,23 +113,21 @@ class RasaBackend:
         return [Problem(severity="warning", text="is not encrypted, and the token can be read on the way", field="url")]
 
     async def _called(self, request: HttpRequest) -> HttpReply:
-        """One response of the callback channel. Rasa reads an answer that says JSON as JSON, and never sends again."""
+        """One response of the callback channel. Rasa reads an answer that says JSON as JSON, and never sends again.
+
+        Raises:
+            JsonRefused, RemoteProtocolError: It is no JSON, or more than the call can take. The port answers with 400.
+        """
         if not self._is_ours(request):
             return _refusal(401, "the token is missing or wrong")
-        try:
-            value = parse_json(request.body)
-        except JsonRefused as refused:
-            return _refusal(400, refused.reason)
+        value = parse_json(request.body)
         sender = recipient_of(value)
         if not sender:
             return _refusal(400, "there is no recipient_id")
         chat = self._chats.get(sender)
         if chat is None:
             return HttpReply(status=404, body=b'{"error":"there is no such call"}', unknown_call=sender)
-        try:
-            chat.take(read_responses(value))
-        except RemoteProtocolError as error:
-            return _refusal(429, error.hint)
+        chat.take(read_responses(value))
         return HttpReply(body=b"{}")
 
     def _is_ours(self, request: HttpRequest) -> bool:
@@ -204,17 +201,18 @@ class RasaChat:
         return []
 
     async def _ask(self, turn: int, message: str, event: CallerEvent) -> None:
-        """Send a message and say what comes back. Nothing to send is an empty answer."""
+        """Send a message and say what comes back. Nothing to send is an empty answer; to a silence that the bot is not
+        told of it is that the line stays open, until the number's idle limit."""
         if not message:
-            self._put(turn, [])
+            is_silence = isinstance(event, NoInput)
+            self._put(turn, [Listen(no_input_retries=0, on_exhausted="idle")] if is_silence else [])
         elif self._settings.channel == "callback":
             await self._by_callback(turn, message, event)
         elif self._settings.stream:
             await self._with_second_try(lambda: self._streamed(turn, message, event))
         else:
             answer = await self._post(message, event)
-            composer = self._composer()
-            self._say(turn, composer, self._understood(partial(parse_answer, answer.body)))
+            self._say(turn, self._composer(event), self._understood(partial(parse_answer, answer.body)))
 
     async def _post(self, message: str, event: CallerEvent) -> HttpAnswer:
         body, url = self._body(message, event), webhook_url(self._settings)
@@ -254,7 +252,7 @@ class RasaChat:
     # --- in --------------------------------------------------------------------------------------------------------
     async def _streamed(self, turn: int, message: str, event: CallerEvent) -> None:
         """Each response as it comes; menus and leaving wait for the last one."""
-        composer, lines, name = self._composer(), Lines(), self._backend.name
+        composer, lines, name = self._composer(event), Lines(), self._backend.name
         streaming = self._backend.http.stream(
             name,
             "POST",
@@ -276,7 +274,7 @@ class RasaChat:
     async def _by_callback(self, turn: int, message: str, event: CallerEvent) -> None:
         """Rasa answers the POST when it has sent every callback, so what comes meanwhile belongs to this turn, unless
         an earlier one was given up on the way: whose it is cannot be told then, and nothing shall be lost."""
-        composer = self._composer()
+        composer = self._composer(event)
         self._awaited = (None if self._is_unsure else turn, composer)
         self._is_unsure = True
         try:
@@ -301,8 +299,9 @@ class RasaChat:
         except JsonRefused as refused:
             raise VendorReplyInvalid(refused.reason, vendor=self._backend.name, operation="message") from refused
 
-    def _composer(self) -> Composer:
-        return Composer(self._settings, f"a{next(self._names)}")
+    def _composer(self, event: CallerEvent | None = None) -> Composer:
+        silenced = isinstance(event, NoInput) and event.exhausted
+        return Composer(self._settings, f"a{next(self._names)}", silenced=silenced)
 
     def _say(self, turn: int | None, composer: Composer, responses: list[Response]) -> None:
         """The rest of an answer, and its end."""

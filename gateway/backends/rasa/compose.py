@@ -32,12 +32,15 @@ class Composer:
 
     Args:
         name: Of the answer, for ids that are unique in the call.
+        silenced: It answers a silence that went on to the end. If the next one does, too, nobody is there: the line is
+            left to the number's idle limit, and the bot is not told over and over.
     """
 
-    def __init__(self, settings: RasaBotSection, name: str) -> None:
+    def __init__(self, settings: RasaBotSection, name: str, *, silenced: bool = False) -> None:
         self._settings = settings
         self.name = name
         self._buttons: dict[str, Button] = {}  # by title: what is offered twice is read out once
+        self._silenced = silenced
         self._listen: Kind | None = None
         self._transfer = ""
         self._hangs_up = False
@@ -57,12 +60,12 @@ class Composer:
         found: list[Action] = []
         if options:
             found.append(Menu(menu_id=self.name, options=options, max_digits=len(str(len(options)))))
-        if self._listen is not None:
-            found.append(Listen(kind=self._listen))
         if self._transfer:
             found.append(Transfer(transfer_id=self.name, target=self._transfer))
         elif self._hangs_up:
             found.append(Hangup())
+        elif self._listen is not None or self._silenced:
+            found.append(Listen(kind=self._listen or "free", on_exhausted="idle" if self._silenced else None))
         return found, {str(place): button.payload for place, button in enumerate(offered, 1)}
 
     def _text(self, text: str) -> list[Action]:
