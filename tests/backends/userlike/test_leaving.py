@@ -15,6 +15,7 @@ from gateway.actions import (
     Say,
     Transfer,
 )
+from gateway.backends.userlike.chat import UserlikeChat
 from gateway.backends.userlike.client import UserlikeBackend
 from gateway.backends.userlike.settings import UserlikeBotSection
 from gateway.caller_events import (
@@ -223,3 +224,16 @@ async def test_an_answer_for_another_session_is_taken_with_a_warning():
 async def test_plain_text_loses_the_marks_nobody_wants_to_hear():
     async with userlike_call([says("**Bold** words"), says("<b> is less")]) as call:
         assert [say.format for say in of(Say, await call.start())] == ["markdown", "plain"]
+
+
+async def test_ul48_a_session_that_ends_while_a_file_is_fetched_takes_nothing_more():
+    over: list[UserlikeChat] = []
+
+    async def look(url: str) -> str:
+        await over[0].send(CallEnded(turn=0, by="caller"))
+        return "audio/mpeg"
+
+    async with userlike_call(EMPTY, inspect=look) as call:
+        await call.start()
+        over.append(call.chat)
+        assert (await call.api(MEDIA)).status == 404

@@ -89,6 +89,9 @@ async def test_ul28_more_than_nine_options_take_two_keys_and_more_than_twenty_ar
         (ten,) = of(Menu, await call.start())
         batch = await call.say("x")
     (many,) = of(Menu, batch)
+    async with userlike_call(choice(*"abcdefghi")) as call:
+        (nine,) = of(Menu, await call.start())
+    assert (nine.max_digits, len(nine.options)) == (1, 9)
     assert (ten.max_digits, len(ten.options)) == (2, 10)
     assert (many.max_digits, len(many.options)) == (2, 20)
     assert warnings(batch) == ["bubbles has more than 20 options; the first 20 are offered"]
