@@ -12,8 +12,8 @@ from types import ModuleType
 
 import pytest
 
-from gateway.actions import ActionBatch, Hangup, Say
-from gateway.caller_events import CallStarted, PlaybackDone, UserText
+from gateway.actions import ActionBatch, Hangup, Listen, Say
+from gateway.caller_events import CallStarted, NoInput, PlaybackDone, UserText
 from gateway.errors import VendorError
 from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
@@ -50,18 +50,23 @@ async def test_it_greets_answers_and_hangs_up(example: ModuleType) -> None:
             batches = chat.actions()
             await chat.send(CallStarted())
             await chat.send(PlaybackDone(turn=0, complete=True, played=1.0, heard_text="Hello."))
-            await chat.send(UserText(turn=1, text="goodbye"))
-            hello, bye = [await anext(batches) for _ in range(2)]
+            await chat.send(NoInput(turn=1, count=3, elapsed=7.0, exhausted=True))
+            await chat.send(UserText(turn=2, text="goodbye"))
+            hello, quiet, bye = [await anext(batches) for _ in range(3)]
         assert [batch async for batch in batches] == []
     say = Say(text="Hello.", format="markdown")
     assert hello == ActionBatch(actions=(say,), turn=0, turn_done=True)
-    assert bye.turn == 1
+    idle = Listen(no_input_retries=0, on_exhausted="idle")
+    assert quiet == ActionBatch(actions=(idle,), turn=1, turn_done=True)
+    assert bye.turn == 2
     assert isinstance(bye.actions[-1], Hangup)
     assert [json.loads(request.body)["call"] for request in lab.requests] == ["call-1"] * 2
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("reply", [LabReply(body=b"<html>"), LabReply(body=b"[]"), LabReply(status=403)])
+@pytest.mark.parametrize(
+    "reply", [LabReply(body=b"<html>"), LabReply(body=b"[]"), LabReply(body=b"[" * 100_000), LabReply(status=403)]
+)
 async def test_what_it_cannot_understand_is_the_vendors_error(example: ModuleType, reply: LabReply) -> None:
     async def bot(request: LabRequest) -> LabReply:
         return reply
