@@ -8,18 +8,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from gateway.backends.rasa.client import RasaBackend
 from gateway.backends.rasa.settings import RasaBotSection
 from gateway.caller_events import CallStarted, UserText
 from gateway.errors import RemoteProtocolError, VendorUnavailable
 from gateway.events import CallInfo
+from gateway.http.webhooks import webhook_route
 from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.kit.outbox import MAX_BATCHES
 from gateway.lab.rasa import LabRasa
-from gateway.lab.server import LabReply, LabRequest, LabServer
 from tests.contracts import test_backends as contract
+from tests.fakes.shared_port import served
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,16 +46,13 @@ async def streamed() -> AsyncIterator[contract.Rig]:
 
 @asynccontextmanager
 async def by_callback() -> AsyncIterator[contract.Rig]:
-    """The gateway's port, as far as callbacks go, is a small server that hands them on."""
-
-    async def port(request: LabRequest) -> LabReply:
-        reply = await backend.routes[0].handle(as_webhook(request.body, query=dict(request.query)))
-        return LabReply(status=reply.status, body=reply.body)
-
-    async with LabRasa(slow=0.0, callback_token=TOKEN) as lab, HttpClient() as http, LabServer(port) as served:
-        lab.callback_url = served.url
+    """With the token in the path of a bot whose name has a blank in it."""
+    async with LabRasa(slow=0.0) as lab, HttpClient() as http:
         backend = backend_of(lab.url, http, **BY_CALLBACK)
-        yield contract.Rig(backend, lab.server.stop)
+        port = Starlette(routes=[webhook_route(route, None, lambda *_: None) for route in backend.routes])
+        async with served(port) as address:
+            lab.callback_url = f"http://{address}/in/rasa/my%20bot/{TOKEN}"
+            yield contract.Rig(backend, lab.server.stop)
 
 
 def as_webhook(body: bytes, **proof: Any) -> HttpRequest:
