@@ -219,6 +219,12 @@ class Handoff:
         self._timer = None
         if self.phase is not Phase.QUEUED:
             return
+        try:
+            self._offer_something_else()
+        except GatewayError as error:  # a call that can take no more has other troubles
+            log.warning("call takes no more", call_id=self._call.call_id, error=str(error))
+
+    def _offer_something_else(self) -> None:
         if self._settings.target is not None and not self._transfers:
             self._put_through()
         elif self._settings.callback_url and self._call.caller:
