@@ -126,6 +126,27 @@ def test_a_carousel_is_read_first_and_asked_about_then() -> None:
     assert [click.payload for click in found.clicks.values()] == ["1", "2", "3"]
 
 
+def test_an_element_s_own_address_is_a_link() -> None:
+    element = {"title": "Early", "item_url": "https://x.example/early", "image_url": "https://x.example/a.jpg"}
+    links = of(SendLink, heard(template("generic", elements=[element]), send_links=True).actions)
+    assert links == [
+        SendLink(url="https://x.example/early", text="Early"),
+        SendLink(url="https://x.example/a.jpg", text="Early"),
+    ]
+
+
+def test_a_number_without_a_title_is_named_by_itself() -> None:
+    message = template("button", buttons=[{"type": "phone_number", "payload": "+32 2 123 45 67"}])
+    assert labels(message) == ["to be connected with +32 2 123 45 67"]
+    assert heard(message).clicks["1"].title == "+32 2 123 45 67"
+    odd = template("button", buttons=[{"type": "phone_number", "title": "x", "payload": "sip:bad@@"}])
+    assert heard(odd).clicks["1"].target == "sip:bad@@"  # the core refuses it, and says so
+
+
+def test_no_more_elements_than_can_be_listened_to() -> None:
+    assert len(said(template("generic", elements=[{"title": str(place)} for place in range(60)]))) == 50
+
+
 def test_one_element_s_buttons_are_named_alone() -> None:
     assert labels(template("generic", elements=[{"title": "Early", "buttons": [postback("Choose")]}])) == ["Choose"]
 
@@ -223,6 +244,20 @@ def test_agreed_texts_transfer_and_hang_up() -> None:
     assert [type(action) for action in heard({"text": "Goodbye. #bye"}, **marks).actions] == [Say, Hangup]
     assert said({"text": "Goodbye. #bye"}, **marks) == ["Goodbye."]
     assert said({"text": "#transfer: me"}) == ["#transfer: me"]
+
+
+# --- for the record ------------------------------------------------------------------------------------------------
+def test_the_words_of_a_message() -> None:
+    assert text_of({"text": "Hi.", **template("button", text="other")}) == "Hi."
+    assert text_of(shown(0)) == "button text"
+    assert (
+        text_of(template("generic", elements=[{"title": "Early"}, {"title": ""}, {"title": "Late"}])) == "Early. Late"
+    )
+    assert text_of(shown(3)) == ""
+
+
+def test_messages_are_kept_as_they_are_read_in_any_script() -> None:
+    assert kept({"a": "é" * 3900}) == {"a": "é" * 3900}
 
 
 # --- whatever comes ------------------------------------------------------------------------------------------------

@@ -136,3 +136,59 @@ async def test_a_bot_s_name_stands_in_its_webhook_s_address() -> None:
         assert (route.path, route.max_bytes) == ("/in/chatlayer/travel-desk", 256 * 1024)
         with pytest.raises(ConfigError, match="address"):
             ChatlayerBackend("travel desk/{x}", section(), http)
+
+
+def test_what_an_operator_does_not_say() -> None:
+    bare = section().model_dump(exclude={"bot_id", "verify_token", "backend", "session_data"})
+    assert bare == {
+        **dict.fromkeys(("access_token", "url", "channel_url", "channel_token", "identity_secret")),
+        **dict.fromkeys(("sender_id", "start", "greeting", "silence_dialogstate", "silence_text")),
+        **dict.fromkeys(("transfer_failed_dialogstate", "hangup_dialogstate", "connect_label")),
+        **dict.fromkeys(("transfer_marker", "hangup_marker")),
+        **dict.fromkeys(("insecure", "send_links", "obey_events", "recover_missed"), False),
+        "environment": "production",
+        "dialect": "legacy",
+        "version": "LIVE",
+        "locale": "auto",
+        "identity": "call",
+        "session_namespace": "call",
+        "history": True,
+        "history_delay": 5.0,
+        "record_namespaces": (),
+        "recover_after": 15.0,
+        "order_within": 0.25,
+        "retry_delays": (1.0,),
+        "connect_timeout": 3.0,
+        "timeout": 10.0,
+    }
+    assert section().session_data == {
+        "caller": "{from}",
+        "called": "{to}",
+        "call_id": "{call_id}",
+        "language": "{language}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("bot_id", ["1", 11, "a" * 200], ["", "a" * 201]),
+        ("locale", ["auto", "none", "fr"], ["french", "FR", "f", ""]),
+        ("session_namespace", ["call", "a.b-c_d", "x" * 100], ["", "a b", "x" * 101]),
+        ("transfer_marker", ["##", "#" * 50], ["#", "#" * 51]),
+        ("hangup_marker", ["##", "#" * 50], ["#", "#" * 51]),
+        ("history_delay", [0, 3600], [-1, 3601]),
+        ("record_namespaces", [["n"] * 20], [["n"] * 21]),
+        ("recover_after", [1, 120], [0.9, 121]),
+        ("order_within", [0, 2], [-0.1, 2.1]),
+        ("retry_delays", [[], [0, 30], [1] * 5], [[31], [-1], [1] * 6]),
+        ("connect_timeout", [0.1, 30], [0, 31]),
+        ("timeout", [0.1, 60], [0, 61]),
+        ("start", [{"text": "x" * 1000}, {"dialogstate": "x" * 200}], [{"text": ""}, {"text": "x" * 1001}, "hi", 3]),
+    ],
+)
+def test_the_bounds_of_what_may_be_said(name: str, taken: list[Any], refused: list[Any]) -> None:
+    for value in taken:
+        section(**{"access_token": "t", name: value})
+    for value in refused:
+        assert name in refusal(**{"access_token": "t", name: value})
