@@ -79,11 +79,8 @@ class RestBackend:
     def routes(self) -> Sequence[Webhook]:
         if self.settings.callback is None:
             return ()
-        return (Webhook(path=f"{self._path}/{{token}}", methods=("POST",), handle=self._called_back),)
-
-    @property
-    def _path(self) -> str:
-        return f"/in/rest/{quote(self.name, safe='')}"
+        path = f"/in/rest/{self.name}/{{token}}"  # as it arrives, decoded
+        return (Webhook(path=path, methods=("POST",), handle=self._called_back),)
 
     def open_chat(self, call: CallInfo, claim: Callable[[str], None]) -> AbstractAsyncContextManager[RestChat]:
         return self._chat(call, claim)
@@ -92,7 +89,7 @@ class RestBackend:
     async def _chat(self, call: CallInfo, claim: Callable[[str], None]) -> AsyncIterator[RestChat]:
         token, url = secrets.token_urlsafe(TOKEN_BYTES), None
         if self.settings.callback is not None:
-            url = f"{self.settings.callback.rstrip('/')}{self._path}/{token}"
+            url = f"{self.settings.callback.rstrip('/')}/in/rest/{quote(self.name, safe='')}/{token}"
         chat = self._chats[token] = RestChat(self, call, url)
         claim(token)
         try:
@@ -132,8 +129,8 @@ class RestChat:
         self._backend = backend
         self._settings = backend.settings
         self._call_id = call.call_id
+        self.callback_url = callback_url
         self._call = call_of(call, callback_url)
-        self._calls_back = callback_url is not None
         self._session: Any = {}
         self._answers = 0
         self._outbox = Outbox()
@@ -155,7 +152,7 @@ class RestChat:
         answer = await self._ask(event)
         if isinstance(event, CallEnded):
             return  # nobody is left to hear it
-        if answer.status == LATER and self._calls_back:
+        if answer.status == LATER and self.callback_url is not None:
             if before:
                 self._outbox.put(ActionBatch(actions=before, turn=event.turn))
             return

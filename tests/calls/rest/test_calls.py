@@ -238,6 +238,17 @@ async def test_a_callback_without_a_call_says_so(tmp_path: Path) -> None:
         assert await route.handle(request) == HttpReply(status=404, unknown_call="x")
 
 
+@pytest.mark.asyncio
+async def test_a_bots_name_in_the_address_is_encoded_and_in_the_route_as_it_arrives() -> None:
+    settings = RestBackend.Section.model_validate({"url": "https://bot", "callback": "https://voice.example.com/gw/"})
+    async with HttpClient() as http:
+        backend = RestBackend("my bot", settings, http)
+        async with backend.open_chat(CallInfo(call_id="c1"), lambda key: None) as chat:
+            assert backend.routes[0].path == "/in/rest/my bot/{token}"
+            assert chat.callback_url is not None
+            assert chat.callback_url.startswith("https://voice.example.com/gw/in/rest/my%20bot/")
+
+
 @virtual_time
 async def test_a_session_beyond_its_bounds_is_not_kept(tmp_path: Path) -> None:
     async with LabRest() as lab, backend_of(lab) as (backend, _):
