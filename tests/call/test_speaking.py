@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
 
+from config.call import NumberSettings
 from gateway.actions import Listen, Menu, MenuOption, Pause, Play, Say, SetSpeech
 from gateway.call.commands import Command, Recording, Silence, StartPrompt, StopPlayout, Tone
-from gateway.call.facts import State
+from gateway.call.conversation import Conversation
+from gateway.call.facts import CallSetup, State
 from gateway.caller_events import PlaybackDone
 from gateway.events import (
     BotFailed,
     CallAnswered,
+    CallInfo,
     CallOffered,
     DigitPressed,
     PromptEnded,
@@ -377,6 +381,16 @@ def test_without_an_announcement_the_recording_starts_with_the_call(announce: st
     play.reply("Welcome", at=0.1)
     play.play_out()
     assert len(play.every.kept("recording_started")) == 1
+
+
+def test_a_call_that_nobody_can_record_is_not_announced_as_recorded() -> None:
+    number = NumberSettings.model_validate(
+        {"number": "+331", "bot": "demo", "recording": {"mode": "on", "announce": "Recorded."}}
+    )
+    setup = CallSetup(number=number, info=CallInfo(call_id="call-1"), today=datetime.date(2026, 11, 21))
+    conversation = Conversation(setup)
+    conversation.handle(CallOffered(), 0.0)
+    assert not any(isinstance(command, StartPrompt) for command in conversation.handle(CallAnswered(), 0.1))
 
 
 def test_a_number_that_is_not_recorded_says_nothing_of_it() -> None:

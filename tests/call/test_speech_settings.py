@@ -230,6 +230,25 @@ def test_what_was_not_asked_for_is_not_reported() -> None:
     }
 
 
+def test_a_wish_for_a_recognizer_says_nothing_of_the_voice() -> None:
+    play = call()
+    spoken(play, SetSpeech(recognizer=RecognizerChoice(vendor="better")))
+    assert settings(play) == {
+        "follow": "all",
+        "asked": {"recognizer": {"vendor": "better"}},
+        "used": {"language": "en-GB", "recognizer": {"vendor": "better", "language": "en-GB"}},
+    }
+
+
+def test_a_wish_that_is_repeated_is_noted_once_and_one_that_changes_again() -> None:
+    play = call()
+    brian = SetSpeech(synthesizer=SynthesizerChoice(voice="brian"))
+    for wish in (brian, brian, SetSpeech(language="en-GB"), SetSpeech(synthesizer=SynthesizerChoice()), brian):
+        spoken(play, wish)
+    noted = [kept["asked"] for kept in play.every.kept("speech_settings")]
+    assert noted == [{"synthesizer": {"voice": "brian"}}, {"synthesizer": {}}, {"synthesizer": {"voice": "brian"}}]
+
+
 def test_a_wish_for_a_voice_nobody_has_configured_costs_one_warning_and_keeps_the_language() -> None:
     play = call()
     wish = SetSpeech(synthesizer=SynthesizerChoice(vendor="nobody", voice="x", language="fr-FR"))
