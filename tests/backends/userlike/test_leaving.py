@@ -6,15 +6,7 @@ import json
 
 import pytest
 
-from gateway.actions import (
-    Hangup,
-    Listen,
-    Play,
-    Record,
-    Release,
-    Say,
-    Transfer,
-)
+from gateway.actions import Hangup, Listen, Play, PostCall, Record, Release, Say, Transfer
 from gateway.backends.userlike.chat import UserlikeChat
 from gateway.backends.userlike.client import UserlikeBackend
 from gateway.backends.userlike.settings import UserlikeBotSection
@@ -26,16 +18,7 @@ from gateway.caller_events import (
 )
 from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
-from tests.fakes.userlike import (
-    CALL,
-    EMPTY,
-    event,
-    of,
-    says,
-    spoken,
-    userlike_call,
-    warnings,
-)
+from tests.fakes.userlike import CALL, EMPTY, event, of, says, spoken, userlike_call, warnings
 
 pytestmark = pytest.mark.asyncio
 
@@ -237,3 +220,38 @@ async def test_ul48_a_session_that_ends_while_a_file_is_fetched_takes_nothing_mo
         await call.start()
         over.append(call.chat)
         assert (await call.api(MEDIA)).status == 404
+
+
+@pytest.mark.parametrize("then", ["callback", "voicemail"])
+async def test_u12_hook_and_mail_are_told_of_a_caller_whom_nobody_took(then: str):
+    policy = {"then": then, "say": "We call you back.", "hook": "crm", "mail": "desk@example.com"}
+    async with userlike_call(event("forward_any"), unassigned=policy) as call:
+        (transfer,) = of(Transfer, await call.start())
+        batch = await call.send(TransferResult(turn=1, transfer_id=transfer.transfer_id, ok=False))
+        assert of(Record, batch)[0] == Record(kind="event", data={"unassigned": then})
+        assert spoken(batch) == ["We call you back."]
+        if then == "voicemail":
+            (listen,) = of(Listen, batch)
+            assert (listen.is_message, listen.max_length, listen.end_silence) == (True, 120.0, 3.0)
+            assert not of(PostCall, batch)
+            call.turn = 1
+            batch = await call.say("call me at noon")
+            assert of(Record, batch) == [Record(kind="note", data={"about": "voicemail", "text": "call me at noon"})]
+        hook, mail = of(PostCall, batch)
+        assert (hook.kind, hook.data["hook"], hook.data["transcript"]) == ("addon", "crm", True)
+        assert (hook.data["payload"]["type"], hook.data["payload"]["caller"]) == (then, CALL.caller)
+        assert (mail.kind, mail.data["to"], mail.data["transcript"]) == ("email", "desk@example.com", True)
+        assert len(of(Hangup, batch)) == 1
+        assert len(call.bot.bodies) == 1
+
+
+@pytest.mark.parametrize(("elapsed", "notes"), [(7.0, []), (0.0, [""])], ids=["silence", "not_understood"])
+async def test_u12_a_message_without_words_is_told_and_silence_is_not(elapsed: float, notes: list[str]):
+    policy = {"then": "voicemail", "hook": "crm"}
+    async with userlike_call(event("forward_any"), unassigned=policy) as call:
+        (transfer,) = of(Transfer, await call.start())
+        await call.send(TransferResult(turn=1, transfer_id=transfer.transfer_id, ok=False))
+        batch = await call.send(silent(2, elapsed=elapsed))
+    assert [record.data["text"] for record in of(Record, batch)] == notes
+    assert len(of(PostCall, batch)) == len(notes)
+    assert len(of(Hangup, batch)) == 1
