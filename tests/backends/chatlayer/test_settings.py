@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from config.errors import ConfigError
 from gateway.backends.chatlayer.client import ChatlayerBackend
+from gateway.backends.chatlayer.identity import new_uuid
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
 from gateway.kit.http import HttpClient
 
@@ -42,12 +43,21 @@ def test_cl02_the_hosts_of_both_environments() -> None:
 
 @pytest.mark.parametrize("template", ["call", "tel-", "a" * 31, "x{uuid", "{from}-{uuid}", "sp ace-{uuid}", "a" * 40])
 def test_c19_cl06_a_sender_id_that_is_too_short_or_shared_is_refused(template: str) -> None:
-    assert "sender_id" in refusal(sender_id=template, identity_secret="s")
+    said = refusal(sender_id=template, identity_secret="s")
+    assert "sender_id" in said
+    if template.isascii() and "{" not in template and " " not in template and len(template) < 32:
+        assert "fewer than 32 characters" in said
 
 
 @pytest.mark.parametrize("template", ["{uuid}", "phone-{uuid}", "{caller_hash}", "tel.{caller_hash}_x"])
 def test_c19_cl06_a_sender_id_of_32_characters_or_more_is_taken(template: str) -> None:
     assert section(sender_id=template, identity_secret="s").sender_id == template
+
+
+def test_cl06_a_new_conversation_has_an_id_of_36_characters() -> None:
+    first, second = new_uuid(), new_uuid()
+    assert first != second
+    assert len(first) == len(second) == 36
 
 
 def test_callers_are_told_apart_only_with_a_secret() -> None:
