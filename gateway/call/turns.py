@@ -65,7 +65,7 @@ class Turns:
         if self.facts.setup.people is None:
             self._begin()
         else:
-            people = Transfer(transfer_id="people", target=self.facts.setup.people, feedback=False)
+            people = Transfer(transfer_id="people", target=self.facts.setup.people)
             self.facts.script.append((None, people))
 
     def _begin(self) -> None:
@@ -241,9 +241,7 @@ class Turns:
         """Say what is true: that the link was sent, once it was; else the bot's text, as if there were no hook."""
         facts = self.facts
         facts.keep("link_sent" if event.ok else "link_not_sent", url=event.url)
-        if facts.fell_back or facts.ending_since is not None:
-            return
-        if event.ok:
+        if event.ok:  # behind the last words, in a call that is about to end, neither is heard
             facts.script.append((None, Say(text=self.speaking.words("link_sent"), role="system")))
         else:
             facts.script.append((None, Say(text=event.text, role="agent")))
