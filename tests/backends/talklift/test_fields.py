@@ -111,6 +111,11 @@ def test_tl17_a_typed_answer_must_fit_as_well() -> None:
         ("9:75", None),
         ("at 9 or at 10", None),
         ("", None),
+        ("fourteen thirty", "14:30"),
+        ("nine thirty", "09:30"),
+        ("ten p m", "22:00"),
+        ("1:00 am", "01:00"),
+        ("13:00 pm", "13:00"),
     ],
 )
 def test_tl16_times(said: str, time: str | None) -> None:
@@ -159,6 +164,8 @@ def test_tl16_any_answer_is_taken_or_refused(said: str, field_type: str) -> None
         ("A<", "9", "10", False),
         ("A >", "2026-01-01", "2026-11-21", True),
         ("A >", "1", None, False),
+        ("A <", "2026-12-01", "2026-11-21", True),
+        ("A <", "2026-01-01", "2026-11-21", False),
         ("A is_set", "", "x", True),
         ("A is_set", "", None, False),
         ("A not_set", "", None, True),
