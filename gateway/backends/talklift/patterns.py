@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from re import _constants as constants  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as constants  # type: ignore[attr-defined]  # the only parser of Python's own dialect
+from re import _parser as parser  # type: ignore[attr-defined]  # there is, and not in the stubs
 from typing import Any
 
 MAX_PATTERN = 500

@@ -113,6 +113,15 @@ class StoryState:
             "org": self.org,
         }
 
+    def is_shown(self, state: SlotState) -> bool:
+        """Whether a slot is to be asked, by its condition on one before it."""
+        condition = state.slot.condition()
+        if condition is not None:
+            before = self.states[: self.states.index(state)]
+            named = condition.find([each.slot for each in before])
+            state.is_hidden = not condition.holds(next((each.data for each in before if each.slot is named), None))
+        return condition is None or not state.is_hidden
+
     def masked(self) -> dict[str, Any]:
         """For the call's record: without sensitive answers."""
         wire = self.to_wire()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from gateway.actions import Hangup, PostCall, Record, Release, Say, SendLink, Transfer
@@ -33,13 +32,6 @@ from gateway.text.speakable import detect
 from gateway.text.yesno import yes_or_no
 
 LONGEST_CHAIN = 20  # modules without a question in a row; more is a circle in the configuration
-
-
-@dataclass(slots=True)
-class Attempts:
-    """At the current question."""
-
-    invalid: int = 0
 
 
 class Runner:
@@ -73,7 +65,7 @@ class Runner:
         self.current: SlotState | None = None
         self.candidate: Answer | None = None
         self.mode = Mode.MENU
-        self.attempts = Attempts()
+        self.invalid = 0
         self.buttons: dict[str, Button] = {}
         self.messages_since = 0
         self.mark = 0
@@ -93,7 +85,7 @@ class Runner:
     def ask_module(self) -> list[Output]:
         """The menu of modules."""
         self.mode, self.current, self.buttons = Mode.MENU, None, {}
-        self.attempts = Attempts()
+        self.invalid = 0
         return [say(self.words.say("which_module")), *module_menu(self.settings.modules, self._retries)]
 
     def begin(self, module: ModuleSection) -> list[Output]:
@@ -124,7 +116,7 @@ class Runner:
         assert self.story is not None
         outputs: list[Output] = []
         for state in self.story.states:
-            if state.is_done or not self._is_shown(state):
+            if state.is_done or not self.story.is_shown(state):
                 continue
             if type_of(state.slot) != "media":
                 return [*outputs, *self.ask(state)]
@@ -134,19 +126,6 @@ class Runner:
             outputs += done
         return [*outputs, *self._finish()]
 
-    def _is_shown(self, state: SlotState) -> bool:
-        condition = state.slot.condition()
-        if condition is None:
-            return True
-        assert self.story is not None
-        place = self.story.states.index(state)
-        earlier = condition.find([before.slot for before in self.story.states[:place]])
-        data = next((before.data for before in self.story.states if before.slot is earlier), None)
-        state.is_hidden = not condition.holds(data)
-        if state.is_hidden:
-            state.waiting_response = False
-        return not state.is_hidden
-
     def _media(self, state: SlotState) -> list[Output] | None:
         """A file, a picture, a place: a link to a page that takes it, or nothing; None: neither is allowed."""
         settings = self.settings
@@ -154,19 +133,15 @@ class Runner:
             return None
         if settings.media_slots == "skip" or settings.media_link is None:
             state.is_hidden = True
-            state.is_done = False
-            return self._skipped(state)
+            return [Record(kind="event", data={"slot_skipped": state.slot.label})]
         link = settings.media_link.replace("{session}", str(self.session)).replace("{slot}", str(state.slot.id))
         self._fill(state, link)
         return [say(self.words.say("link_follows")), SendLink(url=link, text=state.slot.label)]
 
-    def _skipped(self, state: SlotState) -> list[Output]:
-        return [Record(kind="event", data={"slot_skipped": state.slot.label})]
-
     def ask(self, state: SlotState, *before: Output) -> list[Output]:
         """Ask a slot's question."""
         if self.current is not state:
-            self.attempts = Attempts()
+            self.invalid = 0
         self._chain = 0
         self.current, self.mode, self.candidate, self.buttons = state, Mode.ASKING, None, {}
         state.waiting_response = True
@@ -248,8 +223,8 @@ class Runner:
         if verdict:
             return self._accepted(state, candidate.data)
         if verdict is None:
-            self.attempts.invalid += 1
-            if self.attempts.invalid >= self._retries:
+            self.invalid += 1
+            if self.invalid >= self._retries:
                 return self.fall_back("no answer was confirmed")
             return read_back(candidate, state.slot, self.words, self._retries)
         return self._again(state)
@@ -260,8 +235,8 @@ class Runner:
         return self._again(state, Say(text=message, format=detect(message), interruptible=False, role="agent"))
 
     def _again(self, state: SlotState, *before: Output) -> list[Output]:
-        self.attempts.invalid += 1
-        if self.attempts.invalid >= self._retries:
+        self.invalid += 1
+        if self.invalid >= self._retries:
             return [*before, *self.fall_back("no valid answer")]
         return self.ask(state, *before)
 
@@ -296,7 +271,7 @@ class Runner:
 
     def _fill(self, state: SlotState, data: str) -> None:
         state.is_done, state.waiting_response, state.data = True, False, data
-        self.attempts, self.current, self.candidate = Attempts(), None, None
+        self.invalid, self.current, self.candidate = 0, None, None
         self._touch()
 
     # --- what does not come ----------------------------------------------------------------------------------------
@@ -387,8 +362,8 @@ class Runner:
             return self.begin(module)
         if self.mode is Mode.CLOSING:
             return [listen(self.current.slot if self.current else None, self._retries)]
-        self.attempts.invalid += 1
-        if self.attempts.invalid >= self._retries:
+        self.invalid += 1
+        if self.invalid >= self._retries:
             return self.fall_back("no module was chosen")
         return [say(self.words.say("invalid_choice")), *module_menu(self.settings.modules, self._retries)]
 

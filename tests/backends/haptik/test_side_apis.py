@@ -115,9 +115,11 @@ async def test_h3_hp05_hp06_a_refusal_is_noted_and_the_caller_goes_back_to_the_b
 async def test_h3_hp05_success_false_is_a_failure():
     async with haptik_call(SENT, SENT, {"success": False}, handoff=TEAM) as call:
         await ask_for_agent(call)
-        sorry = await call.until(Say)
-        while sorry.text != call.chat.words.say("sorry"):
-            sorry = await call.until(Say)
+        note = await call.until(Record)
+        while "handoff_failed" not in note.data:
+            note = await call.until(Record)
+        assert note.data == {"handoff_failed": "success is false", "class": "unknown"}
+        assert (await call.until(Say)).text == call.chat.words.say("sorry")
 
 
 async def test_h3_hp21_who_has_not_written_gets_a_line_written_and_a_second_try():
