@@ -37,7 +37,6 @@ class SlotState:
     Attributes:
         reopened: How often the backend has asked for it again.
         unchecked: How often the backend could not be asked.
-        is_hidden: Its condition did not hold.
     """
 
     id: int
@@ -48,7 +47,6 @@ class SlotState:
     data: str | None = None
     reopened: int = 0
     unchecked: int = 0
-    is_hidden: bool = False
 
     def to_wire(self) -> dict[str, Any]:
         return {
@@ -116,11 +114,11 @@ class StoryState:
     def is_shown(self, state: SlotState) -> bool:
         """Whether a slot is to be asked, by its condition on one before it."""
         condition = state.slot.condition()
-        if condition is not None:
-            before = self.states[: self.states.index(state)]
-            named = condition.find([each.slot for each in before])
-            state.is_hidden = not condition.holds(next((each.data for each in before if each.slot is named), None))
-        return condition is None or not state.is_hidden
+        if condition is None:
+            return True
+        before = self.states[: self.states.index(state)]
+        named = condition.find([each.slot for each in before])
+        return condition.holds(next((each.data for each in before if each.slot is named), None))
 
     def masked(self) -> dict[str, Any]:
         """For the call's record: without sensitive answers."""

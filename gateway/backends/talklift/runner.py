@@ -67,7 +67,7 @@ class Runner:
         self.mode = Mode.MENU
         self.invalid = 0
         self.buttons: dict[str, Button] = {}
-        self.messages_since = 0
+        self.has_backend_spoken = False
         self.mark = 0
         self._chain = 0
         self.stories: dict[int, StoryState] = {}
@@ -132,7 +132,6 @@ class Runner:
         if settings.media_slots == "fallback":
             return None
         if settings.media_slots == "skip" or settings.media_link is None:
-            state.is_hidden = True
             return [Record(kind="event", data={"slot_skipped": state.slot.label})]
         link = settings.media_link.replace("{session}", str(self.session)).replace("{slot}", str(state.slot.id))
         self._fill(state, link)
@@ -245,7 +244,7 @@ class Runner:
         assert self.story is not None
         if not state.slot.validate_with_webhook:
             return self.done(state, data)
-        self.mode, self.candidate, self.messages_since = Mode.VALIDATING, Answer(data, data), 0
+        self.mode, self.candidate, self.has_backend_spoken = Mode.VALIDATING, Answer(data, data), False
         self.mark += 1
         state.waiting_response = True
         self._touch()
@@ -271,7 +270,7 @@ class Runner:
 
     def _fill(self, state: SlotState, data: str) -> None:
         state.is_done, state.waiting_response, state.data = True, False, data
-        self.invalid, self.current, self.candidate = 0, None, None
+        self.current = self.candidate = None
         self._touch()
 
     # --- what does not come ----------------------------------------------------------------------------------------

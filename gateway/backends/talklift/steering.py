@@ -118,7 +118,7 @@ def _reopen(runner: Runner, state: SlotState, data: str | None) -> list[Output]:
     message = state.slot.validation_message
     outputs = runner.ask(state)
     state.data = data
-    if runner.messages_since or not message:
+    if runner.has_backend_spoken or not message:
         return outputs
     return [Say(text=message, format=detect(message), interruptible=False, role="agent"), *outputs]
 
@@ -135,7 +135,7 @@ def message(runner: Runner, body: Mapping[str, Any]) -> Steered:
         return Steered(status=400, body={"text": ["This field is required."]})
     if runner.mode is Mode.OVER:
         return detail(404, NOT_FOUND)
-    runner.messages_since += 1
+    runner.has_backend_spoken = True
     note = {"message": words_of(body.get("channel")), "sender": words_of(body.get("sender")) or "BOT"}
     outputs: list[Output] = [Record(kind="event", data=note)]
     outputs += [say(text)] if text else []

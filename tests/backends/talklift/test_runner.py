@@ -185,6 +185,47 @@ def test_keys_that_may_be_an_answer_do_not_call_the_operator() -> None:
     assert not of(Transfer, runner_says("operator"))
 
 
+def test_going_back_opens_the_answer_before() -> None:
+    one = runner(slots({"label": "A"}, {"label": "B"}), allow_back=True)
+    one.start()
+    one.heard("a")
+    assert said(one.heard("go back")) == ["A"]
+    assert one.story is not None
+    assert [(state.is_done, state.waiting_response) for state in one.story.states] == [(False, True), (False, False)]
+
+
+def test_keys_steer_nothing_but_the_operator() -> None:
+    one = runner(slots({"label": "A"}, {"label": "B"}))
+    one.start()
+    one.heard("repeat", by_key=True)
+    assert data_of(one) == ["repeat", None]
+    one = runner(slots({"label": "A", "confirm": "always"}))
+    one.start()
+    one.heard("x")
+    assert said(one.heard("repeat")) == ["I heard x. Is that right?"]
+
+
+def test_what_the_backend_refuses_is_said_to_the_end() -> None:
+    slot = {"label": "A", "validate_with_webhook": True, "validation_message": "No."}
+    one = runner(slots(slot))
+    one.start()
+    one.heard("x")
+    first, *_ = update(one, {"id": 102, "is_done": False}).outputs
+    assert first == Say(text="No.", format="markdown", interruptible=False, role="agent")
+    assert data_of(one) == [None]
+
+
+def test_messages_without_words() -> None:
+    one = runner(slots({"label": "A", "field_type": "NUMBER"}))
+    one.start()
+    assert message(one, {}).body == {"text": ["This field is required."]}
+    outputs = message(one, {"buttons": [{"type": "postback", "title": "5"}]}).outputs
+    assert said(outputs) == []
+    (listen,) = of(Listen, outputs)
+    assert listen.kind == "number"
+    assert of(Record, outputs)[0].data == {"message": "", "sender": "BOT"}
+
+
 def test_going_back_must_be_allowed() -> None:
     one = runner(slots({"label": "A"}, {"label": "B"}))
     one.start()
