@@ -20,7 +20,7 @@ echo 'talkpath: needs Python 3.11, 3.12 or 3.13 and finds none as $(CANDIDATES);
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-pipecat docs mutants test-asterisk detach clean
+.PHONY: help setup run test demos check bench bench-pipecat docs mutants test-asterisk detach clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -32,7 +32,10 @@ run: $(VENV)/.running ## a whole call on this machine: lab bot, gateway, recorde
 
 test: $(VENV)/.developing ## all tests; recorded speech is fetched first (CI=true: it must be there)
 	@$(BIN)/python -m tools.fetch_recordings || test "$$CI" != true
-	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal -m 'not demonstration' $(ARGS)
+
+demos: $(VENV)/.developing ## every chat vendor's demonstration, as its user runs it: real processes in real time
+	@$(BIN)/python -m pytest -q -m demonstration -n 3 --dist load tests/demo $(ARGS)
 
 check: $(VENV)/.developing ## formatting, lint, types, import contract, generated documents
 	@$(BIN)/ruff format --check .
