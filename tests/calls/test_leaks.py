@@ -33,7 +33,7 @@ FIRST = 1
 """The batch after which nothing may grow: caches are full then, and the API's list of ended calls."""
 AT_ONCE = 25
 REAL_LIMIT = 280.0
-SLACK = 0.2
+SLACK = 0.5
 """Blocks of memory per call that free lists and tables may still grow by; one object that stays is a whole block."""
 BROKEN, STRANGE = "+441632960001", "+4989123456"
 """A number whose bot refuses, and one that is nobody's."""
