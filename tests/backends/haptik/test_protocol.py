@@ -241,6 +241,42 @@ def test_hp19_what_is_on_several_cards_is_told_apart() -> None:
     assert message.says == ("One", "Two")
 
 
+def test_hp19_which_buttons_answer() -> None:
+    def labels_of(*found: dict[str, Any]) -> list[str]:
+        message = parse_body({"type": "BUTTON", "text": "x", "data": {"items": list(found)}})
+        return [choice.label for choice in message.choices]
+
+    assert labels_of({"title": "a", "type": "text"}, {"title": "b"}, {"title": "c", "uri": "X"}) == ["a", "b"]
+    assert labels_of({"title": "d", "type": "APP_ACTION"}, {"type": "TEXT"}, {"title": "e", "uri": "CALL"}) == []
+    called = {"title": "f", "uri": "call", "payload": {"number": "tel:+44"}}
+    message = parse_body({"type": "BUTTON", "data": {"items": [called]}})
+    assert message.choices == (Choice(label="f", calls="+44"),)
+
+
+def test_hp19_a_plain_text_with_items_is_no_menu() -> None:
+    data = {"items": [{"title": "a"}]}
+    assert parse_body({"type": "TEXT", "text": "x", "data": data}).choices == ()
+    assert parse_body({"text": "x", "data": data}).choices == ()
+    for key in ("items", "options", "tabs", "list_items", "list"):
+        assert parse_body({"type": "TAB_LIST", "data": {key: [{"title": "a"}]}}).choices
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"),
+    [("number", "number"), ("INT", "number"), ("tel", "phone"), ("email", "email"), ("date", "date"), ("text", "free")],
+)
+def test_hp19_fields_of_forms(type_: str, kind: str) -> None:
+    for key in ("fields", "form_fields", "inputs", "items"):
+        body = {"type": "FORM", "text": "x", "data": {key: [{"label": "L{task}", "type": type_}, {"type": "x"}]}}
+        assert parse_body(body).fields == (Field("L", kind),)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["voice_text", "voice_says", "ssml"])
+def test_hp19_where_words_for_the_voice_stand(key: str) -> None:
+    for body in ({key: "heard"}, {"data": {key: "heard"}}, {"voice": "heard"}, {"voice": {"ssml": "heard"}}):
+        assert parse_body({"type": "TEXT", "text": "seen", **body}).says == ("heard",)
+
+
 def test_hp19_what_a_payload_sends() -> None:
     assert payload_text({"payload": "plain"}) == "plain"
     assert payload_text({"title": "T"}) == "T"
@@ -266,6 +302,8 @@ def test_hp19_menus_keys_and_forms() -> None:
 def test_compose_says_then_sends_then_asks() -> None:
     message = Message(says=("a", "<b>b</b>"), links=(Link("u", ""),), choices=(Choice(label="c", sends="d"),))
     composed = compose(message, "m", Agent(name="Ann", is_automated=False), "f3")
+    bot = compose(message, "m", Agent(), "f3").actions[0]
+    assert bot == Say(text="a", format="markdown")
     first, second, link, menu = composed.actions
     assert first == Say(text="a", format="markdown", role="agent", voice="f3")
     assert isinstance(second, Say)
@@ -292,6 +330,11 @@ def test_compose_says_then_sends_then_asks() -> None:
 )
 def test_h4_times(stamp: str, at: str) -> None:
     assert utc_time(stamp) == at
+
+
+def test_h5_lines_without_a_sender_go_on() -> None:
+    found = parse_history(b'{"chat_text": "lost\\nuser: a\\n\\n  b\\n"}')
+    assert [(line.sender, line.raw) for line in found] == [("user", "a\n  b")]
 
 
 def test_hp10_many_lines_are_several_records() -> None:
