@@ -23,6 +23,7 @@ import httpx
 from gateway.demo.bundle import STEPS, opened
 from gateway.errors import ConfigError
 
+LAB_PORT = 9101
 STARTS_WITHIN = 60.0
 CALL_WITHIN = 180.0
 STOPS_WITHIN = 10.0
@@ -35,12 +36,12 @@ async def run_demo(*, bot: str, once: bool, port: int) -> int:
     Args:
         bot: The chat vendor whose demonstration it is.
         once: End after the call; else stay up until interrupted.
-        port: The gateway's; another one is taken when it is in use.
+        port: The gateway's; another one is taken when it is in use. 0: any free one, for the lab as well.
     Returns:
         The command's exit code.
     """
     port = _free(port)
-    lab_port = _free(9101)
+    lab_port = _free(LAB_PORT if port else 0)
     urls = {"lab": f"http://127.0.0.1:{lab_port}", "gateway": f"http://127.0.0.1:{port}"}
     with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as scratch, opened(bot) as (folder, shown, configuration):
         environment = {
