@@ -11,6 +11,7 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class DiskWriter:
     """
 
     def __init__(self) -> None:
-        self._jobs: list[tuple[Job, int]] = []
+        self._jobs: deque[tuple[Job, int]] = deque()
         self._lock = threading.Lock()
         self._waiting = self._bytes = 0  # of jobs that are not done
         self._is_closed = False
@@ -77,18 +78,17 @@ class DiskWriter:
         return done.wait(timeout)
 
     def _work(self) -> None:
-        while True:
+        is_closed = False
+        while not is_closed:
             self._news.wait()
             self._hurry.wait(GATHER)
             with self._lock:
-                jobs, self._jobs = self._jobs, []
+                jobs, self._jobs = self._jobs, deque()
                 is_closed = self._is_closed
                 self._news.clear()
                 self._hurry.clear()
-            for job, size in jobs:
-                self._do(job, size)
-            if is_closed:
-                return
+            while jobs:  # what is done is let go: until the next job comes, nobody's samples are kept
+                self._do(*jobs.popleft())
 
     def _do(self, job: Job, size: int) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def test_files_and_every_folder_made_for_them_are_private(tmp_path: Path, disk: 
     assert mode(tmp_path / "records") == 0o700
     assert mode(tmp_path / "records" / "2026-11-21") == 0o700
     assert mode(tmp_path / "records" / "2026-11-21" / "call.jsonl") == 0o600
+
+
+def test_what_is_written_is_let_go(disk: DiskWriter) -> None:
+    class Samples:
+        def write(self) -> None:
+            pass
+
+    samples = [Samples() for _ in range(10)]
+    kept = [weakref.ref(it) for it in samples]
+    for it in samples:
+        disk.submit(it.write)
+    del it, samples
+    assert disk.flush()
+    assert [reference() for reference in kept] == [None] * 10
 
 
 def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
