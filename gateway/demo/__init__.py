@@ -40,8 +40,7 @@ async def run_demo(*, bot: str, once: bool, port: int) -> int:
     Returns:
         The command's exit code.
     """
-    port = _free(port)
-    lab_port = _free(LAB_PORT if port else 0)
+    port, lab_port = ports(port)
     urls = {"lab": f"http://127.0.0.1:{lab_port}", "gateway": f"http://127.0.0.1:{port}"}
     with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as scratch, opened(bot) as (folder, shown, configuration):
         environment = {
@@ -67,6 +66,11 @@ async def run_demo(*, bot: str, once: bool, port: int) -> int:
                 if not once:
                     await _stay(shown.number, urls["gateway"])
                 return code
+
+
+def ports(asked: int) -> tuple[int, int]:
+    """The gateway's port and the lab's; asked for 0, both are any that are free, so that demonstrations run side by side."""
+    return _free(asked), _free(LAB_PORT if asked else 0)
 
 
 def _free(port: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.demo import LAB_PORT, ports
 from gateway.demo.bundle import demonstrations, opened
 
 LIMIT = 170.0
@@ -46,6 +47,12 @@ async def test_a_demonstration_hears_every_recording_and_is_answered(vendor: str
             assert re.search(rf"heard as +{re.escape(phrase.text)}$", out, re.M), out
     assert "Where the time went" in out
     assert "WRONG" not in out
+
+
+def test_port_0_takes_free_ports_for_the_gateway_and_for_the_lab() -> None:
+    gateway, lab = ports(0)
+    assert gateway != lab
+    assert LAB_PORT not in {gateway, lab}
 
 
 @pytest.mark.asyncio
