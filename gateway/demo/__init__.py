@@ -69,7 +69,7 @@ async def run_demo(*, bot: str, once: bool, port: int) -> int:
 
 
 def ports(asked: int) -> tuple[int, int]:
-    """The gateway's port and the lab's; asked for 0, both are any that are free, so that demonstrations run side by side."""
+    """The gateway's port and the lab's. Asked for 0, both are any free ones: demonstrations then run side by side."""
     return _free(asked), _free(LAB_PORT if asked else 0)
 
 
