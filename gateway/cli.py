@@ -277,6 +277,7 @@ def replay(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the demonstration call.")] = False,
     bot: Annotated[str, typer.Option(help="Which vendor's bot answers.")] = "talkr",
+    call: Annotated[str, typer.Option(help="Which of its recorded calls; a wrong name lists them.")] = "call",
     port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8080,
 ) -> None:
     """Show a whole call on this machine: a lab bot, the gateway, and a recorded caller, as separate processes.
@@ -286,7 +287,7 @@ def demo(
     """
     from gateway.demo import run_demo
 
-    raise typer.Exit(asyncio.run(run_demo(bot=bot, once=once, port=port)))
+    raise typer.Exit(asyncio.run(run_demo(bot=bot, call=call, once=once, port=port)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from gateway.demo.bundle import STEPS, opened
+from gateway.demo.bundle import opened
 from gateway.errors import ConfigError
 
 LAB_PORT = 9101
@@ -30,11 +30,12 @@ STOPS_WITHIN = 10.0
 SUM_TOLERANCE = 0.020  # s by which the parts of a waterfall may differ from the whole
 
 
-async def run_demo(*, bot: str, once: bool, port: int) -> int:
+async def run_demo(*, bot: str, call: str, once: bool, port: int) -> int:
     """Run the demonstration.
 
     Args:
         bot: The chat vendor whose demonstration it is.
+        call: Which of its calls.
         once: End after the call; else stay up until interrupted.
         port: The gateway's; another one is taken when it is in use. 0: any free one, for the lab as well.
     Returns:
@@ -42,7 +43,8 @@ async def run_demo(*, bot: str, once: bool, port: int) -> int:
     """
     port, lab_port = ports(port)
     urls = {"lab": f"http://127.0.0.1:{lab_port}", "gateway": f"http://127.0.0.1:{port}"}
-    with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as scratch, opened(bot) as (folder, shown, configuration):
+    with tempfile.TemporaryDirectory(prefix="talkpath-demo-") as scratch, opened(bot, call) as files:
+        folder, shown, configuration = files
         environment = {
             **shown.variables(**urls),
             "TALKPATH_PORT": str(port),
@@ -60,7 +62,7 @@ async def run_demo(*, bot: str, once: bool, port: int) -> int:
                 print(
                     f"The gateway is up at {urls['gateway']}, a {bot} bot behind it. A caller rings {shown.number}:\n"
                 )
-                code = await _place_call(shown.number, urls["gateway"], folder / STEPS, environment)
+                code = await _place_call(shown.number, urls["gateway"], folder / shown.steps, environment)
                 if code != 0:
                     print(f"\nThe gateway's log:\n{log.read_text(errors='replace')}", file=sys.stderr)
                 if not once:

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.demo import LAB_PORT, ports
-from gateway.demo.bundle import demonstrations, opened
+from gateway.demo.bundle import USUAL_CALL, Demonstration, FurtherCall, calls, opened
+from gateway.errors import ConfigError
 
 LIMIT = 170.0
 
@@ -30,21 +32,24 @@ async def run(*arguments: str, folder: Path) -> tuple[int, str]:
     return await process.wait(), out.decode()
 
 
-USUAL = "talkr"  # what `make run` shows; the others take as long, and are run side by side by `make demos`
-VENDORS = [
-    pytest.param(vendor, marks=[] if vendor == USUAL else [pytest.mark.demonstration]) for vendor in demonstrations()
-]
+USUAL = (
+    "talkr",
+    USUAL_CALL,
+)  # what `make run` shows; the others take as long, and are run side by side by `make demos`
+CALLS = [pytest.param(*call, marks=[] if call == USUAL else [pytest.mark.demonstration]) for call in calls()]
 
 
 @pytest.mark.asyncio
 @pytest.mark.timeout(LIMIT + 30)
-@pytest.mark.parametrize("vendor", VENDORS)
-async def test_a_demonstration_hears_every_recording_and_is_answered(vendor: str, tmp_path: Path) -> None:
-    code, out = await run("--once", "--bot", vendor, "--port", "0", folder=tmp_path)
+@pytest.mark.parametrize(("vendor", "call"), CALLS)
+async def test_a_demonstration_hears_every_recording_and_is_answered(vendor: str, call: str, tmp_path: Path) -> None:
+    code, out = await run("--once", "--bot", vendor, "--call", call, "--port", "0", folder=tmp_path)
     assert code == 0, out
-    with opened(vendor) as (_, shown, _):
-        for phrase in shown.phrases.values():
-            assert re.search(rf"heard as +{re.escape(phrase.text)}$", out, re.M), out
+    with opened(vendor, call) as (folder, shown, _):
+        steps = yaml.safe_load((folder / shown.steps).read_text(encoding="utf-8"))
+        said = [shown.phrases[Path(step["say"]).stem].text for step in steps if "say" in step]
+    for text in said:
+        assert re.search(rf"heard as +{re.escape(text)}$", out, re.M), out
     assert "Where the time went" in out
     assert "WRONG" not in out
 
@@ -61,3 +66,19 @@ async def test_a_demonstration_that_there_is_not_is_one_sentence(tmp_path: Path)
     assert code == 1
     assert out.startswith("talkpath: there is no demonstration of 'nobody'; there is one of ")
     assert len(out.splitlines()) == 1
+
+
+def test_a_call_that_there_is_not_names_those_there_are() -> None:
+    shown = Demonstration(calls={"in-vain": FurtherCall(about="nobody answers")})
+    with pytest.raises(ConfigError, match=r"no call 'noon'; it has call \(the usual one\), in-vain \(nobody answers\)"):
+        shown.with_call("noon")
+
+
+def test_a_further_call_adds_to_what_all_of_them_share() -> None:
+    in_vain = FurtherCall(about="nobody answers", number="2", lab=("--faults", "500"), environment={"B": "2"})
+    shown = Demonstration(number="1", lab=("--bot", "x"), environment={"A": "1"}, calls={"in-vain": in_vain})
+    assert shown.with_call("call") is shown
+    changed = shown.with_call("in-vain")
+    assert (changed.number, changed.steps) == ("2", "in-vain.yaml")
+    assert changed.lab == ("--bot", "x", "--faults", "500")
+    assert changed.environment == {"A": "1", "B": "2"}

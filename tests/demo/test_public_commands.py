@@ -21,7 +21,7 @@ from typer.main import get_command
 from gateway.caller.steps import from_file
 from gateway.cli import command_line
 from gateway.demo import run_demo
-from gateway.demo.bundle import demonstrations, opened
+from gateway.demo.bundle import USUAL_CALL, calls, opened
 
 STAND_IN = """#!{python} -S
 import json, os, signal, sys
@@ -69,7 +69,13 @@ class Shown:
 
 
 async def show(
-    folder: Path, patch: pytest.MonkeyPatch, vendor: str = "talkr", *, code: int = 0, printed: str = report(TURN)
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    vendor: str = "talkr",
+    call: str = USUAL_CALL,
+    *,
+    code: int = 0,
+    printed: str = report(TURN),
 ) -> Shown:
     """Run a demonstration with the stand-in; ``code`` and ``printed`` are of its `call`."""
     program, log = folder / "python", folder / "log"
@@ -78,7 +84,7 @@ async def show(
     with patch.context() as patched:
         patched.setattr(sys, "executable", str(program))
         async with asyncio.timeout(60):
-            shown = Shown(await run_demo(bot=vendor, once=True, port=0))
+            shown = Shown(await run_demo(bot=vendor, call=call, once=True, port=0))
     for note in map(json.loads, log.read_text().splitlines()):
         if "command" in note:
             assert note["command"] not in shown.started, "each is started once"
@@ -91,34 +97,34 @@ async def show(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("vendor", demonstrations())
+@pytest.mark.parametrize(("vendor", "name"), calls())
 async def test_it_starts_public_commands_and_asks_only_whether_the_gateway_is_ready(
-    vendor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vendor: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = await show(tmp_path, monkeypatch, vendor)
+    shown = await show(tmp_path, monkeypatch, vendor, name)
     assert shown.code == 0
     assert set(shown.started) == {"lab", "serve", "call"}
     assert shown.asked == {"/health/ready"}
     assert shown.ended == ["serve", "lab"]  # by a signal, as an operator ends them
-    with opened(vendor) as (folder, described, configuration):
+    with opened(vendor, name) as (folder, described, configuration):
         lab, serve, call = (shown.started[name]["arguments"] for name in ("lab", "serve", "call"))
         assert lab[0] == vendor
         assert serve == ["-c", str(configuration)]
         gateway = f"http://127.0.0.1:{shown.started['serve']['environment']['TALKPATH_PORT']}"
-        assert call == [described.number, "--to", gateway, "--json", "--steps", str(folder / "call.yaml")]
+        assert call == [described.number, "--to", gateway, "--json", "--steps", str(folder / described.steps)]
         for note in shown.started.values():
             assert (note["option"], note["module"]) == ("-m", "gateway")
             added = set(note["environment"]) - set(os.environ) - OWN_VARIABLES
             assert added <= set(described.environment)
 
 
-@pytest.mark.parametrize("vendor", demonstrations())
-def test_what_it_types_are_commands_with_help(vendor: str) -> None:
+@pytest.mark.parametrize(("vendor", "name"), calls())
+def test_what_it_types_are_commands_with_help(vendor: str, name: str) -> None:
     group: Any = get_command(command_line())
-    for name in ("lab", "serve", "call"):
-        assert not group.get_command(None, name).hidden
-    with opened(vendor) as (folder, _, configuration):
-        assert from_file(folder / "call.yaml")
+    for command in ("lab", "serve", "call"):
+        assert not group.get_command(None, command).hidden
+    with opened(vendor, name) as (folder, described, configuration):
+        assert from_file(folder / described.steps)
         assert configuration.is_file()
 
 
