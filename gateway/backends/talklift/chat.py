@@ -116,7 +116,7 @@ class TalkliftChat:
 
     def _due(self, timer: Arm) -> None:
         runner = self._runner
-        outputs = runner.unchecked(timer.mark) if timer.name == "validation" else runner.waited(timer.mark)
+        outputs = runner.slots.unchecked(timer.mark) if timer.name == "validation" else runner.waited(timer.mark)
         self._say_later(outputs)
 
     def _say_later(self, outputs: list[Output]) -> None:
@@ -124,7 +124,9 @@ class TalkliftChat:
         try:
             self._perform(outputs, None)
         except GatewayError as error:
-            log.warning("call takes no more", bot=self._name, call_id=self._runner.call.call_id, error=str(error))
+            log.warning(
+                "call takes no more", bot=self._name, call_id=self._runner.standing.call.call_id, error=str(error)
+            )
 
     def _start(self, item: Deliver) -> None:
         if len(self._tasks) >= MAX_DELIVERIES:
@@ -144,9 +146,11 @@ class TalkliftChat:
         try:
             await self._delivery.send(item.body, item.key, SLOT_RETRIES if is_slot else MODULE_RETRIES)
         except VendorError as error:
-            log.warning("webhook not delivered", bot=self._name, call_id=self._runner.call.call_id, error=str(error))
+            log.warning(
+                "webhook not delivered", bot=self._name, call_id=self._runner.standing.call.call_id, error=str(error)
+            )
             if is_slot:
-                self._say_later(self._runner.unchecked(item.mark))
+                self._say_later(self._runner.slots.unchecked(item.mark))
             return
         if not is_slot:
             self._desk.note_delivered(item.key)

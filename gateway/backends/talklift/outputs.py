@@ -61,6 +61,11 @@ def say(text: str) -> Say:
     return Say(text=text, format=detect(text))
 
 
+def refusal(text: str) -> Say:
+    """Why an answer is not taken: said to the end."""
+    return Say(text=text, format=detect(text), interruptible=False, role="agent")
+
+
 def menu(menu_id: str, options: tuple[MenuOption, ...]) -> Menu:
     return Menu(menu_id=menu_id, options=options, max_digits=1 if len(options) <= ONE_DIGIT else 2)
 

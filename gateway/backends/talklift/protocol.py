@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from gateway.actions import Record
 from gateway.backends.talklift.settings import MAX_ID, ModuleSection, SlotSection
 
 SLOT_PREFIX = "SLOT-MODULE:"  # no space behind it
@@ -127,6 +128,10 @@ class StoryState:
             if state.slot.sensitive and shown["data"] is not None:
                 shown["data"] = None
         return wire
+
+    def progress(self) -> Record:
+        """How far the module has come, for the event of one that is left in the middle."""
+        return Record(kind="variables", data={"story_state": self.masked()})
 
     @property
     def holds_secrets(self) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.actions import MenuOption, Record, Say, SendLink
-from gateway.backends.talklift.outputs import Button, Mode, Output, listen, menu, say
+from gateway.actions import MenuOption, Record, SendLink
+from gateway.backends.talklift.outputs import Button, Mode, Output, menu, say
 from gateway.backends.talklift.protocol import SlotState, StoryState
 from gateway.backends.talklift.runner import Runner
-from gateway.text.speakable import detect
+from gateway.backends.talklift.standing import Standing
 
 MAX_TEXT = 20_000
 MAX_BUTTONS = 99
@@ -66,12 +66,12 @@ def update(runner: Runner, body: Mapping[str, Any]) -> Steered:
     story, state = found
     if (wrong := _mismatch(story, state, body)) is not None:
         return wrong
-    outputs = [] if state.is_done and story is not runner.story else _apply(runner, story, state, body)
+    outputs = [] if state.is_done and story is not runner.standing.story else _apply(runner, story, state, body)
     return Steered(body=state.to_wire(), outputs=outputs)
 
 
 def _find(runner: Runner, wanted: int | None) -> tuple[StoryState, SlotState] | None:
-    pairs = ((story, state) for story in runner.stories.values() for state in story.states)
+    pairs = ((story, state) for story in runner.standing.stories.values() for state in story.states)
     return next((pair for pair in pairs if pair[1].id == wanted), None)
 
 
@@ -87,62 +87,49 @@ def _mismatch(story: StoryState, state: SlotState, body: Mapping[str, Any]) -> S
 
 
 def _apply(runner: Runner, story: StoryState, state: SlotState, body: Mapping[str, Any]) -> list[Output]:
+    at = runner.standing
     data = words_of(body.get("data")) or None
-    by_call = runner.settings.update_semantics == "call_is_success" and data is not None
+    by_call = at.settings.update_semantics == "call_is_success" and data is not None
     is_success = is_yes(body.get("is_done")) or by_call
-    if state is not runner.current:
-        _correct(runner, story, state, data, is_success=is_success)
+    if state is not at.current:
+        _correct(at, story, state, data, is_success=is_success)
         return []
     if is_success:
-        candidate = runner.candidate.data if runner.candidate is not None else ""
-        return runner.done(state, data or candidate) if data or candidate else []
-    return _reopen(runner, state, data)
+        candidate = at.candidate.data if at.candidate is not None else ""
+        return runner.slots.done(state, data or candidate) if data or candidate else []
+    return runner.slots.reopened(state, data)
 
 
-def _correct(runner: Runner, story: StoryState, state: SlotState, data: str | None, *, is_success: bool) -> None:
+def _correct(at: Standing, story: StoryState, state: SlotState, data: str | None, *, is_success: bool) -> None:
     """A slot that is not the current one: a done one is corrected, one that is to come is filled in ahead."""
     if story.is_complete or data is None:
         return
     if state.is_done or is_success:
         state.data, state.is_done, state.waiting_response = data, True, False
-        story.updated_at = runner.now()
-
-
-def _reopen(runner: Runner, state: SlotState, data: str | None) -> list[Output]:
-    """The slot stays open: it is asked again, after what the backend has said, else after the slot's own message."""
-    if runner.mode is not Mode.VALIDATING:
-        return []
-    state.reopened += 1
-    if state.reopened >= runner.settings.max_reasks:
-        return runner.fall_back("the backend opened the same slot too often")
-    message = state.slot.validation_message
-    outputs = runner.ask(state)
-    state.data = data
-    if runner.has_backend_spoken or not message:
-        return outputs
-    return [Say(text=message, format=detect(message), interruptible=False, role="agent"), *outputs]
+        story.updated_at = at.now()
 
 
 # --- send_message --------------------------------------------------------------------------------------------------
 def message(runner: Runner, body: Mapping[str, Any]) -> Steered:
     """Something to say, with buttons to choose from. The session was found already."""
-    for key, own in (("org_id", runner.settings.org), ("project_id", runner.settings.project)):
+    at = runner.standing
+    for key, own in (("org_id", at.settings.org), ("project_id", at.settings.project)):
         if body.get(key) is not None and whole(body[key]) != own:
             return detail(403, FORBIDDEN)
     text, buttons = words_of(body.get("text")), body.get("buttons")
     listed = [button for button in buttons if isinstance(button, dict)] if isinstance(buttons, list) else []
     if not text and not listed:
         return Steered(status=400, body={"text": ["This field is required."]})
-    if runner.mode is Mode.OVER:
+    if at.mode is Mode.OVER:
         return detail(404, NOT_FOUND)
-    runner.has_backend_spoken = True
+    at.has_backend_spoken = True
     note = {"message": words_of(body.get("channel")), "sender": words_of(body.get("sender")) or "BOT"}
     outputs: list[Output] = [Record(kind="event", data=note)]
     outputs += [say(text)] if text else []
-    return Steered(body={"status": "ok"}, outputs=[*outputs, *_buttons(runner, listed[:MAX_BUTTONS])])
+    return Steered(body={"status": "ok"}, outputs=[*outputs, *_buttons(at, listed[:MAX_BUTTONS])])
 
 
-def _buttons(runner: Runner, listed: Sequence[Mapping[str, Any]]) -> list[Output]:
+def _buttons(at: Standing, listed: Sequence[Mapping[str, Any]]) -> list[Output]:
     """Postbacks become a menu, pages a link."""
     links: list[Output] = []
     postbacks: list[Button] = []
@@ -155,8 +142,7 @@ def _buttons(runner: Runner, listed: Sequence[Mapping[str, Any]]) -> list[Output
             postbacks.append(Button(title=title, payload=words_of(button.get("payload")) or title))
     if not postbacks:
         return links
-    runner.buttons = {str(place): button for place, button in enumerate(postbacks, 1)}
-    options = tuple(MenuOption(id=place, label=button.title) for place, button in runner.buttons.items())
-    runner.mark += runner.mode is Mode.CLOSING  # the call goes on only once the caller has answered
-    slot = runner.current.slot if runner.current is not None else None
-    return [*links, menu(f"message-{len(runner.buttons)}", options), listen(slot, runner.settings.max_retries)]
+    at.buttons = {str(place): button for place, button in enumerate(postbacks, 1)}
+    options = tuple(MenuOption(id=place, label=button.title) for place, button in at.buttons.items())
+    at.mark += at.mode is Mode.CLOSING  # the call goes on only once the caller has answered
+    return [*links, menu(f"message-{len(at.buttons)}", options), at.listen()]

@@ -37,8 +37,8 @@ def said(outputs: list[Output]) -> list[str]:
 
 
 def data_of(one: Runner) -> list[str | None]:
-    assert one.story is not None
-    return [state.data for state in one.story.states]
+    assert one.standing.story is not None
+    return [state.data for state in one.standing.story.states]
 
 
 # --- beginning -----------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_messages_of_a_slot_cannot_be_interrupted() -> None:
     refused = one.heard("banana")[0]
     assert refused == Say(text="A number.", format="markdown", interruptible=False, role="agent")
     own = runner_says("banana")
-    assert said(own) == [runner(RENEWAL).words.say("invalid_number"), "Age"]
+    assert said(own) == [runner(RENEWAL).standing.words.say("invalid_number"), "Age"]
 
 
 def runner_says(words: str) -> list[Output]:
@@ -161,8 +161,8 @@ def test_what_a_telephone_cannot_give_may_be_skipped() -> None:
     assert said(outputs) == ["Name"]
     assert of(Record, outputs)[0].data == {"slot_skipped": "A photo"}
     one.heard("Ann")
-    assert one.story is not None
-    assert [(state.is_done, state.data) for state in one.story.states] == [(False, None), (True, "Ann")]
+    assert one.standing.story is not None
+    assert [(state.is_done, state.data) for state in one.standing.story.states] == [(False, None), (True, "Ann")]
 
 
 def test_what_a_telephone_cannot_give_may_come_by_link() -> None:
@@ -190,8 +190,11 @@ def test_going_back_opens_the_answer_before() -> None:
     one.start()
     one.heard("a")
     assert said(one.heard("go back")) == ["A"]
-    assert one.story is not None
-    assert [(state.is_done, state.waiting_response) for state in one.story.states] == [(False, True), (False, False)]
+    assert one.standing.story is not None
+    assert [(state.is_done, state.waiting_response) for state in one.standing.story.states] == [
+        (False, True),
+        (False, False),
+    ]
 
 
 def test_keys_steer_nothing_but_the_operator() -> None:
@@ -244,7 +247,7 @@ def test_a_transfer_that_failed_leads_back_to_where_the_caller_was(mode: str) ->
         one.heard("yes")
     last = {"menu": "What can I do for you?", "asking": "A", "confirming": "I heard x. Is that right?"}
     found = said(one.transfer_failed())
-    assert found[0] == one.words.say("transfer_failed")
+    assert found[0] == one.standing.words.say("transfer_failed")
     assert found[1:] == ([last[mode]] if mode in last else [])
 
 
@@ -298,7 +301,7 @@ def test_a_menu_of_the_backends_gets_the_callers_time() -> None:
     assert one.waited(timer.mark) == []
     assert of(Listen, one.heard("what?"))
     assert of(Hangup, one.silence())
-    assert one.mode is Mode.OVER
+    assert one.standing.mode is Mode.OVER
     assert message(one, {"text": "x"}).status == 404
 
 
@@ -318,7 +321,7 @@ def test_an_answered_validation_is_not_given_up_later() -> None:
     assert (timer.name, timer.seconds, timer.mark) == ("validation", 20.0, sent.mark)
     assert sent.key == f"call-1-102-{timer.mark}"
     assert said(update(one, {"id": 102, "is_done": "true"}).outputs) == ["B"]
-    assert one.unchecked(timer.mark) == []
+    assert one.slots.unchecked(timer.mark) == []
     assert data_of(one) == ["x", None]
 
 
@@ -375,16 +378,16 @@ def test_whatever_happens_the_caller_is_asked_or_leaves(steps: list[tuple[str, A
             case "message":
                 outputs = message(one, argument).outputs
             case _:
-                outputs = one.unchecked(argument) + one.waited(argument)
+                outputs = one.slots.unchecked(argument) + one.waited(argument)
         _open(one, outputs)
 
 
 def _open(one: Runner, outputs: list[Output]) -> None:
     assert all(isinstance(item.body, dict) for item in of(Deliver, outputs))
     if of(Release, outputs) or of(Hangup, outputs):
-        assert one.mode is Mode.OVER
-    if one.mode is Mode.ASKING:
-        assert one.current is not None
-        assert one.current.waiting_response
-    if one.mode in (Mode.CONFIRMING, Mode.VALIDATING):
-        assert one.candidate is not None
+        assert one.standing.mode is Mode.OVER
+    if one.standing.mode is Mode.ASKING:
+        assert one.standing.current is not None
+        assert one.standing.current.waiting_response
+    if one.standing.mode in (Mode.CONFIRMING, Mode.VALIDATING):
+        assert one.standing.candidate is not None
