@@ -1,23 +1,20 @@
-"""What every chat backend must do, whoever answers: real adapters against their vendor's lab, and the scripted fake.
+"""What every chat backend must do, whoever answers; the scripted fake does it here.
 
-A backend joins by adding its factory to `BACKENDS`: an asynchronous context manager that yields a `Rig`.
+A vendor's adapter does it in ``tests/backends/VENDOR/test_contract.py``, against its lab: a rig of its own, an
+asynchronous context manager that yields a `Rig`, goes through each of `CHECKS`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import pytest
 
 from gateway.actions import ActionBatch, Say
-from gateway.backends.rasa.client import RasaBackend
-from gateway.backends.rasa.settings import RasaBotSection
-from gateway.backends.talkr.client import TalkrBackend
-from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.caller_events import (
     CallEnded,
     CallerEvent,
@@ -31,9 +28,6 @@ from gateway.caller_events import (
 from gateway.errors import GatewayError
 from gateway.events import CallInfo
 from gateway.interfaces import Backend, Chat, Problem
-from gateway.kit.http import HttpClient
-from gateway.lab.rasa import LabRasa
-from gateway.lab.talkr import LabTalkr
 from tests.fakes.backend import ScriptedBackend
 
 pytestmark = pytest.mark.asyncio
@@ -48,29 +42,16 @@ REPORTS: tuple[CallerEvent, ...] = (
 
 @dataclass
 class Rig:
-    """A backend to be tried; ``cut_off`` takes its platform away, where there is one."""
+    """A backend to be tried.
+
+    Attributes:
+        cut_off: Takes its platform away, where there is one.
+        option: An option that its bot lets callers choose.
+    """
 
     backend: Backend
     cut_off: Callable[[], Awaitable[None]] | None = None
-
-
-@asynccontextmanager
-async def talkr() -> AsyncIterator[Rig]:
-    async def at_once(seconds: float) -> None:
-        await asyncio.sleep(0)
-
-    async with LabTalkr(slow=0.0) as lab, HttpClient() as http:
-        settings = TalkrBotSection(url=lab.url, company="acme", bot_id="42")
-        yield Rig(TalkrBackend("reception", settings, http, sleep=at_once), lab.server.stop)
-
-
-@asynccontextmanager
-async def rasa() -> AsyncIterator[Rig]:
-    async def at_once(seconds: float) -> None:
-        await asyncio.sleep(0)
-
-    async with LabRasa(slow=0.0) as lab, HttpClient() as http:
-        yield Rig(RasaBackend("reception", RasaBotSection(url=lab.url), http, sleep=at_once), lab.server.stop)
+    option: str = "1"
 
 
 @asynccontextmanager
@@ -79,9 +60,7 @@ async def scripted() -> AsyncIterator[Rig]:
 
 
 OpenRig = Callable[[], AbstractAsyncContextManager[Rig]]
-BACKENDS: dict[str, OpenRig] = {"talkr": talkr, "rasa": rasa, "scripted": scripted}
-PLATFORMS = [name for name in BACKENDS if name != "scripted"]
-every_backend = pytest.mark.parametrize("open_rig", BACKENDS.values(), ids=BACKENDS.keys())
+Check = Callable[[OpenRig], Awaitable[None]]
 
 
 def chat_of(rig: Rig, call_id: str = "call-1") -> AbstractAsyncContextManager[Chat]:
@@ -103,14 +82,13 @@ def _is_whole(batch: ActionBatch) -> bool:
     return batch.turn_done or (batch.turn is None and any(isinstance(action, Say) for action in batch.actions))
 
 
-@every_backend
-async def test_the_caller_is_greeted_and_answered_in_the_right_turn(open_rig: OpenRig):
+async def the_caller_is_greeted_and_answered_in_the_right_turn(open_rig: OpenRig) -> None:
     async with open_rig() as rig, chat_of(rig) as chat:
         batches = chat.actions()
-        events = [
+        events: list[CallerEvent] = [
             CallStarted(),
             UserText(turn=1, text="hello"),
-            UserChoice(turn=2, menu_id="m", option_id="1", label="a"),
+            UserChoice(turn=2, menu_id="m", option_id=rig.option, label="a"),
         ]
         for event in events:
             found = await answers(chat, batches, event)
@@ -118,8 +96,7 @@ async def test_the_caller_is_greeted_and_answered_in_the_right_turn(open_rig: Op
             assert any(isinstance(action, Say) for batch in found for action in batch.actions)
 
 
-@every_backend
-async def test_opening_a_chat_asks_nobody(open_rig: OpenRig):
+async def opening_a_chat_asks_nobody(open_rig: OpenRig) -> None:
     async with open_rig() as rig:
         if rig.cut_off is not None:
             await rig.cut_off()
@@ -127,8 +104,7 @@ async def test_opening_a_chat_asks_nobody(open_rig: OpenRig):
             pass
 
 
-@every_backend
-async def test_reports_and_the_end_of_the_call_are_taken(open_rig: OpenRig):
+async def reports_and_the_end_of_the_call_are_taken(open_rig: OpenRig) -> None:
     async with open_rig() as rig, chat_of(rig) as chat:
         await answers(chat, chat.actions(), CallStarted())
         async with asyncio.timeout(PATIENCE):
@@ -136,8 +112,7 @@ async def test_reports_and_the_end_of_the_call_are_taken(open_rig: OpenRig):
                 await chat.send(event)
 
 
-@every_backend
-async def test_two_calls_do_not_hear_each_other(open_rig: OpenRig):
+async def two_calls_do_not_hear_each_other(open_rig: OpenRig) -> None:
     async with open_rig() as rig, chat_of(rig, "one") as one, chat_of(rig, "two") as two:
         here, there = one.actions(), two.actions()
         await answers(one, here, CallStarted())
@@ -149,16 +124,14 @@ async def test_two_calls_do_not_hear_each_other(open_rig: OpenRig):
             assert (await waiting).turn in (0, None)
 
 
-@every_backend
-async def test_what_a_bot_asks_for_can_be_written_down(open_rig: OpenRig):
+async def what_a_bot_asks_for_can_be_written_down(open_rig: OpenRig) -> None:
     async with open_rig() as rig, chat_of(rig) as chat:
         for batch in await answers(chat, chat.actions(), CallStarted()):
             assert json.loads(json.dumps(asdict(batch), allow_nan=False))["turn"] == batch.turn
 
 
-@pytest.mark.parametrize("name", PLATFORMS)
-async def test_a_platform_that_is_gone_is_an_error_of_ours(name: str):
-    async with BACKENDS[name]() as rig, chat_of(rig) as chat:
+async def a_platform_that_is_gone_is_an_error_of_ours(open_rig: OpenRig) -> None:
+    async with open_rig() as rig, chat_of(rig) as chat:
         assert rig.cut_off is not None
         await answers(chat, chat.actions(), CallStarted())
         await rig.cut_off()
@@ -167,8 +140,7 @@ async def test_a_platform_that_is_gone_is_an_error_of_ours(name: str):
                 await chat.send(UserText(turn=1, text="hello"))
 
 
-@every_backend
-async def test_a_cancelled_turn_is_not_the_end_of_the_chat(open_rig: OpenRig):
+async def a_cancelled_turn_is_not_the_end_of_the_chat(open_rig: OpenRig) -> None:
     async with open_rig() as rig, chat_of(rig) as chat:
         batches = chat.actions()
         await answers(chat, batches, CallStarted())
@@ -182,9 +154,31 @@ async def test_a_cancelled_turn_is_not_the_end_of_the_chat(open_rig: OpenRig):
                 found.append(await anext(batches))
 
 
-@every_backend
-async def test_capabilities_routes_and_problems_are_plain_values(open_rig: OpenRig):
+async def capabilities_routes_and_problems_are_plain_values(open_rig: OpenRig) -> None:
     async with open_rig() as rig:
         assert json.dumps(asdict(rig.backend.capabilities))
         assert all(route.path.startswith("/") for route in rig.backend.routes)
         assert all(isinstance(problem, Problem) for problem in await rig.backend.check())
+
+
+OF_ANY = (
+    the_caller_is_greeted_and_answered_in_the_right_turn,
+    opening_a_chat_asks_nobody,
+    reports_and_the_end_of_the_call_are_taken,
+    two_calls_do_not_hear_each_other,
+    what_a_bot_asks_for_can_be_written_down,
+    a_cancelled_turn_is_not_the_end_of_the_chat,
+    capabilities_routes_and_problems_are_plain_values,
+)
+CHECKS = (*OF_ANY, a_platform_that_is_gone_is_an_error_of_ours)
+"""Of a backend that has to ask its platform."""
+
+
+def every(checks: Sequence[Check]) -> pytest.MarkDecorator:
+    """A test of each of them, by its name, as ``check``."""
+    return pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
+
+
+@every(OF_ANY)
+async def test_the_fake_keeps_it_too(check: Check) -> None:
+    await check(scripted)

@@ -1,9 +1,9 @@
-"""The contract of every chat backend, kept by the streamed and the callback channel, too."""
+"""The contract of every chat backend, kept by the channels: whole answers, streamed ones, and callbacks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.kit.outbox import MAX_BATCHES
 from gateway.lab.rasa import LabRasa
-from tests.contracts import test_backends as contract
+from tests.contracts.test_backends import CHECKS, Check, OpenRig, Rig, every
 from tests.fakes.shared_port import served
 
 pytestmark = pytest.mark.asyncio
@@ -39,20 +39,26 @@ def backend_of(url: str, http: HttpClient, waits: list[float] | None = None, **s
 
 
 @asynccontextmanager
-async def streamed() -> AsyncIterator[contract.Rig]:
+async def plain() -> AsyncIterator[Rig]:
     async with LabRasa() as lab, HttpClient() as http:
-        yield contract.Rig(backend_of(lab.url, http, stream=True), lab.server.stop)
+        yield Rig(backend_of(lab.url, http), lab.server.stop)
 
 
 @asynccontextmanager
-async def by_callback() -> AsyncIterator[contract.Rig]:
+async def streamed() -> AsyncIterator[Rig]:
+    async with LabRasa() as lab, HttpClient() as http:
+        yield Rig(backend_of(lab.url, http, stream=True), lab.server.stop)
+
+
+@asynccontextmanager
+async def by_callback() -> AsyncIterator[Rig]:
     """With the token in the path of a bot whose name has a blank in it."""
     async with LabRasa(slow=0.0) as lab, HttpClient() as http:
         backend = backend_of(lab.url, http, **BY_CALLBACK)
         port = Starlette(routes=[webhook_route(route, None, lambda *_: None) for route in backend.routes])
         async with served(port) as address:
             lab.callback_url = f"http://{address}/in/rasa/my%20bot/{TOKEN}"
-            yield contract.Rig(backend, lab.server.stop)
+            yield Rig(backend, lab.server.stop)
 
 
 def as_webhook(body: bytes, **proof: Any) -> HttpRequest:
@@ -60,21 +66,9 @@ def as_webhook(body: bytes, **proof: Any) -> HttpRequest:
     return HttpRequest(method="POST", path="/in/rasa/my%20bot", url="", body=body, **fields)
 
 
-@pytest.mark.parametrize("open_rig", [streamed, by_callback])
-@pytest.mark.parametrize(
-    "check",
-    [
-        contract.test_the_caller_is_greeted_and_answered_in_the_right_turn,
-        contract.test_opening_a_chat_asks_nobody,
-        contract.test_reports_and_the_end_of_the_call_are_taken,
-        contract.test_two_calls_do_not_hear_each_other,
-        contract.test_what_a_bot_asks_for_can_be_written_down,
-        contract.test_a_cancelled_turn_is_not_the_end_of_the_chat,
-        contract.test_capabilities_routes_and_problems_are_plain_values,
-    ],
-    ids=lambda check: check.__name__.removeprefix("test_"),
-)
-async def test_contract(check: Callable[[contract.OpenRig], Awaitable[None]], open_rig: contract.OpenRig) -> None:
+@pytest.mark.parametrize("open_rig", [plain, streamed, by_callback])
+@every(CHECKS)
+async def test_contract(check: Check, open_rig: OpenRig) -> None:
     await check(open_rig)
 
 
