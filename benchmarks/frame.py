@@ -28,7 +28,7 @@ from benchmarks.vad import conversation, show
 from gateway.call.caller_audio import CallerAudio
 from gateway.call.ears import Ear, Ears
 from gateway.call.services import Services
-from gateway.interfaces import ListenSettings
+from gateway.speech_interfaces import ListenSettings
 from gateway.transports.twilio.protocol import TwilioProtocol
 
 PTIME = 0.02

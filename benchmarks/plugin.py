@@ -21,7 +21,7 @@ from audio.frame import Frame
 from config.speech import SpeechSection
 from gateway.errors import VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import (
+from gateway.speech_interfaces import (
     ListenSettings,
     RecognitionStream,
     RecognizerCapabilities,

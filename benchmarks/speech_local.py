@@ -19,10 +19,10 @@ from audio.format import PCMU_8K, Encoding
 from audio.frame import Frame
 from config.call import Kind
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, Utterance
 from gateway.speech.local.recognizer import LocalRecognizer
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.synthesizer import LocalSynthesizer
+from gateway.speech_interfaces import ListenSettings, Utterance
 from tests.recordings import recording, transcripts
 
 TAGS = {"en": "en-US", "fr": "fr-CA", "es": "es-MX"}

@@ -33,7 +33,7 @@ from gateway.events import OperatorAsked
 from gateway.http.control import Reloaded
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
-from gateway.interfaces import Backend, Leg, LooksAtMedia, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.interfaces import Backend, Leg, LooksAtMedia, Transport
 from gateway.jobs.hooks import Hooks
 from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
@@ -44,10 +44,12 @@ from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.retention import keep_expiring
 from gateway.records.storage import CallStore, sqlite_url
+from gateway.routes import SocketRoute, Webhook
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import LOCAL, SpeechDirectory
 from gateway.speech.own_words import sentences_of
 from gateway.speech.spoken_prompts import SpokenPrompts
+from gateway.speech_interfaces import Synthesizer
 from gateway.switchboard import Switchboard
 from gateway.text import values
 from gateway.text.catalogue import Catalogue, WordOverrides

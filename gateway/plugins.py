@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from config.plugins import PluginSections
 from gateway.errors import ConfigError
-from gateway.interfaces import Recognizer, Synthesizer
+from gateway.speech_interfaces import Recognizer, Synthesizer
 
 
 class SpeechVendor(Protocol):

@@ -30,7 +30,7 @@ from gateway.call.session import Session
 from gateway.clock import Clock
 from gateway.events import LinkSent
 from gateway.http.metrics import CallMetrics, Metrics
-from gateway.interfaces import Backend, HangupReason, Leg, ListenSettings, RecognizerCapabilities
+from gateway.interfaces import Backend, HangupReason, Leg
 from gateway.jobs.desk import JobDesk
 from gateway.jobs.job import Job
 from gateway.people import Answering, AskHook
@@ -39,6 +39,7 @@ from gateway.records.keeping import CallKeeping, day_folder
 from gateway.records.record import CallRecord
 from gateway.records.recording import CallRecorder
 from gateway.records.storage import CallStore
+from gateway.speech_interfaces import ListenSettings, RecognizerCapabilities
 
 log = structlog.get_logger()
 

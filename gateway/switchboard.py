@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gateway.interfaces import Backend, HttpReply, HttpRequest, Webhook
+from gateway.interfaces import Backend
+from gateway.routes import HttpReply, HttpRequest, Webhook
 
 MAX_GENERATIONS = 8  # backends of one bot that are asked: more changes than that no call lives to see
 

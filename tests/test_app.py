@@ -18,8 +18,9 @@ from config.bots import BotSection
 from config.loading import load
 from gateway.app import App
 from gateway.errors import ConfigError
-from gateway.interfaces import BackendCapabilities, HttpReply, HttpRequest, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
 from gateway.plugins import Plugins, installed
+from gateway.routes import HttpReply, HttpRequest, Webhook
 
 pytestmark = pytest.mark.asyncio
 STARTS_WITHIN = 20.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.interfaces import HttpReply, HttpRequest, Webhook
+from gateway.routes import HttpReply, HttpRequest, Webhook
 from gateway.switchboard import MAX_GENERATIONS, Switchboard
 
 pytestmark = pytest.mark.asyncio

@@ -14,8 +14,8 @@ from audio.codecs import convert
 from audio.format import L16_8K
 from audio.wav import write_wav
 from gateway.demo.bundle import Phrase, demonstrations, opened
-from gateway.interfaces import Utterance
 from gateway.speech.local.vendor import LocalSpeech
+from gateway.speech_interfaces import Utterance
 
 FOLDER = Path(__file__).resolve().parent.parent / "gateway" / "demo"
 

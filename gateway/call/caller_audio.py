@@ -20,7 +20,7 @@ from gateway.call.guard import shielded
 from gateway.call.playout import Heard
 from gateway.call.services import Canceller, Detector, Services
 from gateway.events import CallEvent, SpeechStarted, SpeechStopped, SpeechSustained
-from gateway.interfaces import ListenSettings
+from gateway.speech_interfaces import ListenSettings
 
 MAX_EARLY = 100
 """Messages of ours before the first of the caller's audio, from which their place on its time line is known."""

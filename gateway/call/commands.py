@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from gateway.call.outcome import CallOutcome
 from gateway.caller_events import CallerEvent
-from gateway.interfaces import HangupReason, ListenSettings, TransferTarget, Utterance
+from gateway.interfaces import HangupReason, TransferTarget
+from gateway.speech_interfaces import ListenSettings, Utterance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

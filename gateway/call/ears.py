@@ -27,8 +27,8 @@ from gateway.events import (
     Transcript,
     TranscriptUpdated,
 )
-from gateway.interfaces import ListenSettings, RecognitionStream, SpeechHeard
 from gateway.kit.closing import closing
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 
 log = structlog.get_logger()
 

@@ -19,7 +19,8 @@ from gateway.call.commands import Command, Content, EndCall, KeepRecord, SendToB
 from gateway.call.outcome import CallOutcome
 from gateway.caller_events import CallEnded
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, LegCapabilities, ListenSettings, RecognizerCapabilities
+from gateway.interfaces import BackendCapabilities, LegCapabilities
+from gateway.speech_interfaces import ListenSettings, RecognizerCapabilities
 
 
 class State(StrEnum):

@@ -22,8 +22,9 @@ from gateway.call.playout import Clear, Ended, Heard, Mark, Playout, PlayoutOutp
 from gateway.call.rendering import Piece, Renderer, text_of
 from gateway.errors import GatewayError, RemoteProtocolError
 from gateway.events import CallEvent, LegClosed, PromptEnded, PromptStarted
-from gateway.interfaces import Leg, Utterance
+from gateway.interfaces import Leg
 from gateway.kit.closing import closing
+from gateway.speech_interfaces import Utterance
 
 log = structlog.get_logger()
 

@@ -19,7 +19,8 @@ from gateway.call.mouth import leg_broke, patient
 from gateway.call.playout import MARK_MARGIN
 from gateway.call.rendering import text_of
 from gateway.events import CallEvent, PromptEnded, PromptStarted, RecognitionEnded, Transcript, TranscriptUpdated
-from gateway.interfaces import Leg, ListenSettings
+from gateway.interfaces import Leg
+from gateway.speech_interfaces import ListenSettings
 
 log = structlog.get_logger()
 

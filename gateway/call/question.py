@@ -9,7 +9,7 @@ from config.call import Exhausted, Interruption, Kind
 from gateway.actions import Listen, Menu
 from gateway.call.facts import Facts
 from gateway.call.voices import SpeechInForce
-from gateway.interfaces import ListenSettings
+from gateway.speech_interfaces import ListenSettings
 from gateway.text import menu as menus
 from gateway.text import values
 

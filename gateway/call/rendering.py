@@ -18,8 +18,8 @@ from gateway.call.guard import plug_in
 from gateway.call.services import Services, Speech
 from gateway.call.troubles import Troubles
 from gateway.errors import GatewayError
-from gateway.interfaces import SpokenFrame, Utterance
 from gateway.kit.closing import closing
+from gateway.speech_interfaces import SpokenFrame, Utterance
 
 PIECE = 1.0
 """Seconds of audio handed over at a time where it is all there already."""

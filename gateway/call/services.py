@@ -16,7 +16,7 @@ from gateway.call.commands import Command
 from gateway.clock import Clock, LoopClock
 from gateway.errors import VendorError
 from gateway.events import CallEvent
-from gateway.interfaces import ListenSettings, RecognitionStream, SpokenFrame, Utterance
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpokenFrame, Utterance
 
 OnTrouble = Callable[[VendorError], None]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.actions import RecognizerChoice, SetSpeech, SynthesizerChoice
 from gateway.call.facts import Facts
-from gateway.interfaces import Utterance
+from gateway.speech_interfaces import Utterance
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ from gateway.call.commands import Command, Content, KeepRecord, OpenEar, Recordi
 from gateway.call.outcome import CallOutcome
 from gateway.events import BotFailed, BotReplied, CallEvent, PromptEnded, PromptStarted, RecognizerFailed, VendorFailed
 from gateway.events import TransferFinished as Transferred
-from gateway.interfaces import Utterance
 from gateway.records.record import CallRecord, is_barge_in
 from gateway.records.waterfall import STAGES
+from gateway.speech_interfaces import Utterance
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # what `generate_latest` writes
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)

@@ -24,7 +24,7 @@ from gateway.http.metrics import CONTENT_TYPE
 from gateway.http.middleware import Admission, GuardMiddleware, PrefixMiddleware
 from gateway.http.replies import error, reply
 from gateway.http.webhooks import Observe, webhook_route
-from gateway.interfaces import SocketRoute, Webhook
+from gateway.routes import SocketRoute, Webhook
 
 OPEN_PATHS = ("/health/live", "/health/ready")
 OWN_PATHS = re.compile(r"/?(\{.*|(api|calls|health|metrics)(/.*)?)?")

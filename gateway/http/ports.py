@@ -16,7 +16,7 @@ from gateway.http.login import Login
 from gateway.http.port import build, build_listener
 from gateway.http.serving import Server, address_of, bind
 from gateway.http.webhooks import Observe
-from gateway.interfaces import SocketRoute, Webhook
+from gateway.routes import SocketRoute, Webhook
 
 
 class Ports:

@@ -18,8 +18,8 @@ from starlette.routing import Route
 from gateway.errors import RemoteProtocolError
 from gateway.http.middleware import headers_of
 from gateway.http.replies import HANG_UP, BodyRefused, body_of, error
-from gateway.interfaces import HttpRequest, Webhook
 from gateway.kit.jsonbody import JsonRefused
+from gateway.routes import HttpRequest, Webhook
 
 log = structlog.get_logger()
 

@@ -26,6 +26,7 @@ MODULES = (
     "gateway.caller_events",
     "gateway.events",
     "gateway.interfaces",
+    "gateway.speech_interfaces",
     "gateway.call.commands",
     "gateway.call.facts",
     "gateway.call.outcome",

@@ -26,7 +26,7 @@ from gateway.events import (
     RecognitionEnded,
     TranscriptUpdated,
 )
-from gateway.interfaces import Utterance
+from gateway.speech_interfaces import Utterance
 
 STAGES = ("endpointing", "recognition", "handover", "bot", "synthesis", "playout")
 MARKS = ("stopped", "endpoint", "transcript", "asked", "answered", "ready", "sent")

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
-from gateway.interfaces import SpokenFrame, Synthesizer, Utterance
 from gateway.kit.closing import closing
 from gateway.speech.disk import PromptDisk
 from gateway.speech.prompt import PIECE_OVERHEAD, Prompt, flaw_of, key_of, size_of
+from gateway.speech_interfaces import SpokenFrame, Synthesizer, Utterance
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,15 @@ import structlog
 from audio.format import AudioFormat
 from config.call import FallbackVoiceSection
 from gateway.errors import VendorError
-from gateway.interfaces import (
+from gateway.interfaces import Problem
+from gateway.kit.closing import closing
+from gateway.speech.cache import CachedSynthesizer
+from gateway.speech.convert import Converter, nearest
+from gateway.speech.fallback import Patience, Voice, speak_with_fallback
+from gateway.speech.listening import listen_guarded
+from gateway.speech.spoken_prompts import SpokenPrompts
+from gateway.speech_interfaces import (
     ListenSettings,
-    Problem,
     RecognitionStream,
     Recognizer,
     RecognizerCapabilities,
@@ -21,12 +27,6 @@ from gateway.interfaces import (
     Synthesizer,
     Utterance,
 )
-from gateway.kit.closing import closing
-from gateway.speech.cache import CachedSynthesizer
-from gateway.speech.convert import Converter, nearest
-from gateway.speech.fallback import Patience, Voice, speak_with_fallback
-from gateway.speech.listening import listen_guarded
-from gateway.speech.spoken_prompts import SpokenPrompts
 
 log = structlog.get_logger(__name__)
 

@@ -18,8 +18,8 @@ import structlog
 
 from audio.format import AudioFormat, Encoding
 from audio.frame import Frame
-from gateway.interfaces import SpokenFrame
 from gateway.speech.prompt import Prompt
+from gateway.speech_interfaces import SpokenFrame
 
 log = structlog.get_logger(__name__)
 

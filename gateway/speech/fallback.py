@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from gateway.errors import MediaError, VendorError, VendorReplyInvalid, VendorUnavailable
-from gateway.interfaces import SpokenFrame, Synthesizer, Utterance
 from gateway.kit.closing import closing
+from gateway.speech_interfaces import SpokenFrame, Synthesizer, Utterance
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ from audio.format import AudioFormat
 from audio.frame import Frame
 from gateway.errors import VendorError
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
 from gateway.kit.closing import closing
 from gateway.speech.convert import Converter, nearest
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
 from gateway.text.values import phrases_for
 
 log = structlog.get_logger(__name__)

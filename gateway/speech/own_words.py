@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from config.call import NumberSettings
-from gateway.interfaces import Utterance
+from gateway.speech_interfaces import Utterance
 from gateway.text.catalogue import Catalogue
 from gateway.text.language import base
 from gateway.text.speakable import speakable

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from audio.format import AudioFormat
-from gateway.interfaces import SpokenFrame, Utterance
+from gateway.speech_interfaces import SpokenFrame, Utterance
 
 Prompt = tuple[SpokenFrame, ...]
 

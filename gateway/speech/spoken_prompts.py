@@ -10,11 +10,11 @@ import structlog
 
 from audio.format import L16_16K
 from gateway.errors import VendorError, VendorUnavailable
-from gateway.interfaces import SpokenFrame, Synthesizer, SynthesizerCapabilities, Utterance
 from gateway.kit.closing import closing
 from gateway.speech.convert import nearest
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
 from gateway.speech.prompt import Prompt, flaw_of, size_of
+from gateway.speech_interfaces import SpokenFrame, Synthesizer, SynthesizerCapabilities, Utterance
 
 log = structlog.get_logger(__name__)
 

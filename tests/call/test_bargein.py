@@ -23,7 +23,7 @@ from gateway.events import (
     Transcript,
     TranscriptUpdated,
 )
-from gateway.interfaces import RecognizerCapabilities
+from gateway.speech_interfaces import RecognizerCapabilities
 from tests.fakes.playbook import Playbook
 
 BOTH = ("speech", "digits")

@@ -21,7 +21,8 @@ from gateway.events import (
     SpeechStopped,
     SpeechSustained,
 )
-from gateway.interfaces import BackendCapabilities, LegCapabilities, RecognizerCapabilities
+from gateway.interfaces import BackendCapabilities, LegCapabilities
+from gateway.speech_interfaces import RecognizerCapabilities
 from tests.fakes.playbook import Commands, Playbook
 
 SILENT = BackendCapabilities(greets_first=False)

@@ -26,7 +26,8 @@ from gateway.events import (
     SpeechStopped,
     SpeechSustained,
 )
-from gateway.interfaces import LegCapabilities, RecognizerCapabilities
+from gateway.interfaces import LegCapabilities
+from gateway.speech_interfaces import RecognizerCapabilities
 from tests.fakes.playbook import Playbook
 
 REVERSIBLE: dict[str, Any] = {"barge_in": {"confirm_within": 0.6}}

@@ -47,7 +47,8 @@ from gateway.events import (
     TranscriptUpdated,
     TransferFinished,
 )
-from gateway.interfaces import BackendCapabilities, LegCapabilities, RecognizerCapabilities
+from gateway.interfaces import BackendCapabilities, LegCapabilities
+from gateway.speech_interfaces import RecognizerCapabilities
 from tests.fakes.playbook import Playbook
 
 TEXTS = st.sampled_from(["", "Hello.", "One moment please. Then more.", "<b>x</b>", "  "])

@@ -40,7 +40,8 @@ from gateway.events import (
     TimeElapsed,
     TransferFinished,
 )
-from gateway.interfaces import LegCapabilities, TransferOutcome, TransferTarget, Utterance
+from gateway.interfaces import LegCapabilities, TransferOutcome, TransferTarget
+from gateway.speech_interfaces import Utterance
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.decider import OVER, ScriptedDecider
 from tests.fakes.leg import FakeLeg

@@ -19,7 +19,8 @@ from gateway.call.session import Session
 from gateway.caller_events import CallEnded, CallStarted, PlaybackDone, UserText
 from gateway.errors import VendorUnavailable
 from gateway.events import DigitPressed
-from gateway.interfaces import RecognizerCapabilities, TransferOutcome
+from gateway.interfaces import TransferOutcome
+from gateway.speech_interfaces import RecognizerCapabilities
 from tests.fakes.backend import ScriptedBackend, Step
 from tests.fakes.leg import FakeLeg
 from tests.fakes.speech import ScriptedSpeech, ScriptedSynthesizer, SimpleDetector, text_audio

@@ -33,7 +33,8 @@ from gateway.events import (
     Transcript,
     TranscriptUpdated,
 )
-from gateway.interfaces import LegCapabilities, ListenSettings, SpeechHeard, Utterance
+from gateway.interfaces import LegCapabilities
+from gateway.speech_interfaces import ListenSettings, SpeechHeard, Utterance
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.decider import OVER, ScriptedDecider
 from tests.fakes.leg import FakeLeg

@@ -23,7 +23,8 @@ from gateway.caller.line import CallerClient, CallerLine
 from gateway.caller.peer import CallerAuth
 from gateway.caller.twilio import TwilioCaller
 from gateway.caller_events import PlaybackDone, UserText
-from gateway.interfaces import Leg, RecognizerCapabilities, Transport
+from gateway.interfaces import Leg, Transport
+from gateway.speech_interfaces import RecognizerCapabilities
 from gateway.transports.asterisk.settings import AsteriskLine
 from gateway.transports.asterisk.transport import AsteriskTransport
 from gateway.transports.sockets import LineContext

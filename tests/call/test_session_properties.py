@@ -27,7 +27,7 @@ from gateway.call.session import Session
 from gateway.caller_events import CallEnded, CallStarted, UserText
 from gateway.errors import VendorUnavailable
 from gateway.events import PromptEnded, RecognitionEnded, RecognizerFailed
-from gateway.interfaces import ListenSettings, Utterance
+from gateway.speech_interfaces import ListenSettings, Utterance
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.decider import OVER, ScriptedDecider
 from tests.fakes.leg import FakeLeg

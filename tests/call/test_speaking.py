@@ -25,7 +25,8 @@ from gateway.events import (
     SpeechSustained,
     VendorFailed,
 )
-from gateway.interfaces import BackendCapabilities, Utterance
+from gateway.interfaces import BackendCapabilities
+from gateway.speech_interfaces import Utterance
 from gateway.text.catalogue import Catalogue
 from tests.fakes.playbook import Commands, Playbook
 

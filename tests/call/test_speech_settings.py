@@ -9,7 +9,7 @@ import pytest
 from gateway.actions import Listen, Menu, MenuOption, RecognizerChoice, Say, SetSpeech, SynthesizerChoice
 from gateway.call.commands import CloseLeg, FinishUtterance, OpenEar, StartPrompt, StopPlayout
 from gateway.events import SpeechStarted, SpeechStopped
-from gateway.interfaces import ListenSettings, RecognizerCapabilities, Utterance
+from gateway.speech_interfaces import ListenSettings, RecognizerCapabilities, Utterance
 from tests.fakes.playbook import Commands, Playbook
 
 OWN: dict[str, Any] = {

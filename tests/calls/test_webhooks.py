@@ -11,7 +11,7 @@ import pytest
 
 from gateway.actions import ActionBatch, Say
 from gateway.http.port import build_listener
-from gateway.interfaces import HttpReply, HttpRequest, Webhook
+from gateway.routes import HttpReply, HttpRequest, Webhook
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.office import LINES, Line, dial, open_office
 from tests.fakes.shared_port import served

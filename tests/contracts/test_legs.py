@@ -19,7 +19,8 @@ from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
 from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegClosed, MarkReached
-from gateway.interfaces import TransferTarget, Transport, Utterance
+from gateway.interfaces import TransferTarget, Transport
+from gateway.speech_interfaces import Utterance
 from gateway.transports.asterisk.settings import AsteriskLine
 from gateway.transports.asterisk.transport import AsteriskTransport
 from gateway.transports.sockets import LineContext

@@ -13,11 +13,11 @@ from audio.codecs import g711
 from audio.format import PCMA_8K, PCMU_8K, AudioFormat
 from audio.frame import Frame
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
 from gateway.speech.local.recognizer import LocalRecognizer
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.scripted.client import ScriptedRecognizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
 from tests.recordings import recording, transcripts
 
 Open = Callable[[], AbstractAsyncContextManager[Recognizer]]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from audio.format import L16_8K, L16_16K, PCMA_8K, PCMU_8K, AudioFormat
-from gateway.interfaces import SpokenFrame, Synthesizer, Utterance
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.synthesizer import LocalSynthesizer
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
+from gateway.speech_interfaces import SpokenFrame, Synthesizer, Utterance
 
 Open = Callable[[], AbstractAsyncContextManager[Synthesizer]]
 WELCOME = Utterance(text="Welcome to our service.", plain="Welcome to our service.", language="en-GB")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from gateway.actions import Action, ActionBatch, Say
 from gateway.caller_events import CallEnded, CallerEvent, PlaybackDone
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
+from gateway.routes import Webhook
 
 Step = Sequence[Action] | str | Exception | float
 """Actions of the answer; a text to say; an error to raise; or seconds to think before the next step counts."""

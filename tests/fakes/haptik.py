@@ -21,11 +21,11 @@ from gateway.backends.haptik.chat import HaptikChat
 from gateway.backends.haptik.settings import HaptikBotSection
 from gateway.caller_events import CallerEvent, CallStarted, UserText
 from gateway.events import CallInfo
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.lab.haptik import LabHaptik
 from gateway.lab.haptik_side import User
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.routes import HttpReply, HttpRequest
 from tests.fakes.callers import Typist
 from tests.fakes.office import CALLER, CLOSING, NUMBER, Office, open_office
 

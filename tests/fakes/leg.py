@@ -9,7 +9,8 @@ from typing import Literal
 
 from audio.frame import Frame
 from gateway.events import AudioReceived, CallInfo, LegClosed, LegEvent, MarkReached, Transcript
-from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
+from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget
+from gateway.speech_interfaces import Utterance
 
 PTIME = 0.02
 

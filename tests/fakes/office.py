@@ -34,7 +34,7 @@ from gateway.http.control import Reloaded
 from gateway.http.guard import Guard
 from gateway.http.metrics import Metrics
 from gateway.http.port import build
-from gateway.interfaces import Leg, SocketRoute, Synthesizer, Transport, Webhook
+from gateway.interfaces import Leg, Transport
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabRequest, LabServer
 from gateway.lab.talkr import LabTalkr
@@ -43,9 +43,11 @@ from gateway.plugins import installed
 from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.journal import read, replay
+from gateway.routes import SocketRoute, Webhook
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import SpeechDirectory
 from gateway.speech.scripted.vendor import ScriptedSpeech
+from gateway.speech_interfaces import Synthesizer
 from gateway.transports.sockets import LineContext
 from gateway.transports.text.transport import TextTransport
 from tests.fakes.callers import Phone, Typist

@@ -35,7 +35,8 @@ from gateway.events import (
     Transcript,
     TranscriptUpdated,
 )
-from gateway.interfaces import BackendCapabilities, LegCapabilities, RecognizerCapabilities, Utterance
+from gateway.interfaces import BackendCapabilities, LegCapabilities
+from gateway.speech_interfaces import RecognizerCapabilities, Utterance
 
 
 def text_of(command: StartPrompt) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from gateway.interfaces import SocketRoute, Webhook
+from gateway.routes import SocketRoute, Webhook
 from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT
 
 

@@ -13,7 +13,7 @@ from audio.frame import Frame
 from config.call import FallbackVoiceSection
 from gateway.call.services import OnTrouble
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, RecognitionStream, SpeechHeard, SpokenFrame, Utterance
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard, SpokenFrame, Utterance
 
 SECONDS_PER_CHARACTER = 0.1
 

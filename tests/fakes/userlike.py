@@ -15,9 +15,9 @@ from gateway.backends.userlike.client import UserlikeBackend
 from gateway.backends.userlike.settings import UserlikeBotSection
 from gateway.caller_events import CallerEvent, CallStarted, UserChoice, UserText
 from gateway.events import CallInfo
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.routes import HttpReply, HttpRequest
 from tests.fakes.office import CALLER, NUMBER, Office, open_office
 
 A = TypeVar("A")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from audio.format import L16_8K
 from audio.frame import Frame
-from gateway.interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
+from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 from tests.fakes.sounds import RATE, Sound, at_level, spoken, to_pcm, trimmed
 
 SENTENCES = (("en", "demo-congrats"), ("en", "vm-intro"), ("fr", "vm-intro"), ("es", "vm-intro"), ("en", "vm-options"))
@@ -15,7 +15,7 @@ PIECE = RATE // 10 * 2  # bytes in a tenth of a second
 
 
 class RecordedVoice:
-    """Implements `gateway.interfaces.Synthesizer`: the n-th new text is the n-th of some recordings.
+    """Implements `gateway.speech_interfaces.Synthesizer`: the n-th new text is the n-th of some recordings.
 
     Args:
         seconds: How long a text takes.

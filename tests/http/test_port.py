@@ -18,7 +18,7 @@ from gateway.errors import ConfigError
 from gateway.http.guard import Guard
 from gateway.http.login import Login
 from gateway.http.port import OPEN_PATHS, build
-from gateway.interfaces import HttpReply, HttpRequest, SocketRoute, Webhook
+from gateway.routes import HttpReply, HttpRequest, SocketRoute, Webhook
 from tests.fakes.control import FakeControl
 from tests.fakes.virtual_loop import virtual_time
 

@@ -15,7 +15,7 @@ from config.server import ServerSection
 from gateway.errors import ConfigError
 from gateway.http.ports import Ports, open_ports
 from gateway.http.serving import address_of, bind, close_all
-from gateway.interfaces import HttpReply, HttpRequest, Webhook
+from gateway.routes import HttpReply, HttpRequest, Webhook
 from tests.fakes.control import FakeControl
 from tests.fakes.virtual_loop import virtual_time
 

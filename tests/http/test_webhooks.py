@@ -18,9 +18,9 @@ from gateway.http.metrics import Metrics
 from gateway.http.port import build, build_listener
 from gateway.http.replies import BODY_WITHIN
 from gateway.http.webhooks import MAX_AT_ONCE
-from gateway.interfaces import HttpReply, HttpRequest, Webhook
 from gateway.kit.jsonbody import parse_json
 from gateway.kit.outbox import Outbox
+from gateway.routes import HttpReply, HttpRequest, Webhook
 from tests.fakes.control import FakeControl
 from tests.fakes.shared_port import served
 from tests.fakes.virtual_loop import elapsed, virtual_time

@@ -23,8 +23,9 @@ from gateway.call import commands
 from gateway.call.outcome import CallOutcome
 from gateway.caller_events import CallerEvent, UserText
 from gateway.events import AudioReceived, BotReplied, CallInfo, Transcript, TranscriptUpdated
-from gateway.interfaces import LegCapabilities, ListenSettings, Utterance
+from gateway.interfaces import LegCapabilities
 from gateway.kit.serial import from_json, known_types, to_json
+from gateway.speech_interfaces import ListenSettings, Utterance
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),

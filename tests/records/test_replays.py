@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.events import CallAnswered, CallOffered
-from gateway.interfaces import BackendCapabilities, LegCapabilities, RecognizerCapabilities
+from gateway.interfaces import BackendCapabilities, LegCapabilities
 from gateway.records.disk import DiskWriter
+from gateway.speech_interfaces import RecognizerCapabilities
 from tests.call.test_never_silent import NUMBERS, STEPS, Chaos
 from tests.fakes.journalling import KeptPlaybook, assert_all_replay, assert_replays
 from tests.fakes.playbook import Playbook

@@ -15,12 +15,12 @@ import pytest
 from audio.format import L16_8K, L16_16K, PCMU_8K
 from audio.frame import Frame
 from gateway.errors import VendorUnavailable
-from gateway.interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.disk import PromptDisk
 from gateway.speech.prompt import Prompt, key_of
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
+from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 
 WELCOME = Utterance(text="Welcome.", plain="Welcome.", vendor="acme", format=PCMU_8K)
 

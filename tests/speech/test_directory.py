@@ -11,7 +11,6 @@ from audio.frame import Frame
 from config.call import FallbackVoiceSection
 from gateway.errors import VendorError, VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, SpokenFrame, Utterance
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.convert import Converter, nearest
 from gateway.speech.directory import SpeechDirectory
@@ -20,6 +19,7 @@ from gateway.speech.scripted.client import ScriptedRecognizer, ScriptedSynthesiz
 from gateway.speech.scripted.settings import ScriptedSpeechSection
 from gateway.speech.scripted.signal import resemblance, spoken_pcm
 from gateway.speech.spoken_prompts import SpokenPrompts
+from gateway.speech_interfaces import ListenSettings, SpokenFrame, Utterance
 
 L16_24K = AudioFormat(Encoding.L16, 24000)
 SORRY = Utterance(text="Please hold the line.", plain="Please hold the line.", language="en-GB")

@@ -11,8 +11,8 @@ import pytest
 from audio.format import L16_8K, MediaError
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
-from gateway.interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
+from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 
 TEXT = "Good morning. How can I help you today? Please say it."
 ASKED = Utterance(text=f"<speak>{TEXT}</speak>", plain=TEXT, ssml=True, vendor="first", format=L16_8K)

@@ -13,11 +13,11 @@ from audio.format import PCMU_8K
 from audio.frame import Frame
 from gateway.errors import VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities, SpeechHeard
 from gateway.speech.directory import SpeechDirectory
 from gateway.speech.scripted.client import ScriptedRecognizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
 from gateway.speech.scripted.signal import spoken_pcm
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities, SpeechHeard
 
 TEXT = "the opening hours"
 MENU = ListenSettings(vendor="acme", phrases=("sales", TEXT))

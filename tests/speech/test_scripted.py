@@ -11,10 +11,10 @@ from audio.format import L16_8K, PCMU_8K
 from audio.frame import Frame
 from gateway.errors import VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, SpeechHeard, SpokenFrame, Utterance
 from gateway.speech.scripted.client import ScriptedRecognizer, ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
 from gateway.speech.scripted.signal import duration_of, resemblance, spoken, spoken_pcm
+from gateway.speech_interfaces import ListenSettings, SpeechHeard, SpokenFrame, Utterance
 
 TEXTS = ["Yes.", "No.", "Welcome to the bank.", "Welcome to the tank.", "How can I help you today?"]
 SETTINGS = ListenSettings(vendor="acme", kind="free")

@@ -18,8 +18,8 @@ from gateway.caller.peer import CallerAuth
 from gateway.caller.twilio import TwilioCaller
 from gateway.caller.twilio_webhook import read_twiml
 from gateway.events import DigitPressed
-from gateway.interfaces import HttpReply, HttpRequest, Webhook
 from gateway.kit.signature import twilio_signature
+from gateway.routes import HttpReply, HttpRequest, Webhook
 from gateway.transports.sockets import LineContext
 from gateway.transports.twilio.settings import TwilioLine
 from gateway.transports.twilio.transport import TwilioTransport

@@ -22,8 +22,9 @@ from gateway.caller.twilio import TwilioCaller
 from gateway.caller.twilio_webhook import read_twiml
 from gateway.errors import ConfigError
 from gateway.events import AudioReceived, LegClosed, MarkReached
-from gateway.interfaces import HttpReply, HttpRequest, TransferOutcome, TransferTarget, Webhook
+from gateway.interfaces import TransferOutcome, TransferTarget
 from gateway.kit.signature import twilio_signature
+from gateway.routes import HttpReply, HttpRequest, Webhook
 from gateway.transports.sockets import LineContext
 from gateway.transports.twilio.settings import TwilioLine
 from gateway.transports.twilio.transport import TwilioTransport

@@ -17,8 +17,9 @@ from gateway.backends.chatlayer.settings import ChatlayerBotSection
 from gateway.backends.chatlayer.webhook import MAX_BYTES, Inlet, path_of
 from gateway.errors import ConfigError, VendorRejected
 from gateway.events import CallInfo
-from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem, Webhook
+from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem
 from gateway.kit.http import HttpClient, Sleep
+from gateway.routes import Webhook
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ import structlog
 
 from gateway.backends.chatlayer.protocol import EVENT_RECEIVED, Delivery, parse_delivery
 from gateway.errors import ConfigError, RemoteProtocolError
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.signature import equal
+from gateway.routes import HttpReply, HttpRequest
 
 MAX_BYTES = 256 * 1024
 CHALLENGE = "challenge.verifyToken"  # the platform's health check of such an address ("Offloading Webhook")

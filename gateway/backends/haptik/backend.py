@@ -22,9 +22,10 @@ from gateway.backends.haptik.settings import HaptikBotSection
 from gateway.backends.haptik.values import mapping, number, text
 from gateway.errors import RemoteProtocolError, VendorRejected, VendorReplyInvalid
 from gateway.events import CallInfo
-from gateway.interfaces import AfterCallJob, BackendCapabilities, HttpReply, HttpRequest, Problem, Webhook
+from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem
 from gateway.kit.http import HttpClient, Sleep
 from gateway.kit.signature import hmac_hex
+from gateway.routes import HttpReply, HttpRequest, Webhook
 
 MAX_EVENT_BYTES = 1 << 20
 MAX_KNOWN = 10_000  # users whose last conversation is remembered

@@ -28,11 +28,12 @@ from gateway.caller_events import (
 )
 from gateway.errors import RemoteProtocolError, VendorError, VendorReplyInvalid
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
 from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient, HttpStream, RetryPolicy, Sleep, Timeouts, status_error, with_retries
 from gateway.kit.jsonbody import JsonRefused, parse_json
 from gateway.kit.outbox import Outbox
+from gateway.routes import Webhook
 
 MAX_ROUNDS = 5  # of tools in one turn
 MAX_ANSWER_BYTES = 4 << 20  # as it comes, with everything around the words

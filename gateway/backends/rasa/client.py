@@ -10,10 +10,11 @@ from gateway.backends.rasa.chat import RasaChat
 from gateway.backends.rasa.protocol import read_responses, recipient_of
 from gateway.backends.rasa.settings import RasaBotSection
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, HttpReply, HttpRequest, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
 from gateway.kit.http import HttpClient, Sleep
 from gateway.kit.jsonbody import parse_json
 from gateway.kit.signature import equal
+from gateway.routes import HttpReply, HttpRequest, Webhook
 
 
 class RasaBackend:

@@ -30,10 +30,11 @@ from gateway.caller_events import CallEnded, CallerEvent, CallStarted, NoInput
 from gateway.clock import Clock, LoopClock
 from gateway.errors import RemoteProtocolError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, HttpReply, HttpRequest, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
 from gateway.kit.http import HttpAnswer, HttpClient, Sleep, Timeouts, check_status, never_sent
 from gateway.kit.jsonbody import JsonRefused, parse_json
 from gateway.kit.outbox import Outbox
+from gateway.routes import HttpReply, HttpRequest, Webhook
 
 LATER = 202
 """The status of an answer that says: by callback."""

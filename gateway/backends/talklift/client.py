@@ -22,8 +22,9 @@ from gateway.backends.talklift.settings import TalkliftBotSection
 from gateway.backends.talklift.steering import whole
 from gateway.errors import VendorRejected
 from gateway.events import CallInfo
-from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem, Webhook
+from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem
 from gateway.kit.http import HttpClient, Sleep
+from gateway.routes import Webhook
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

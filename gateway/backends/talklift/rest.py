@@ -17,10 +17,10 @@ from gateway.backends.talklift.desk import Desk
 from gateway.backends.talklift.settings import TalkliftBotSection, UserSection
 from gateway.backends.talklift.steering import NOT_FOUND, Steered, detail, whole, words_of
 from gateway.errors import RemoteProtocolError
-from gateway.interfaces import HttpReply, HttpRequest, Webhook
 from gateway.kit.budget import SlidingWindow
 from gateway.kit.jsonbody import JsonRefused, parse_json
 from gateway.kit.signature import equal, hmac_hex
+from gateway.routes import HttpReply, HttpRequest, Webhook
 
 TOKEN_PATH = "/api-token-auth/"
 UPDATE_PATH = "/api/v1/session-slot-states/update_from_webhook/"

@@ -29,9 +29,10 @@ from gateway.backends.talkr.speech import region_table
 from gateway.caller_events import CallerEvent, CallStarted, NoInput, PlaybackDone, UserChoice, UserDigits, UserText
 from gateway.errors import RemoteProtocolError, VendorRejected, VendorReplyInvalid
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
 from gateway.kit.http import HttpClient, RetryPolicy, Sleep, Timeouts, check_status, status_error, with_retries
 from gateway.kit.outbox import Outbox
+from gateway.routes import Webhook
 
 MAX_RENEWALS = 3  # new sessions in one call; a bot that loses more of them has another problem
 SESSION_LOST = (400, 404)  # how an expired session shows is not documented; these on a call that carried one

@@ -21,10 +21,10 @@ from gateway.backends.userlike.carrying import MediaFacts
 from gateway.backends.userlike.protocol import Event, Unreadable, read_request, too_long
 from gateway.backends.userlike.triggers import Media
 from gateway.errors import GatewayError
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.budget import SlidingWindow
 from gateway.kit.jsonbody import JsonRefused, parse_json
 from gateway.kit.signature import equal
+from gateway.routes import HttpReply, HttpRequest
 
 TOKEN_HEADER = "security-token"
 REQUESTS, PER = 20, 60.0  # "20 requests per minute that use the same cid"

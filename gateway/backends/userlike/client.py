@@ -15,9 +15,10 @@ from gateway.backends.userlike.session import Session
 from gateway.backends.userlike.settings import UserlikeBotSection
 from gateway.backends.userlike.webhook import BotWebhook, InspectMedia
 from gateway.events import CallInfo
-from gateway.interfaces import BackendCapabilities, Problem, Webhook
+from gateway.interfaces import BackendCapabilities, Problem
 from gateway.kit.budget import SlidingWindow
 from gateway.kit.http import HttpClient, Sleep
+from gateway.routes import Webhook
 
 
 class UserlikeBackend:

@@ -18,11 +18,11 @@ from audio.format import L16_8K, PCMA_8K, PCMU_8K, AudioFormat, MediaError
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities, SpeechHeard
 from gateway.speech.local.kinds import words_of
 from gateway.speech.local.pool import PoolLimits, WorkerPool
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.wire import CODES, Kind, Message
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities, SpeechHeard
 
 log = structlog.get_logger(__name__)
 

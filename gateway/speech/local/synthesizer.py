@@ -16,12 +16,12 @@ import structlog
 from audio.format import L16_8K
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
-from gateway.interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 from gateway.speech.local.markup import plain_offsets
 from gateway.speech.local.pool import PoolLimits, WorkerPool
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.voices import candidates
 from gateway.speech.local.wire import Kind, Message
+from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 
 log = structlog.get_logger(__name__)
 

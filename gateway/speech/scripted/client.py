@@ -14,7 +14,9 @@ from audio.format import L16_8K, AudioFormat, Encoding
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import (
+from gateway.speech.scripted.settings import ScriptedSpeechSection
+from gateway.speech.scripted.signal import resemblance, spoken_pcm
+from gateway.speech_interfaces import (
     ListenSettings,
     RecognitionStream,
     RecognizerCapabilities,
@@ -23,8 +25,6 @@ from gateway.interfaces import (
     SynthesizerCapabilities,
     Utterance,
 )
-from gateway.speech.scripted.settings import ScriptedSpeechSection
-from gateway.speech.scripted.signal import resemblance, spoken_pcm
 
 PIECE = 0.1
 """Seconds of audio at a time."""

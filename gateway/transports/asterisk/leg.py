@@ -17,8 +17,9 @@ import structlog
 from audio.frame import Frame
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
-from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
+from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget
 from gateway.kit.waiting import Cuttable
+from gateway.speech_interfaces import Utterance
 from gateway.transports.absence import Roaming
 from gateway.transports.asterisk.protocol import (
     MAX_BINARY_BYTES,

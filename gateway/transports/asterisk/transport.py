@@ -14,7 +14,8 @@ import structlog
 
 from gateway.errors import LocalProtocolError, VendorUnavailable
 from gateway.events import CallInfo
-from gateway.interfaces import Leg, SocketRoute, Webhook
+from gateway.interfaces import Leg
+from gateway.routes import SocketRoute, Webhook
 from gateway.transports.absence import Absences
 from gateway.transports.asterisk.leg import AsteriskLeg
 from gateway.transports.asterisk.protocol import AsteriskProtocol, MediaStarted

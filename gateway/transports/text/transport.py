@@ -9,16 +9,9 @@ from audio.frame import Frame
 from config.numbers import normalise, normalise_caller
 from gateway.errors import LocalProtocolError
 from gateway.events import CallInfo, LegClosed, LegEvent
-from gateway.interfaces import (
-    HangupReason,
-    Leg,
-    LegCapabilities,
-    SocketRoute,
-    TransferOutcome,
-    TransferTarget,
-    Utterance,
-    Webhook,
-)
+from gateway.interfaces import HangupReason, Leg, LegCapabilities, TransferOutcome, TransferTarget
+from gateway.routes import SocketRoute, Webhook
+from gateway.speech_interfaces import Utterance
 from gateway.transports.door import SocketDoor
 from gateway.transports.sockets import LineContext, MediaSocket, SocketClosed, Upgrade
 from gateway.transports.text import protocol

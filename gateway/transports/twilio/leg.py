@@ -13,8 +13,9 @@ from audio.format import PCMU_8K
 from audio.frame import Frame
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.events import AudioReceived, CallInfo, DigitPressed, LegClosed, LegEvent, MarkReached
-from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget, Utterance
+from gateway.interfaces import HangupReason, LegCapabilities, TransferOutcome, TransferTarget
 from gateway.kit.waiting import Cuttable
+from gateway.speech_interfaces import Utterance
 from gateway.transports.absence import Roaming
 from gateway.transports.sockets import CLOSE_BAD_MESSAGE, MediaSocket, SocketClosed
 from gateway.transports.twilio.protocol import (

@@ -10,9 +10,9 @@ import structlog
 
 from gateway.errors import ConfigError, Unwelcome
 from gateway.events import CallInfo
-from gateway.interfaces import HttpReply, HttpRequest, SocketRoute, Webhook
 from gateway.kit.http import HttpClient
 from gateway.kit.onetime import OneTimeTokens
+from gateway.routes import HttpReply, HttpRequest, SocketRoute, Webhook
 from gateway.transports.absence import Absences
 from gateway.transports.auth import authenticator
 from gateway.transports.door import Offer, Rejoined, SocketDoor

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from xml.sax.saxutils import quoteattr
 
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.signature import is_signed_by_twilio
+from gateway.routes import HttpReply, HttpRequest
 from gateway.transports.auth import public_url
 from gateway.transports.sockets import LineContext, Upgrade
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from gateway.actions import ActionBatch, Say
-from gateway.interfaces import HttpRequest
 from gateway.lab.chatlayer import VERIFY_TOKEN
+from gateway.routes import HttpRequest
 from tests.fakes.chatlayer import CALL, SENDER, VECTORS, ChatRig, chat_rig, spoken
 from tests.fakes.virtual_loop import virtual_time
 

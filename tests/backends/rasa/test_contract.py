@@ -16,10 +16,10 @@ from gateway.caller_events import CallStarted, UserText
 from gateway.errors import RemoteProtocolError, VendorUnavailable
 from gateway.events import CallInfo
 from gateway.http.webhooks import webhook_route
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.kit.outbox import MAX_BATCHES
 from gateway.lab.rasa import LabRasa
+from gateway.routes import HttpReply, HttpRequest
 from tests.contracts.test_backends import CHECKS, Check, OpenRig, Rig, every
 from tests.fakes.shared_port import served
 

@@ -24,7 +24,7 @@ from gateway.caller_events import (
     UserMedia,
 )
 from gateway.events import CallInfo
-from gateway.interfaces import HttpRequest
+from gateway.routes import HttpRequest
 from tests.fakes.userlike import (
     CALL,
     CID,

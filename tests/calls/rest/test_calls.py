@@ -17,9 +17,9 @@ from gateway.backends.rest.client import RestBackend
 from gateway.caller_events import CallStarted, UserText
 from gateway.errors import VendorUnavailable
 from gateway.events import CallInfo
-from gateway.interfaces import HttpReply, HttpRequest
 from gateway.kit.http import HttpClient
 from gateway.lab.rest import LabRest
+from gateway.routes import HttpReply, HttpRequest
 from tests.fakes.callers import own_words
 from tests.fakes.office import Office, open_office, texting
 from tests.fakes.virtual_loop import virtual_time

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.interfaces import ListenSettings, Utterance
+from gateway.speech_interfaces import ListenSettings, Utterance
 from tests.fakes.callers import own_words, phone, typist
 from tests.fakes.gateway import Gateway, talkr_gateway
 from tests.fakes.talkr import response, telephony

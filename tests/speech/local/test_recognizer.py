@@ -18,11 +18,11 @@ from audio.format import L16_16K, PCMA_8K, PCMU_8K, Encoding, MediaError
 from audio.frame import Frame
 from gateway.errors import VendorUnavailable
 from gateway.events import Transcript
-from gateway.interfaces import ListenSettings, RecognitionStream
 from gateway.speech.local.process import PROJECT
 from gateway.speech.local.recognizer import LocalRecognizer
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.wire import Kind
+from gateway.speech_interfaces import ListenSettings, RecognitionStream
 from tests.recordings import recording, transcripts
 
 pytestmark = pytest.mark.workers

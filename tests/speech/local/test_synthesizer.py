@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 
 from audio.format import L16_8K, L16_16K, PCMU_8K
 from gateway.errors import VendorRejected
-from gateway.interfaces import SpokenFrame, Utterance
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.sound import active_level
 from gateway.speech.local.synthesizer import LocalSynthesizer
+from gateway.speech_interfaces import SpokenFrame, Utterance
 
 pytestmark = pytest.mark.workers
 
