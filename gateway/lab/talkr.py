@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Literal
 
-from gateway.lab.faults import Fault, FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.base import Lab, lab_parser, run_lab
+from gateway.lab.faults import Fault
+from gateway.lab.server import LabReply, LabRequest, json_reply
 from gateway.lab.talkr_bot import BLOCKS, BOTS, Answer, answer
 
 TRACKINGS = {block: f"17517300000{place}" for place, block in enumerate(BLOCKS, 1)}
@@ -36,7 +34,7 @@ class Session:
     used: float
 
 
-class LabTalkr:
+class LabTalkr(Lab):
     """The server with its bots, sessions and faults. Use it as an asynchronous context manager.
 
     Args:
@@ -59,61 +57,49 @@ class LabTalkr:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(faults=faults, host=host, port=port)
         self._company = company
         self.bots = dict(bots or {"42": "en", "43": "fr"})
         self._session_ttl = session_ttl
         self._expiry = expiry
         self._slow = slow
         self._sessions: dict[str, Session] = {}
-        self.faults = FaultScript(faults)
-        self.server = LabServer(self._handle, host=host, port=port)
-
-    async def __aenter__(self) -> LabTalkr:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.server.stop()
 
     @property
     def url(self) -> str:
         """The endpoint as a customer is given it, with placeholders."""
         return self.server.url + "/api/{company}/{bot_id}/{channel}"
 
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
-
     def expire(self) -> None:
         """Forget every session."""
         self._sessions.clear()
 
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault") or request.query.get("fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return _refusal(400, str(error))
-        return instead(fault) or spoil(self._answer(request, fault), fault)
+    def announcement(self) -> str:
+        bots = "".join(
+            f"\n  bot_id {number} speaks {BOTS[language].name}; it understands: {', '.join(BOTS[language].phrases)}"
+            for number, language in self.bots.items()
+        )
+        return f"TALKR lab at {self.url}{bots}"
 
-    def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
+    def _refusal(self, status: int, message: str) -> LabReply:
+        return json_reply({"code": status, "message": message}, status)
+
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         place = request.path.strip("/").split("/")
         if len(place) != 4 or place[0] != "api" or place[1] != self._company or place[2] not in self.bots:
-            return _refusal(404, "bot not found")
+            return self._refusal(404, "bot not found")
         if place[3] not in ("web", "telephony"):
-            return _refusal(404, "channel not found")
+            return self._refusal(404, "channel not found")
         if request.method != "POST":
-            return _refusal(405, "use POST")
+            return self._refusal(405, "use POST")
         if not request.headers.get("content-type", "").startswith("application/json"):
-            return _refusal(400, "Content-Type must be application/json")
+            return self._refusal(400, "Content-Type must be application/json")
         try:
             body = request.json() if request.body.strip() else {}
         except ValueError:
-            return _refusal(400, "not JSON")
+            return self._refusal(400, "not JSON")
         if not isinstance(body, dict):
-            return _refusal(400, "not a JSON object")
+            return self._refusal(400, "not a JSON object")
         reply = self._welcome(self.bots[place[2]]) if not body else self._turn(body, fault, self.bots[place[2]])
         return _phone_only_where_due(reply, place[3], fault)
 
@@ -133,7 +119,7 @@ class LabTalkr:
         said = variables.get("userresponse") if isinstance(variables, dict) else None
         fields = (body.get("message"), body.get("session"), body.get("tracking"), said)
         if not all(isinstance(value, str) for value in fields):
-            return _refusal(400, "message, session, tracking and variables.userresponse are required")
+            return self._refusal(400, "message, session, tracking and variables.userresponse are required")
         _, name, tracking, text = (str(value) for value in fields)
         block = next((block for block, known in TRACKINGS.items() if known == tracking), "menu")
         session = self._sessions.get(name)
@@ -150,11 +136,7 @@ class LabTalkr:
             return self._open(answer(text, block=block, language=language, last=""))
         if self._expiry == "error":
             return {"session": "", "code": 200, "variables": {"error": "unknown session"}, "data": {}}, 0.0
-        return _refusal(int(self._expiry), "session expired")
-
-
-def _refusal(status: int, message: str) -> LabReply:
-    return json_reply({"code": status, "message": message}, status)
+        return self._refusal(int(self._expiry), "session expired")
 
 
 def _phone_only_where_due(reply: tuple[dict[str, Any], float] | LabReply, channel: str, fault: Fault) -> LabReply:
@@ -197,37 +179,22 @@ def _reply(session: str, found: Answer) -> dict[str, Any]:
     }
 
 
-async def run(lab: LabTalkr) -> None:
-    """Serve until cancelled."""
-    async with lab:
-        print(f"TALKR lab at {lab.url}", flush=True)
-        for number, language in lab.bots.items():
-            print(
-                f"  bot_id {number} speaks {BOTS[language].name}; it understands: {', '.join(BOTS[language].phrases)}"
-            )
-        await asyncio.Event().wait()
-
-
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab talkr`."""
-    parser = argparse.ArgumentParser(prog="talkpath lab talkr", description="A TALKR bot to call.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9101)
+    parser = lab_parser("talkr", "A TALKR bot to call.", port=9101)
     parser.add_argument("--company", default="acme")
     parser.add_argument("--bot", action="append", metavar="ID=LANGUAGE", help="such as 42=en; may be repeated")
     parser.add_argument("--session-ttl", type=float, default=300.0, metavar="SECONDS")
     parser.add_argument("--expiry", choices=["400", "404", "new", "error"], default="400")
     parser.add_argument("--slow", type=float, default=2.0, metavar="SECONDS")
-    parser.add_argument("--faults", default="", help="such as ok,500*2,slow:3; see gateway.lab.faults")
-    given = parser.parse_args(argv)
+    return run_lab(parser, argv, _lab)
+
+
+def _lab(given: argparse.Namespace) -> LabTalkr:
     bots = dict(item.partition("=")[::2] for item in given.bot or [])
     if set(bots.values()) - set(BOTS):
-        parser.error(f"--bot: languages are {', '.join(BOTS)}")
-    try:
-        FaultScript(given.faults)
-    except ValueError as error:
-        parser.error(str(error))
-    lab = LabTalkr(
+        raise ValueError(f"--bot: languages are {', '.join(BOTS)}")
+    return LabTalkr(
         company=given.company,
         bots=bots or None,
         session_ttl=given.session_ttl,
@@ -237,10 +204,3 @@ def main(argv: list[str] | None = None) -> int:
         host=given.host,
         port=given.port,
     )
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(run(lab))
-    except OSError as error:
-        print(f"cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
