@@ -191,7 +191,7 @@ async def haptik_call(
         await asyncio.sleep(0)
 
     async with LabServer(handle) as server, HttpClient() as http:
-        section = HaptikBotSection(**bot_settings(server.url, **settings))
+        section = HaptikBotSection(**bot_settings(server.url, **{"order_within": 0.0, **settings}))
         backend = HaptikBackend("reception", section, http, sleep=sleep, new_id=lambda: AUTH_ID)
         async with backend.open_chat(call, lambda key: None) as chat:
             yield HaptikCall(backend, chat, server, waits)

@@ -16,6 +16,7 @@ from gateway.backends.haptik.client import HaptikApi, HaptikRefused
 from gateway.backends.haptik.compose import Composed, ask_field, compose, form_line, say
 from gateway.backends.haptik.handoff import Handoff
 from gateway.backends.haptik.hsl import Choice, Field, parse_body
+from gateway.backends.haptik.inbox import Inbox
 from gateway.backends.haptik.protocol import NOT_REGISTERED, Agent, Event, is_error, parse_sync, user_body
 from gateway.backends.haptik.settings import HaptikBotSection
 from gateway.backends.haptik.words import Words
@@ -63,6 +64,7 @@ class HaptikChat:
         self._now = now
         self._knows = knows
         self._outbox = Outbox()
+        self._inbox = Inbox(settings.order_within, self._take)
         self._menus: dict[str, Mapping[str, Choice]] = {}
         self._menu_count = 0
         self._form: list[Field] = []
@@ -80,6 +82,7 @@ class HaptikChat:
 
     def close(self) -> None:
         self.handoff.close()
+        self._inbox.close()
         self._outbox.close()
 
     def put(self, *actions: Action, turn: int | None = None) -> None:
@@ -177,23 +180,27 @@ class HaptikChat:
 
     async def post(self, text: str, turn: int | None = None) -> None:
         """Send a message; one to a user nobody knows any more after registering once again."""
+        self._sent_at = self._now()  # before it is sent: the bot's words may be here before the request is answered
         try:
-            body = await self._api.say(self._auth_id, text)
+            body = await self._said(text)
+        except VendorError:
+            self._sent_at = None
+            raise
+        self.has_spoken = True
+        if self._settings.mode == "sync":
+            self._sent_at = None
+            self._answered(body, turn)
+        elif turn is not None and self.handoff.is_with_people:  # an answer, but not the last word: the agent's counts
+            self._outbox.put(ActionBatch(actions=(self.handoff.listen(),), turn=turn, turn_done=False))
+
+    async def _said(self, text: str) -> bytes:
+        try:
+            return await self._api.say(self._auth_id, text)
         except HaptikRefused as error:
             if not is_error(error.message, NOT_REGISTERED):
                 raise
-            await self._register()
-            body = await self._api.say(self._auth_id, text)
-        self.has_spoken = True
-        if self._settings.mode == "sync":
-            self._answered(body, turn)
-            return
-        self._sent_at = self._now()
-        if turn is not None and self.handoff.is_with_people:
-            patient = (
-                self.handoff.listen(),
-            )  # an answer, but not the last word: the agent's still counts as the turn's
-            self._outbox.put(ActionBatch(actions=patient, turn=turn, turn_done=False))
+        await self._register()
+        return await self._api.say(self._auth_id, text)
 
     def _answered(self, body: bytes, turn: int | None) -> None:
         """The synchronous variant: the answer holds the messages."""
@@ -207,11 +214,14 @@ class HaptikChat:
 
     # --- from the platform -----------------------------------------------------------------------------------------
     def receive(self, event: Event) -> None:
-        """Take a webhook's event.
+        """Take a webhook's event, in its turn.
 
         Raises:
             RemoteProtocolError: More than the call can take.
         """
+        self._inbox.put(event)
+
+    def _take(self, event: Event) -> None:
         if event.user_name and not self.user_name:
             self.user_name = event.user_name
             self._book_history()

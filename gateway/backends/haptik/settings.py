@@ -114,6 +114,8 @@ class HaptikBotSection(BotSection):
     """Who Haptik takes a caller for: somebody new with every call, or the same one with every call of a number."""
     user_secret: SecretStr | None = None
     """Key of the pseudonym made of the caller's number; required with `user: caller`."""
+    order_within: float = Field(default=0.2, ge=0, le=5)
+    """Seconds a webhook is held for another one that it may have overtaken; 0: what comes first is said first."""
     custom_data: dict[str, str] = Field(default_factory=dict)
     """Further entries of the user's `custom_data`; flat."""
     hangup_on_complete: bool = True

@@ -220,12 +220,22 @@ async def test_webhooks_that_come_twice_late_or_unsigned_are_heard_once(tmp_path
 
 
 @virtual_time
-async def test_webhooks_out_of_order_are_all_heard(tmp_path: Path) -> None:
+async def test_webhooks_out_of_order_are_heard_in_order(tmp_path: Path) -> None:
     async with haptik_office(tmp_path, lab={"webhook_faults": "ok,reorder"}) as (office, _), typing(office) as caller:
         await caller.hears(MENU)
         await caller.say("two things")
-        await caller.hears("This is the second thing.")
         await caller.hears("This is the first thing.")
+        await caller.hears("This is the second thing.")
+
+
+@virtual_time
+async def test_the_last_words_are_heard_though_the_end_overtakes_them(tmp_path: Path) -> None:
+    async with haptik_office(tmp_path, lab={"webhook_faults": "ok,reorder"}) as (office, _), typing(office) as caller:
+        await caller.hears(MENU)
+        await caller.say("goodbye")
+        await caller.hears("Thank you for calling. Goodbye!")
+        await caller.over()
+    assert office.outcome == ("completed", "bot")
 
 
 @pytest.mark.parametrize("fault", ["garbage", "deep", "oversized"])
