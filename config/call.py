@@ -32,6 +32,7 @@ def interruptions_or_unset(value: object) -> object:
 Interruption = Literal["speech", "digits"]
 Kind = Literal["free", "digits", "number", "date", "email", "phone", "yesno"]
 """What a question expects; decides the end silence, the local grammar and how the answer is parsed."""
+Endpointing = Literal["gateway", "vendor"]
 Exhausted = Literal["event", "hangup", "idle"]
 RecordingMode = Annotated[Literal["off", "on", "messages"], BeforeValidator(_yaml_word)]
 
@@ -115,10 +116,25 @@ class RecognizerSection(Section):
     """The vendor's name of a model; unset: the one its adapter recommends."""
     hints: tuple[str, ...] = ()
     """Words and phrases callers are likely to say; for the local recognizer, the only ones it can hear."""
+    hints_boost: float | None = Field(default=None, ge=0, le=20)
+    """How much likelier the hints are made: 0 not at all, 20 as much as the vendor can. Unset: the vendor's default."""
+    alt_languages: Annotated[tuple[str, ...], BeforeValidator(one_or_many)] = ()
+    """BCP 47 tags of languages callers may speak as well, where the vendor can tell them apart."""
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     """Transcripts below this count as not understood."""
+    alternatives: int | None = Field(default=None, ge=0, le=10)
+    """How many further readings of what was said the vendor is asked for; menus are matched against them, too."""
+    profanity_filter: bool | None = None
+    """Whether strong words are masked. Unset: the vendor's default."""
+    punctuation: bool | None = None
+    """Whether transcripts have marks and capitals. Unset: the vendor's default."""
+    interim: bool | None = None
+    """Whether partial transcripts are asked for, which `barge_in.min_words` needs. Unset: where the vendor has them."""
+    endpointing: Endpointing | None = None
+    """Who decides that a caller has finished: `gateway`, by silence, or `vendor`, by its own model, where it has one.
+    Unset: the gateway."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the vendor's adapter as they are."""
+    """The vendor's own, by the names its API has for them; `docs/speech/` lists them."""
 
 
 class FallbackVoiceSection(Section):
@@ -131,7 +147,7 @@ class FallbackVoiceSection(Section):
     language: str | None = None
     """BCP 47 tag; unset: that of the synthesizer it stands in for."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the vendor's adapter as they are."""
+    """The vendor's own, by the names its API has for them; `docs/speech/` lists them."""
 
 
 class SynthesizerSection(Section):
@@ -146,8 +162,14 @@ class SynthesizerSection(Section):
     """The vendor's name of a voice; unset: its voice for the language."""
     model: str | None = None
     """The vendor's name of a model; unset: the one its adapter recommends."""
+    rate: float | None = Field(default=None, ge=0.25, le=4)
+    """Pace, as a factor of the voice's own: 1.2 is a fifth faster."""
+    pitch: float | None = Field(default=None, ge=-20, le=20)
+    """Semitones above or below the voice's own."""
+    volume: float | None = Field(default=None, ge=-30, le=16)
+    """Decibels above or below the voice's own."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the vendor's adapter as they are."""
+    """The vendor's own, by the names its API has for them; `docs/speech/` lists them."""
     fallback: tuple[FallbackVoiceSection, ...] = ()
     """Tried in order when the vendor fails. The local voice always stands behind the last one."""
 

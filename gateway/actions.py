@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from config.call import Exhausted, Kind
+from gateway.tuning import Prosody, Tuning
 
 TextFormat = Literal["plain", "markdown", "html", "ssml"]
 
@@ -75,7 +76,7 @@ class Listen:
         no_input_prompts: Said on silence, one after the other, the last one repeated. A blank one repeats the last
             answer. None: the number's own.
         is_message: The caller leaves a message: from here on the call is recorded, where the number has
-            ``recording.mode: messages``.
+            ``recording.mode: messages``. Where it records at all, what he says comes as `UserMedia`.
     """
 
     kind: Kind = "free"
@@ -100,6 +101,7 @@ class SynthesizerChoice:
     voice: str | None = None
     language: str | None = None
     model: str | None = None
+    prosody: Prosody = Prosody()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -115,6 +117,7 @@ class RecognizerChoice:
     end_silence: float | None = None
     max_length: float | None = None
     barge_in: bool | None = None
+    tuning: Tuning = Tuning()
     options: dict[str, Any] = field(default_factory=dict)
 
 

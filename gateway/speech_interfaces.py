@@ -6,15 +6,16 @@ Contract suites in `tests/contracts` hold fakes and real adapters to what is sai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from audio.format import AudioFormat
 from audio.frame import Frame
 from config.call import Kind
 from gateway.events import Transcript
+from gateway.tuning import Prosody, Tuning
 
 
 # --- recognizers ---------------------------------------------------------------------------------------------------
@@ -26,6 +27,7 @@ class RecognizerCapabilities:
         own_endpointing: ``utterance``: reports ends of utterances; ``turn``: a model that knows when a turn is over.
         speech_only: Wants only audio with speech in it (and a little around it).
         needs_hints: Hears nothing but hints, menu labels, digits and the like.
+        takes_hints: Hints make what they name likelier.
         formats: What it takes, best first; empty: whatever the line has.
         languages: BCP 47 tags, or base languages; empty: any.
     """
@@ -34,6 +36,7 @@ class RecognizerCapabilities:
     own_endpointing: Literal["none", "utterance", "turn"] = "none"
     speech_only: bool = False
     needs_hints: bool = False
+    takes_hints: bool = False
     formats: tuple[AudioFormat, ...] = ()
     languages: tuple[str, ...] = ()
 
@@ -46,6 +49,8 @@ class ListenSettings:
         vendor: Its name in the configuration; for the directory that picks the recognizer.
         phrases: The only things the question allows (menu labels with their aliases), best recognised exactly.
         hints: Words and phrases that are likely.
+        tuning: What else the vendor is told, in terms common to all of them.
+        options: The vendor's own, as the operator or the bot wrote them; see `gateway.kit.options`.
         sensitive: Nothing of it may be logged or kept.
         format: What the frames to be pushed will have; the directory sets it. None: known with the first frame.
     """
@@ -59,6 +64,7 @@ class ListenSettings:
     end_silence: float = 0.8
     max_length: float = 30.0
     sensitive: bool = False
+    tuning: Tuning = Tuning()
     options: Mapping[str, Any] = field(default_factory=dict)
     format: AudioFormat | None = None
 
@@ -101,6 +107,8 @@ class Utterance:
         text: Plain text, or SSML when ``ssml``.
         plain: The text without markup, for the record of what was heard.
         vendor: Its name in the configuration.
+        prosody: How the voice speaks, in terms common to all vendors.
+        options: The vendor's own, as the operator or the bot wrote them; see `gateway.kit.options`.
         sensitive: Nothing of it may be logged or kept.
         format: What the line takes; the directory sets it. A synthesizer that cannot make it gives the nearest of its
             own, which the directory converts. None: the synthesizer's first.
@@ -113,6 +121,7 @@ class Utterance:
     language: str = "en-GB"
     voice: str | None = None
     model: str | None = None
+    prosody: Prosody = Prosody()
     options: Mapping[str, Any] = field(default_factory=dict)
     sensitive: bool = False
     format: AudioFormat | None = None
@@ -128,12 +137,34 @@ class SpokenFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesizerCapabilities:
-    """What a synthesizer can do; ``formats``: what it can produce, best first; empty: whatever is asked for."""
+    """What a synthesizer can do.
+
+    Attributes:
+        streams: Audio comes while the rest is still being made.
+        formats: What it can produce, best first; empty: whatever is asked for.
+        languages: BCP 47 tags, or base languages; empty: any.
+    """
 
     ssml: bool = False
     word_times: bool = False
+    streams: bool = True
     formats: tuple[AudioFormat, ...] = ()
     languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceInfo:
+    """A voice a vendor offers.
+
+    Attributes:
+        name: What `synthesizer.voice` says.
+        languages: BCP 47 tags it speaks; empty: any.
+        about: For people: its title, sex, style.
+    """
+
+    name: str
+    languages: tuple[str, ...] = ()
+    about: str = ""
 
 
 class Synthesizer(Protocol):
@@ -143,4 +174,13 @@ class Synthesizer(Protocol):
     def capabilities(self) -> SynthesizerCapabilities: ...
     def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:
         """Raises VendorError. Leaving the iterator cancels the request."""
+        ...
+
+
+@runtime_checkable
+class ListsVoices(Protocol):
+    """A synthesizer that can say which voices it has; `talkpath voices VENDOR` asks."""
+
+    async def voices(self) -> Sequence[VoiceInfo]:
+        """Raises VendorError."""
         ...

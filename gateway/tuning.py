@@ -7,9 +7,9 @@ default. What a vendor cannot do is left out; its page in ``docs/speech`` says w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-Endpointing = Literal["gateway", "vendor"]
+from config.call import Endpointing, RecognizerSection, SynthesizerSection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +58,21 @@ def over(first: T, then: T) -> T:
     """The first one's settings; where it has none, the other's."""
     kept = {name: value for name in first.__slots__ if (value := getattr(first, name)) not in (None, ())}
     return replace(then, **kept)
+
+
+def prosody_of(section: SynthesizerSection) -> Prosody:
+    """What a number says about how its voice speaks."""
+    return Prosody(rate=section.rate, pitch=section.pitch, volume=section.volume)
+
+
+def tuning_of(section: RecognizerSection) -> Tuning:
+    """What a number says about how its recognizer listens."""
+    return Tuning(
+        alt_languages=section.alt_languages,
+        hints_boost=section.hints_boost,
+        alternatives=section.alternatives,
+        profanity_filter=section.profanity_filter,
+        punctuation=section.punctuation,
+        interim=section.interim,
+        endpointing=section.endpointing,
+    )

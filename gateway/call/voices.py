@@ -12,6 +12,7 @@ from typing import Any
 from gateway.actions import RecognizerChoice, SetSpeech, SynthesizerChoice
 from gateway.call.facts import Facts
 from gateway.speech_interfaces import Utterance
+from gateway.tuning import Prosody, Tuning, over, prosody_of, tuning_of
 
 
 @dataclass(slots=True)
@@ -60,8 +61,14 @@ class SpeechInForce:
             language=spoken,
             voice=self._voice(voice) if voice else wish.voice or own_voice,
             model=model,
+            prosody=over(wish.prosody, prosody_of(own)),
             options=options,
         )
+
+    @property
+    def tuning(self) -> Tuning:
+        """How the caller is listened to."""
+        return over(self.recognizer.tuning, tuning_of(self.facts.number.recognizer))
 
     @property
     def spoken_language(self) -> str:
@@ -89,7 +96,12 @@ class SpeechInForce:
             return SynthesizerChoice(language=wish.language)
         voice = self._voice(wish.voice) if wish.voice else None
         return SynthesizerChoice(
-            vendor=vendor, voice=voice, language=wish.language, model=wish.model, options=wish.options
+            vendor=vendor,
+            voice=voice,
+            language=wish.language,
+            model=wish.model,
+            prosody=wish.prosody,
+            options=wish.options,
         )
 
     def _usable_recognizer(self, wish: RecognizerChoice, everything: bool) -> RecognizerChoice:
@@ -106,6 +118,7 @@ class SpeechInForce:
             end_silence=wish.end_silence,
             max_length=wish.max_length,
             barge_in=wish.barge_in,
+            tuning=wish.tuning,
             options=wish.options if known else {},
         )
 
@@ -140,4 +153,6 @@ class SpeechInForce:
 def _filled(wish: SynthesizerChoice | RecognizerChoice) -> dict[str, Any]:
     """The fields somebody set, without vendor options (which may hold credentials)."""
     names = ("vendor", "voice", "language", "model", "hints", "start_timeout", "end_silence", "max_length", "barge_in")
-    return {name: value for name in names if (value := getattr(wish, name, None)) not in (None, ())}
+    filled = {name: value for name in names if (value := getattr(wish, name, None)) not in (None, ())}
+    finer: Prosody | Tuning = wish.prosody if isinstance(wish, SynthesizerChoice) else wish.tuning
+    return filled | {name: value for name in finer.__slots__ if (value := getattr(finer, name)) not in (None, ())}

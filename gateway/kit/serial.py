@@ -27,6 +27,7 @@ MODULES = (
     "gateway.events",
     "gateway.interfaces",
     "gateway.speech_interfaces",
+    "gateway.tuning",
     "gateway.call.commands",
     "gateway.call.facts",
     "gateway.call.outcome",

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.actions import RecognizerChoice, SetSpeech, SynthesizerChoice
 from gateway.backends.talkr.reply import Absent, Reply, flag, mapping, number, plain, text
 from gateway.text.language import DEFAULT_REGIONS, base, bcp47
+from gateway.tuning import Prosody, Tuning
 
 VENDOR_ALIASES = {
     "microsoft": "azure",
@@ -22,14 +23,26 @@ VENDOR_ALIASES = {
     "eleven_labs": "elevenlabs",
     "gcp": "google",
     "google_cloud": "google",
+    "whisper": "openai",
+    "deepgramflux": "deepgram",
 }
 VENDOR_KEYS = ("vendor", "provider", "engine_vendor")
 LANGUAGE_KEYS = ("language", "lang", "language_code", "locale")
 VOICE_KEYS = ("voice", "voice_id", "voiceId", "voice_name", "voiceName")
 BARGE_IN_KEYS = ("barge_in", "bargein", "bargeIn")
 HINT_KEYS = ("hints", "phrases", "context")
+RATE_KEYS = ("rate", "speed", "speakingRate", "speaking_rate")
+PITCH_KEYS = ("pitch",)
+VOLUME_KEYS = ("volume", "volumeGainDb", "volume_gain_db")
+ALT_LANGUAGE_KEYS = ("altLanguages", "alt_languages", "alternativeLanguageCodes", "alternative_language_codes")
+BOOST_KEYS = ("hintsBoost", "hints_boost", "boost")
+ALTERNATIVES_KEYS = ("alternatives", "maxAlternatives", "max_alternatives", "n_best")
+PROFANITY_KEYS = ("profanityFilter", "profanity_filter")
+PUNCTUATION_KEYS = ("punctuation", "enableAutomaticPunctuation", "automatic_punctuation")
+INTERIM_KEYS = ("interim", "interimResults", "interim_results", "partials")
 MAX_HINTS = 500
 MAX_HINT_LENGTH = 200
+MAX_LANGUAGES = 10
 MILLISECONDS_ABOVE = 60.0  # a bare number up to this means seconds
 
 
@@ -93,6 +106,11 @@ def _synthesizer(wish: Mapping[str, Any], regions: Mapping[str, str]) -> Synthes
         voice=_first(wish, VOICE_KEYS),
         language=bcp47(_first(wish, LANGUAGE_KEYS) or "", regions) or None,
         model=_first(wish, ("model", "model_id", "engine")),
+        prosody=Prosody(
+            rate=_pace(wish),
+            pitch=_number(wish, PITCH_KEYS, -20.0, 20.0),
+            volume=_number(wish, VOLUME_KEYS, -30.0, 16.0),
+        ),
         options=_options(wish),
     )
 
@@ -111,9 +129,49 @@ def _recognizer(
         model=_first(wish, ("model",)),
         hints=_hints(wish),
         barge_in=_barge_in(wish),
+        tuning=_tuning(wish, regions),
         options=_options(wish),
         **timers,
     )
+
+
+def _tuning(wish: Mapping[str, Any], regions: Mapping[str, str]) -> Tuning:
+    alternatives = _number(wish, ALTERNATIVES_KEYS, 0, 10)
+    return Tuning(
+        alt_languages=_languages(wish, regions),
+        hints_boost=_number(wish, BOOST_KEYS, 0, 20),
+        alternatives=None if alternatives is None else round(alternatives),
+        profanity_filter=_flag(wish, PROFANITY_KEYS),
+        punctuation=_flag(wish, PUNCTUATION_KEYS),
+        interim=_flag(wish, INTERIM_KEYS),
+    )
+
+
+def _languages(wish: Mapping[str, Any], regions: Mapping[str, str]) -> tuple[str, ...]:
+    for key in ALT_LANGUAGE_KEYS:
+        items = wish.get(key)
+        tags = [bcp47(text(item) or "", regions) for item in items[:MAX_LANGUAGES]] if isinstance(items, list) else []
+        if found := tuple(dict.fromkeys(tag for tag in tags if tag)):
+            return found
+    return ()
+
+
+def _number(wish: Mapping[str, Any], keys: tuple[str, ...], low: float, high: float) -> float | None:
+    """The first of the keys that has a number, held within the range; words such as ``fast`` are no number."""
+    for key in keys:
+        value = number(wish.get(key))
+        if value is not None:
+            return min(high, max(low, value))
+    return None
+
+
+def _pace(wish: Mapping[str, Any]) -> float | None:
+    """A factor. What is none, such as words per minute, is not guessed at."""
+    return next((v for key in RATE_KEYS if (v := number(wish.get(key))) is not None and 0.25 <= v <= 4.0), None)
+
+
+def _flag(wish: Mapping[str, Any], keys: tuple[str, ...]) -> bool | None:
+    return next((found for key in keys if (found := flag(wish.get(key))) is not None), None)
 
 
 def _first(wish: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
@@ -122,7 +180,7 @@ def _first(wish: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
 
 def canonical_vendor(name: str) -> str:
     """A vendor's name in lower case, its usual aliases resolved."""
-    lower = name.strip().lower()
+    lower = name.strip().lower().removeprefix("custom:")
     return VENDOR_ALIASES.get(lower, lower)
 
 
@@ -139,7 +197,7 @@ def _options(wish: Mapping[str, Any]) -> dict[str, Any]:
         found = wish["options"]
     else:
         wanted = {vendor} if vendor else {"elevenlabs", "google", "azure"}
-        found = next((wish[key] for key in nested if canonical_vendor(key) in wanted), {})
+        found = next((wish[key] for key in nested if canonical_vendor(key.removesuffix("Options")) in wanted), {})
     return mapping(plain(found))
 
 

@@ -22,6 +22,7 @@ from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.voices import candidates
 from gateway.speech.local.wire import Kind, Message
 from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
+from gateway.tuning import Prosody
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,8 @@ NO_AUDIO_TIMEOUT = 10.0
 REACHED_BYTES = 4
 SLOWEST, FASTEST = 80, 450
 MOST = 1e6
+UNITS_PER_SEMITONE = 4.0
+"""Of espeak-ng's pitch, which reaches from an octave below the voice's own to one above in a hundred steps."""
 NAMED_RATES = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "fast": 1.3, "x-fast": 1.7}
 
 
@@ -101,7 +104,7 @@ class LocalSynthesizer:
             "voices": candidates(utterance.language, voice),
             "format": [target.encoding.value, target.rate],
             "max_seconds": self._settings.max_seconds,
-            **manner(utterance.options, rate=self._settings.rate, pitch=self._settings.pitch),
+            **manner(utterance.options, utterance.prosody, rate=self._settings.rate, pitch=self._settings.pitch),
         }
 
     def _check_voice(self, asked: str | None, used: str) -> None:
@@ -178,8 +181,9 @@ class _Speech:
         return self._pieces.popleft()
 
 
-def manner(options: Mapping[str, Any], *, rate: int, pitch: int) -> dict[str, float]:
-    """Rate, pitch and volume as the worker takes them; what cannot be understood is left as it is."""
+def manner(options: Mapping[str, Any], prosody: Prosody, *, rate: int, pitch: int) -> dict[str, float]:
+    """Rate, pitch and volume as the worker takes them. Options beat prosody; what cannot be understood is left."""
+    rate, pitch = round(rate * (prosody.rate or 1.0)), round(pitch + UNITS_PER_SEMITONE * (prosody.pitch or 0.0))
     factor = _number(options.get("rate"))
     words = rate if factor is None else factor if factor >= SLOWEST else rate * factor
     height = _number(options.get("pitch"))
@@ -188,7 +192,8 @@ def manner(options: Mapping[str, Any], *, rate: int, pitch: int) -> dict[str, fl
     elif isinstance(options.get("pitch"), str) and options["pitch"].endswith("%"):
         height *= pitch
     volume = _number(options.get("volume"))
-    louder = 1.0 if volume is None else volume if str(options["volume"]).endswith("%") else volume / 100
+    plain = 10 ** ((prosody.volume or 0.0) / 20)
+    louder = plain if volume is None else volume if str(options["volume"]).endswith("%") else volume / 100
     return {
         "rate": round(min(max(words, SLOWEST), FASTEST)),
         "pitch": round(min(max(height, 0), 99)),

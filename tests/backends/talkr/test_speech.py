@@ -10,6 +10,7 @@ import pytest
 from gateway.actions import RecognizerChoice, SetSpeech, SynthesizerChoice
 from gateway.backends.talkr.reply import parse_reply
 from gateway.backends.talkr.speech import SpeechWish, region_table, speech_wish
+from gateway.tuning import Prosody, Tuning
 
 
 def wish(slug: str = "", language: str = "", regions: dict[str, str] | None = None, **data: Any) -> SpeechWish:
@@ -44,7 +45,8 @@ def test_absent_keeps_and_null_goes_back():
 @pytest.mark.parametrize(
     ("name", "canonical"),
     [("Microsoft", "azure"), ("azure", "azure"), ("11labs", "elevenlabs"), ("ELEVEN", "elevenlabs"),
-     ("eleven_labs", "elevenlabs"), ("gcp", "google"), ("google_cloud", "google"), ("acme-tts", "acme-tts")],
+     ("eleven_labs", "elevenlabs"), ("gcp", "google"), ("google_cloud", "google"), ("acme-tts", "acme-tts"),
+     ("whisper", "openai"), ("deepgramflux", "deepgram"), ("custom:Acme", "acme")],
 )  # fmt: skip
 def test_vendor_aliases(name: str, canonical: str):
     assert synthesizer(vendor=name).vendor == recognizer(provider=name).vendor == canonical
@@ -254,3 +256,58 @@ def test_tk26_a_language_alone_or_beside_a_voice():
     )
     assert wish("FR", speech_recognizer=None).settings == SetSpeech(recognizer=RecognizerChoice(), language="fr-FR")
     assert synthesizer(language="not a language").language is None
+
+
+# --- how it is spoken and heard, in the words of jambonz -----------------------------------------------------------
+def test_what_nobody_says_about_speaking_and_hearing_is_left_open():
+    assert synthesizer(vendor="google").prosody == Prosody()
+    assert recognizer(vendor="google").tuning == Tuning()
+
+
+@pytest.mark.parametrize("key", ["rate", "speed", "speakingRate", "speaking_rate"])
+def test_the_pace_is_a_factor(key: str):
+    assert synthesizer(**{key: "1.2"}).prosody == Prosody(rate=1.2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "prosody"),
+    [
+        ({"rate": 4, "pitch": -99, "volumeGainDb": 99}, Prosody(rate=4.0, pitch=-20.0, volume=16.0)),
+        ({"rate": 0.25, "pitch": 99, "volume": -99}, Prosody(rate=0.25, pitch=20.0, volume=-30.0)),
+        ({"rate": 160, "speed": 0.2}, Prosody()),
+        ({"rate": "fast", "pitch": None, "volume": {}}, Prosody()),
+    ],
+)
+def test_prosody_is_held_within_what_is_bearable(fields: dict[str, Any], prosody: Prosody):
+    assert synthesizer(**fields).prosody == prosody
+
+
+def test_a_recognizer_object_as_jambonz_has_it():
+    found = recognizer(
+        vendor="deepgram",
+        language="fr",
+        hints=["facturation"],
+        hintsBoost=10,
+        altLanguages=["en-US", "en-US", "de"],
+        interim=True,
+        punctuation="true",
+        profanityFilter=False,
+        alternatives=2,
+        deepgramOptions={"endpointing": 300},
+    )
+    assert found.tuning == Tuning(
+        alt_languages=("en-US", "de-DE"),
+        hints_boost=10,
+        alternatives=2,
+        profanity_filter=False,
+        punctuation=True,
+        interim=True,
+    )
+    assert found.options == {"endpointing": 300}
+    assert found.hints == ("facturation",)
+
+
+@pytest.mark.parametrize(("asked", "used"), [(-1, (0, 0)), (999, (20, 10))])
+def test_numbers_of_the_recognizer_are_held_within_their_range(asked: int, used: tuple[int, int]):
+    found = recognizer(hintsBoost=asked, alternatives=asked).tuning
+    assert (found.hints_boost, found.alternatives) == used

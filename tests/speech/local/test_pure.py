@@ -14,6 +14,7 @@ from gateway.speech.local.markup import plain_offsets
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.synthesizer import manner
 from gateway.speech.local.voices import candidates
+from gateway.tuning import Prosody
 
 
 @pytest.mark.parametrize(
@@ -69,13 +70,13 @@ def test_every_language_falls_back_to_its_base() -> None:
     ],
 )
 def test_options_become_what_espeak_takes(options: Mapping[str, Any], expected: tuple[float, ...]) -> None:
-    found = manner(options, rate=160, pitch=50)
+    found = manner(options, Prosody(), rate=160, pitch=50)
     assert (found["rate"], found["pitch"], found["volume"]) == pytest.approx(expected)
 
 
 @given(st.dictionaries(st.sampled_from(["rate", "pitch", "volume"]), st.text(max_size=6) | st.floats() | st.integers()))
 def test_any_options_become_something_espeak_takes(options: Mapping[str, Any]) -> None:
-    found = manner(options, rate=160, pitch=50)
+    found = manner(options, Prosody(), rate=160, pitch=50)
     assert 80 <= found["rate"] <= 450
     assert 0 <= found["pitch"] <= 99
     assert 0 <= found["volume"] <= 2
@@ -116,3 +117,26 @@ def test_the_number_of_workers_can_be_chosen_or_left_to_the_machine() -> None:
     assert (section.speak_processes, section.listen_processes) == (3, 5)
     assert LocalSpeechSection().speak_processes >= 1
     assert LocalSpeechSection().listen_processes >= 1
+
+
+@pytest.mark.parametrize(
+    ("prosody", "manner_of_it"),
+    [
+        (Prosody(), {"rate": 160, "pitch": 50, "volume": 1.0}),
+        (Prosody(rate=1.25), {"rate": 200, "pitch": 50, "volume": 1.0}),
+        (Prosody(pitch=-5), {"rate": 160, "pitch": 30, "volume": 1.0}),
+        (Prosody(volume=-20), {"rate": 160, "pitch": 50, "volume": 0.1}),
+        (Prosody(rate=4, pitch=20, volume=16), {"rate": 450, "pitch": 99, "volume": 2.0}),
+    ],
+)
+def test_prosody_common_to_all_vendors(prosody: Prosody, manner_of_it: dict[str, float]) -> None:
+    assert manner({}, prosody, rate=160, pitch=50) == pytest.approx(manner_of_it)
+
+
+def test_the_local_voices_own_options_beat_it() -> None:
+    options = {"rate": 120, "pitch": 40, "volume": 50}
+    assert manner(options, Prosody(rate=2, pitch=5, volume=6), rate=160, pitch=50) == {
+        "rate": 120,
+        "pitch": 40,
+        "volume": 0.5,
+    }
