@@ -14,9 +14,9 @@ from gateway.actions import Hangup, Say, Transfer
 from gateway.call.commands import Answer, Command
 from gateway.call.endings import Endings
 from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
-from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, NoMatch
+from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, Input, NoMatch
 from gateway.call.interrupting import Interrupting
-from gateway.call.question import Question
+from gateway.call.question import Question, ReadOn
 from gateway.call.speaking import Speaking
 from gateway.call.states import States, since
 from gateway.call.turns import Turns
@@ -321,7 +321,7 @@ class Conversation:
     def _take_entry(self) -> None:
         entry = self.hearing.take_entry()
         if entry is not None:
-            self.turns.send(self.hearing.keyed(entry))
+            self._answered_by(self.hearing.keyed(entry))
 
     def _due(self, state: State) -> None:
         """The state's deadline is here."""
@@ -376,11 +376,16 @@ class Conversation:
     def _turn_closed(self) -> None:
         if self.hearing.continues():
             return
-        result = self.hearing.conclude()
-        if isinstance(result, NoMatch):
-            self.turns.not_understood(result)
-        else:
-            self.turns.send(result)
+        self._answered_by(self.hearing.conclude())
+
+    def _answered_by(self, result: Input | ReadOn | NoMatch) -> None:
+        match result:
+            case NoMatch():
+                self.turns.not_understood(result)
+            case ReadOn():
+                self.turns.read_on(result)
+            case _:
+                self.turns.send(result)
 
     def _call_too_long(self) -> None:
         facts = self.facts

@@ -45,11 +45,17 @@ class DigitCollector:
         """When the entry is over without another key, rounded as call time is. Only while there are keys."""
         return round(self.keys[-1][1] + self.rules.interdigit_timeout, 6)
 
-    def settle(self) -> None:
-        """Apply the clear key, and drop terminators that end nothing."""
+    def settle(self, labels: Collection[str] = ()) -> None:
+        """Apply the clear key, and drop terminators that end nothing. Neither where it is an answer by itself.
+
+        Args:
+            labels: The keys of a menu.
+        """
         kept: deque[tuple[str, float]] = deque()
         for key, at in self.keys:
-            if key == self.rules.clear_char:
+            if key in labels and all(key == before for before, _ in kept):
+                kept.append((key, at))
+            elif key == self.rules.clear_char:
                 kept.clear()
             elif key != self.rules.term_char or kept:
                 kept.append((key, at))
@@ -64,7 +70,7 @@ class DigitCollector:
         """
         digits = ""
         for index, (key, at) in enumerate(self.keys):
-            if key == self.rules.term_char:
+            if key == self.rules.term_char and (digits or key not in labels):
                 return self._cut(index + 1, Entry(digits, key, at))
             digits += key
             if digits in labels or len(digits) >= max_digits:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gateway.actions import MenuOption
 from gateway.call.commands import CloseEar, FinishUtterance, OpenEar
 from gateway.call.digits import DigitCollector, Entry
 from gateway.call.facts import CallerTurn, Ear, Facts, State
-from gateway.call.question import Question
+from gateway.call.question import Question, ReadOn
 from gateway.caller_events import UserChoice, UserDigits, UserText
 from gateway.events import RecognitionEnded, SpeechStarted, SpeechStopped, SpeechSustained, TranscriptUpdated
-from gateway.text import menu as menus
 from gateway.text import values
 
 MAX_EAR_FAILURES = 3  # streams in a row that broke, or ended at once before anything was said
@@ -214,13 +215,13 @@ class Hearing:
         self._open()
         return True
 
-    def conclude(self) -> Input | NoMatch:
-        """Close the caller's spoken turn: an input, or that nothing was understood."""
+    def conclude(self) -> Input | ReadOn | NoMatch:
+        """Close the caller's spoken turn: an input, a wish to hear more, or that nothing was understood."""
         facts, caller = self.facts, self.facts.caller
         text = caller.words
         confidence = min(caller.confidences) if caller.confidences else None
         stopped_at = caller.stopped_at if caller.stopped_at is not None else facts.now
-        result: Input | NoMatch
+        result: Input | ReadOn | NoMatch
         doubtful = confidence is not None and confidence < facts.number.recognizer.min_confidence
         if not text or doubtful:
             heard = caller.sustained or caller.interrupted or bool(text)
@@ -232,27 +233,16 @@ class Hearing:
         self.forget()
         return result
 
-    def _spoken(self, text: str, confidence: float | None, caller: CallerTurn, ended_at: float) -> Input:
-        turn = self.facts.turn + 1
-        menu = self.question.menu
+    def _spoken(self, text: str, confidence: float | None, caller: CallerTurn, ended_at: float) -> Input | ReadOn:
         language = caller.language or self.question.speech.heard_language
-        if menu is not None:
-            chosen = menus.match(menu.options, self.question.keys, spoken=text, language=language)
-            option = next((option for option in menu.options if option.id == chosen), None)
-            if option is not None:
-                return UserChoice(
-                    turn=turn,
-                    menu_id=menu.menu_id,
-                    option_id=option.id,
-                    label=option.label,
-                    source="speech",
-                    barged_in=caller.interrupted,
-                    confidence=confidence,
-                    started_at=caller.started_at,
-                    ended_at=ended_at,
-                )
+        chosen = self.question.chosen(language, spoken=text)
+        if isinstance(chosen, ReadOn):
+            return chosen
+        if chosen is not None:
+            spoken = self._choice(chosen, "speech", caller.interrupted, ended_at)
+            return dataclasses.replace(spoken, confidence=confidence, started_at=caller.started_at)
         return UserText(
-            turn=turn,
+            turn=self.facts.turn + 1,
             text=text,
             source="message" if self.facts.setup.leg.hears_text else "speech",
             value=self._value(text, language),
@@ -261,6 +251,20 @@ class Hearing:
             alternatives=caller.alternatives,
             barged_in=caller.interrupted,
             started_at=caller.started_at,
+            ended_at=ended_at,
+        )
+
+    def _choice(
+        self, option: MenuOption, source: Literal["digits", "speech"], barged_in: bool, ended_at: float
+    ) -> UserChoice:
+        assert self.question.menu is not None
+        return UserChoice(
+            turn=self.facts.turn + 1,
+            menu_id=self.question.menu.menu_id,
+            option_id=option.id,
+            label=option.label,
+            source=source,
+            barged_in=barged_in,
             ended_at=ended_at,
         )
 
@@ -273,36 +277,26 @@ class Hearing:
     # --- keys ------------------------------------------------------------------------------------------------------
     def press(self, digit: str) -> None:
         self.keys.press(digit, self.facts.now)
-        self.keys.settle()
+        self.keys.settle(self.question.answers)
         self.facts.listen_since = None  # a cleared entry starts the wait afresh
 
     def take_entry(self) -> Entry | None:
         """The next complete entry of keys, if there is one."""
-        self.keys.settle()
-        return self.keys.take(self.facts.now, max_digits=self.question.max_digits, labels=self.question.keys)
+        answers = self.question.answers
+        self.keys.settle(answers)
+        return self.keys.take(self.facts.now, max_digits=self.question.max_digits, labels=answers)
 
-    def keyed(self, entry: Entry) -> Input:
-        """An entry of keys as an input."""
-        facts, menu = self.facts, self.question.menu
+    def keyed(self, entry: Entry) -> Input | ReadOn:
+        """An entry of keys as an input, or as a wish to hear more."""
+        facts = self.facts
         turn, barged_in = facts.turn + 1, facts.caller.interrupted
         facts.boundary = facts.now
         self.forget()
-        if menu is not None:
-            chosen = menus.match(
-                menu.options, self.question.keys, digits=entry.digits, language=self.question.speech.heard_language
-            )
-            option = next((option for option in menu.options if option.id == chosen), None)
-            if option is not None:
-                source: Literal["digits"] = "digits"
-                return UserChoice(
-                    turn=turn,
-                    menu_id=menu.menu_id,
-                    option_id=option.id,
-                    label=option.label,
-                    source=source,
-                    barged_in=barged_in,
-                    ended_at=entry.at,
-                )
+        chosen = self.question.chosen(self.question.speech.heard_language, digits=entry.digits)
+        if isinstance(chosen, ReadOn):
+            return chosen
+        if chosen is not None:
+            return self._choice(chosen, "digits", barged_in, entry.at)
         if facts.setup.backend.wants_digits:
             return UserDigits(turn=turn, digits=entry.digits, terminator=entry.terminator, barged_in=barged_in)
         return UserText(

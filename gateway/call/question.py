@@ -6,12 +6,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from config.call import Exhausted, Interruption, Kind
-from gateway.actions import Listen, Menu
+from gateway.actions import Listen, Menu, MenuOption
 from gateway.call.facts import Facts
 from gateway.call.voices import SpeechInForce
 from gateway.speech_interfaces import ListenSettings
 from gateway.text import menu as menus
 from gateway.text import values
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOn:
+    """In place of an answer, the caller wants to hear a group of the menu's options, counted from 0."""
+
+    group: int
 
 
 @dataclass(slots=True)
@@ -24,9 +31,11 @@ class Question:
     menu: Menu | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Keys of the menu as read out, to option ids."""
+    group: int | None = None
+    """Of a menu that is read out in groups: the last one that was; None: none yet."""
 
     def reset(self) -> None:
-        self.listen, self.menu, self.keys = Listen(), None, {}
+        self.listen, self.menu, self.keys, self.group = Listen(), None, {}, None
 
     @property
     def kind(self) -> Kind:
@@ -81,6 +90,25 @@ class Question:
     def max_digits(self) -> int:
         return self.facts.number.digits.max_digits if self.menu is None else self.menu.max_digits
 
+    @property
+    def answers(self) -> Collection[str]:
+        """Entries of keys that are complete as they are."""
+        is_in_groups = self.menu is not None and len(menus.groups(self.menu.options)) > 1
+        return {*self.keys, menus.MORE_KEY} if is_in_groups else self.keys
+
+    def chosen(
+        self, language: str, *, spoken: str | None = None, digits: str | None = None
+    ) -> MenuOption | ReadOn | None:
+        """What the caller means by the menu that is open, if there is one; None: nothing that it offers."""
+        if self.menu is None:
+            return None
+        options = self.menu.options
+        wish = menus.group_asked_for(options, self.group, spoken, digits, language)
+        if wish is not None:
+            return ReadOn(wish)
+        option_id = menus.match(options, self.keys, spoken, digits, language, group=self.group)
+        return next((option for option in options if option.id == option_id), None)
+
     def settings(self) -> ListenSettings:
         """What a recognition stream for this question is opened with."""
         own, wish = self.facts.number.recognizer, self.speech.recognizer
@@ -100,6 +128,5 @@ class Question:
             end_silence=self.end_silence,
             max_length=self.max_length,
             sensitive=self.sensitive,
-            tuning=self.speech.tuning,
             options={**(own.options if vendor == own.vendor else {}), **wish.options},
         )

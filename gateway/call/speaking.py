@@ -95,12 +95,30 @@ class Speaking:
         self._start(content, turn, "answer", pause.interruptible)
 
     def ask(self, menu: Menu, turn: int, *, aloud: bool) -> None:
-        """Read a menu out, and remember its keys."""
-        language = self.speech.spoken_language
-        text, keys = menus.spoken_menu(menu.prompt, menu.options, language, self._catalogue, max_digits=menu.max_digits)
-        self.question.menu, self.question.keys = menu, dict(keys)
+        """Read a menu out, or the first of its groups, and remember its keys."""
+        text, keys = self._menu_in_words(menu, 0)
+        self.question.menu, self.question.keys, self.question.group = menu, keys, None
         if aloud:
+            self.question.group = 0
             self.say(Say(text=text), turn)
+
+    def read_on(self, group: int, turn: int) -> None:
+        """Read a group of the open menu out. It alone is what is repeated on silence."""
+        assert self.question.menu is not None
+        text, _ = self._menu_in_words(self.question.menu, group)
+        self.question.group = group
+        self.facts.answer.clear()
+        self.say(Say(text=text), turn)
+
+    def _menu_in_words(self, menu: Menu, group: int) -> tuple[str, dict[str, str]]:
+        return menus.spoken_menu(
+            menu.prompt,
+            menu.options,
+            self.speech.spoken_language,
+            self._catalogue,
+            max_digits=menu.max_digits,
+            group=group,
+        )
 
     # --- the gateway's own words -----------------------------------------------------------------------------------
     def own(self, name: str, *, interruptible: bool = False) -> None:

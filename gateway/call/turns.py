@@ -28,7 +28,7 @@ from gateway.call.endings import Endings
 from gateway.call.facts import Facts, Waiting
 from gateway.call.hearing import Hearing, Input, NoMatch
 from gateway.call.outcome import Result
-from gateway.call.question import Question
+from gateway.call.question import Question, ReadOn
 from gateway.call.speaking import Speaking
 from gateway.call.voices import SpeechInForce
 from gateway.caller_events import CallStarted, NoInput, TransferResult
@@ -301,6 +301,14 @@ class Turns:
             self._exhausted(waited)
         else:
             self._ask_again()
+
+    def read_on(self, wish: ReadOn) -> None:
+        """The caller is there, and wants to hear more of the menu before he answers: nothing the bot has to know."""
+        facts = self.facts
+        facts.silences = 0
+        facts.listen_since = None
+        facts.keep("menu_read_on", group=wish.group)
+        self.speaking.read_on(wish.group, facts.turn)
 
     def not_understood(self, heard: NoMatch) -> None:
         """The caller's turn brought no text. Noise is no turn at all; idle, nobody is asked again."""

@@ -52,10 +52,21 @@ def _unique(found: Iterable[str]) -> str | None:
 
 
 class Chooser:
-    """Finds an option in an utterance. Each step either finds exactly one option, or several, or none."""
+    """Finds an option in an utterance. Each step either finds exactly one option, or several, or none.
 
-    def __init__(self, options: Sequence[MenuOption], keys: Mapping[str, str], language: str) -> None:
+    Args:
+        heard: The options that were read out last, where those are not all: "the second one" is one of them.
+    """
+
+    def __init__(
+        self,
+        options: Sequence[MenuOption],
+        keys: Mapping[str, str],
+        language: str,
+        heard: Sequence[MenuOption] | None = None,
+    ) -> None:
         self.options, self.keys, self.language = options, keys, language
+        self.heard = options if heard is None else heard
         known = lexicon(language)
         self.known = known
         self.fillers = _folded(known.fillers)
@@ -80,6 +91,15 @@ class Chooser:
             if found := step(said):
                 return _unique(found)
         return None
+
+    def is_named(self, spoken: str) -> bool:
+        """Whether it is just what an option is called."""
+        return bool(self._exactly(self._with_digits(words(spoken)[:_MAX_WORDS])))
+
+    def is_any_of(self, phrases: Iterable[str], spoken: str) -> bool:
+        """Whether it is one of these phrases, politely put or not."""
+        said = words(spoken)[:_MAX_WORDS]
+        return any(phrase == said or phrase == self._content(said) for phrase in map(words, phrases))
 
     # --- by name ---------------------------------------------------------------------------------------------------
     def _exactly(self, said: list[str]) -> set[str]:
@@ -183,8 +203,12 @@ class Chooser:
                 taken[span] = [True] * len(form)
                 found.add(place)
         found |= {int(match[1]) for word in said if (match := _ORDINAL.fullmatch(word)) and int(match[1])}
-        places = {place - 1 if place else len(self.options) - 1 for place in found}
-        return {self.options[place].id if place < len(self.options) else "" for place in places} - {""}
+        return {self._at(place) for place in found} - {""}
+
+    def _at(self, place: int) -> str:
+        """The option at a place among those just heard, else in the whole menu; 0 is the last one heard."""
+        among = self.heard if place <= len(self.heard) else self.options
+        return among[place - 1].id if place <= len(among) else ""
 
     # --- words -----------------------------------------------------------------------------------------------------
     def _content(self, said: list[str]) -> list[str]:

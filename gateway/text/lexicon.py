@@ -70,6 +70,10 @@ class Sentences(Section):
     """One option that has no key and a long label: `{label}`."""
     menu_yes_no: Variants
     """Both options of a yes-or-no question: `{yes}`, `{yes_key}`, `{no}`, `{no_key}`."""
+    menu_more: Variants
+    """After a group of a long menu's options, when others follow: `{more}`, the word that asks for them."""
+    menu_again: Variants
+    """After the last group of a long menu's options: `{again}`, the word that asks for the first ones."""
     invalid_choice: Variants
     """The answer is none of a menu's options."""
     invalid_digits: Variants
@@ -129,6 +133,10 @@ class Lexicon(Section):
     ordinal_phrases: tuple[str, ...]
     """How an option is called by its place: `{ordinal}`."""
     last: tuple[str, ...]
+    more: tuple[str, ...] = Field(min_length=1)
+    """Ways of asking for the next options of a long menu; the first one is what we suggest."""
+    again: tuple[str, ...] = Field(min_length=1)
+    """Ways of asking for the first options again; likewise."""
     months: tuple[tuple[str, ...], ...] = Field(min_length=12, max_length=12)
     """January to December: the name first, then what else it is called."""
     weekdays: tuple[tuple[str, ...], ...] = Field(min_length=7, max_length=7)

@@ -14,6 +14,9 @@ from gateway.text.speakable import detect, speakable
 
 MAX_ONE_DIGIT = 9
 MAX_TWO_DIGITS = 99
+GROUP = 5
+"""Options of a longer menu that are read out before the caller is asked whether to go on."""
+MORE_KEY = "*"
 _LONG_LABEL_WORDS = 3
 _LONG_LABEL_CHARS = 28
 
@@ -26,24 +29,26 @@ def spoken_menu(
     words: Catalogue | None = None,
     *,
     max_digits: int = 1,
+    group: int = 0,
 ) -> tuple[str, dict[str, str]]:
-    """Put a menu into words.
+    """Put a menu into words, or one of its `groups`.
 
     Args:
-        prompt: Said first; of any format.
+        prompt: Said before the first option; of any format.
         options: In the order in which they get their keys.
         language: BCP 47 tag.
         words: Whose wording is used; unset: the gateway's own in that language.
         max_digits: Keys an answer may have. Nine options have one key each; more need two (``01`` to ``99``), else
             those after the ninth can only be said. ``*``, ``0`` and ``#`` are never an option.
+        group: Which group is read out, counted from 0.
 
     Returns:
-        The whole text, plain; and the option's id for each key.
+        The text, plain; and the option's id for each key of the whole menu.
     """
     words = words or Catalogue.for_language(language)
     keys = _keys(options, max_digits)
     by_option = {option_id: key for key, option_id in keys.items()}
-    said = [speakable(prompt, detect(prompt), language).plain] if prompt else []
+    said = [speakable(prompt, detect(prompt), language).plain] if prompt and group == 0 else []
     if pair := yes_no_options(options, language):
         yes, no = pair
         said.append(
@@ -56,8 +61,26 @@ def spoken_menu(
             )
         )
     else:
-        said += [_read_out(option, by_option.get(option.id), words) for option in options]
+        said += [_read_out(option, by_option.get(option.id), words) for option in groups(options)[group]]
+        said.append(_way_on(len(groups(options)), group, language, words))
     return " ".join(_ended(part) for part in said if part), keys
+
+
+def groups(options: Sequence[MenuOption]) -> list[Sequence[MenuOption]]:
+    """How a menu is read out: all at once, or, where one key is not enough for an option, a few at a time."""
+    if len(options) <= MAX_ONE_DIGIT:
+        return [options]
+    return [options[start : start + GROUP] for start in range(0, len(options), GROUP)]
+
+
+def _way_on(count: int, group: int, language: str, words: Catalogue) -> str:
+    """How to hear the next group; after the last one, the first."""
+    if count == 1:
+        return ""
+    known = lexicon(language)
+    if group + 1 < count:
+        return words.say("menu_more", more=known.more[0])
+    return words.say("menu_again", again=known.again[0])
 
 
 def _keys(options: Sequence[MenuOption], max_digits: int) -> dict[str, str]:
@@ -86,6 +109,8 @@ def match(
     spoken: str | None = None,
     digits: str | None = None,
     language: str = "en-GB",
+    *,
+    group: int | None = None,
 ) -> str | None:
     """The option a caller means.
 
@@ -98,13 +123,46 @@ def match(
         spoken: What was said, as recognized.
         digits: What was pressed, without the terminator.
         language: BCP 47 tag of what was said.
+        group: The group that was read out last, which the places are counted in; None: places of the whole menu.
 
     Returns:
         The option's id, or None.
     """
     if digits and (chosen := option_by_key(digits, keys)):
         return chosen
-    return Chooser(options, keys, language).choose(spoken) if spoken and options else None
+    if not spoken or not options:
+        return None
+    heard = options if group is None else groups(options)[group]
+    return Chooser(options, keys, language, heard).choose(spoken)
+
+
+def group_asked_for(
+    options: Sequence[MenuOption],
+    group: int | None,
+    spoken: str | None = None,
+    digits: str | None = None,
+    language: str = "en-GB",
+) -> int | None:
+    """The group of a long menu that a caller asks for in place of an answer: the next one, or the first again.
+
+    Args:
+        group: The group that was read out last; None: none yet.
+
+    Returns:
+        The group, counted from 0; None: he asks for none, or there are no groups.
+    """
+    count = len(groups(options))
+    following = 0 if group is None else (group + 1) % count
+    if count == 1:
+        return None
+    if digits:
+        return following if digits == MORE_KEY else None
+    chooser, known = Chooser(options, {}, language), lexicon(language)
+    if not spoken or chooser.is_named(spoken):
+        return None
+    if chooser.is_any_of(known.more, spoken):
+        return following
+    return 0 if chooser.is_any_of(known.again, spoken) else None
 
 
 # --- for a recognizer ----------------------------------------------------------------------------------------------
@@ -125,6 +183,8 @@ def phrases(options: Sequence[MenuOption], language: str) -> list[str]:
     for place in range(1, min(count, len(known.ordinals)) + 1):
         found += _by_place(known, known.ordinals[place - 1])
     found += _by_place(known, known.last)
+    if len(groups(options)) > 1:
+        found += [*known.more, *known.again]
     return list({phrase.casefold(): phrase for phrase in reversed(found) if phrase}.values())[::-1]
 
 

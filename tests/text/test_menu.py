@@ -8,7 +8,7 @@ from gateway.actions import MenuOption
 from gateway.text.catalogue import Catalogue
 from gateway.text.language import LANGUAGES
 from gateway.text.lexicon import lexicon
-from gateway.text.menu import match, phrases, spoken_menu
+from gateway.text.menu import GROUP, MORE_KEY, group_asked_for, groups, match, phrases, spoken_menu
 from gateway.text.numerals import number_words
 
 
@@ -75,18 +75,125 @@ def test_more_than_nine_options_need_two_keys() -> None:
     text, keys = spoken_menu(None, many, "en", max_digits=2)
     assert list(keys) == [f"{place:02d}" for place in range(1, 13)]
     assert "press 0 1." in text
-    assert "press 1 2." in text
     assert match(many, keys, digits="12") == "id-12"
     assert match(many, keys, digits="3") == match(many, keys, digits="03#") == "id-3"
-    text, keys = spoken_menu(None, many, "en")
+    text, keys = spoken_menu(None, many, "en", group=2)
     assert list(keys) == list("123456789")
-    assert text.endswith("For City 12, say City 12.")
+    assert text.startswith("For City 11, say City 11. For City 12, say City 12.")
     assert match(many, keys, "city twelve") == "id-12"
 
 
 def test_an_operators_wording_is_used() -> None:
     words = Catalogue.for_language("en").with_words({"menu_option": "{key} for {label}."})
     assert spoken_menu(None, options("Tea"), "en", words)[0] == "1 for Tea."
+
+
+# --- long menus ----------------------------------------------------------------------------------------------------
+CITIES = options(*(f"City {place}" for place in range(1, 13)))
+
+
+def test_a_menu_of_nine_is_read_out_at_once() -> None:
+    nine = CITIES[:9]
+    assert groups(nine) == [nine]
+    text, _ = spoken_menu("Where to?", nine, "en")
+    assert text.endswith("For City 9, say City 9 or press 9.")
+    assert group_asked_for(nine, 0, "more") is None
+    assert group_asked_for(nine, 0, digits=MORE_KEY) is None
+
+
+def test_a_longer_menu_is_read_out_five_at_a_time() -> None:
+    said = [spoken_menu("Where to?", CITIES, "en", max_digits=2, group=group)[0] for group in range(3)]
+    assert said == [
+        "Where to? For City 1, say City 1 or press 0 1. For City 2, say City 2 or press 0 2. "
+        "For City 3, say City 3 or press 0 3. For City 4, say City 4 or press 0 4. "
+        "For City 5, say City 5 or press 0 5. For more, say more or press star.",
+        "For City 6, say City 6 or press 0 6. For City 7, say City 7 or press 0 7. "
+        "For City 8, say City 8 or press 0 8. For City 9, say City 9 or press 0 9. "
+        "For City 10, say City 10 or press 1 0. For more, say more or press star.",
+        "For City 11, say City 11 or press 1 1. For City 12, say City 12 or press 1 2. "
+        "To hear them again, say repeat or press star.",
+    ]
+
+
+@given(st.integers(0, 30))
+def test_every_option_is_in_one_group_in_its_order(count: int) -> None:
+    menu = options(*map(str, range(count)))
+    read = groups(menu)
+    assert [option for group in read for option in group] == list(menu)
+    assert all(len(group) <= GROUP for group in read) or len(read) == 1
+
+
+def test_the_prompt_is_said_before_the_first_group_only() -> None:
+    assert not spoken_menu("Where to?", CITIES, "en", group=1)[0].startswith("Where")
+
+
+@pytest.mark.parametrize(
+    ("group", "said", "asked"),
+    [
+        (None, "more", 0),
+        (0, "more", 1),
+        (1, "More options, please!", 2),
+        (2, "more", 0),
+        (1, "repeat", 0),
+        (2, "again please", 0),
+        (0, "no more", None),
+        (0, "city five", None),
+        (0, "", None),
+    ],
+)
+def test_a_caller_asks_for_the_next_group_or_the_first(group: int | None, said: str, asked: int | None) -> None:
+    assert group_asked_for(CITIES, group, said) == asked
+
+
+@pytest.mark.parametrize(("group", "asked"), [(None, 0), (0, 1), (2, 0)])
+def test_the_star_key_goes_on_as_the_word_does(group: int | None, asked: int) -> None:
+    assert group_asked_for(CITIES, group, digits="*") == asked
+    assert group_asked_for(CITIES, group, "more", digits="1") is None
+
+
+def test_an_option_that_is_called_more_is_that_option() -> None:
+    menu = (*CITIES, MenuOption(id="m", label="More"), MenuOption(id="i", label="More information"))
+    assert group_asked_for(menu, 0, "more") is None
+    assert group_asked_for((*CITIES, menu[-1]), 0, "more") == 1
+
+
+def test_an_option_can_be_named_before_it_was_read_out() -> None:
+    _, keys = spoken_menu(None, CITIES, "en", max_digits=2)
+    assert match(CITIES, keys, "city twelve", group=0) == "id-12"
+    assert match(CITIES, keys, "number seven", group=0) == "id-7"
+    assert match(CITIES, keys, digits="12", group=0) == "id-12"
+
+
+@pytest.mark.parametrize(
+    ("group", "said", "option"),
+    [
+        (0, "the second one", "id-2"),
+        (1, "the second one", "id-7"),
+        (1, "the fifth", "id-10"),
+        (1, "the eleventh", "id-11"),
+        (1, "the last one", "id-10"),
+        (2, "the last one", "id-12"),
+        (None, "the last one", "id-12"),
+        (None, "the seventh", "id-7"),
+        (0, "the thirteenth", None),
+    ],
+)
+def test_places_are_counted_among_what_was_just_heard(group: int | None, said: str, option: str | None) -> None:
+    stops = options(*"ABCDEFGHIJKL")
+    _, keys = spoken_menu(None, stops, "en", max_digits=2)
+    assert match(stops, keys, said, group=group) == option
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, "fr-CA", "pt-BR"])
+def test_the_words_that_lead_on_are_suggested_listened_for_and_understood(language: str) -> None:
+    known = lexicon(language)
+    first, *_, last = (spoken_menu(None, CITIES, language, group=group)[0] for group in range(3))
+    assert known.more[0] in first
+    assert known.again[0] in last
+    assert {*known.more, *known.again} <= set(phrases(CITIES, language))
+    assert {group_asked_for(CITIES, 1, word, language=language) for word in known.more} == {2}
+    assert {group_asked_for(CITIES, 1, word, language=language) for word in known.again} == {0}
+    assert not {*known.more, *known.again} & set(phrases(CITIES[:9], language))
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------
