@@ -128,5 +128,6 @@ class Question:
             end_silence=self.end_silence,
             max_length=self.max_length,
             sensitive=self.sensitive,
+            tuning=self.speech.tuning,
             options={**(own.options if vendor == own.vendor else {}), **wish.options},
         )
