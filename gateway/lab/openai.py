@@ -6,16 +6,13 @@ thinks aloud where it is told to, and leaves out what servers of the same shape 
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
 import re
-import sys
-from types import TracebackType
 from typing import Any
 
-from gateway.lab.faults import FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.base import Lab, lab_parser, run_lab
+from gateway.lab.faults import Fault, instead
+from gateway.lab.server import LabReply, LabRequest, json_reply
 
 STYLES = ("openai", "bare", "thinking", "whole")
 """As OpenAI does it; without `[DONE]` and with chunks of usage alone; with its reasoning; without streaming."""
@@ -23,7 +20,7 @@ PIECE = 7  # characters of a chunk
 GREETING = "Hello, this is Acme Travel. Where would you like to go?"
 
 
-class LabOpenAi:
+class LabOpenAi(Lab):
     """The server.
 
     Args:
@@ -42,40 +39,26 @@ class LabOpenAi:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(faults=faults, host=host, port=port)
         self.api_key = api_key
         self.style = style
-        self.faults = FaultScript(faults)
         self.drip = drip
-        self.server = LabServer(self._handle, host=host, port=port)
-
-    async def __aenter__(self) -> LabOpenAi:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.server.stop()
 
     @property
     def url(self) -> str:
         return self.server.url + "/v1"
 
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
+    def announcement(self) -> str:
+        return f"chat completions at {self.url}"
 
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return _error(400, str(error))
-        if fault.status() is not None:
-            return _error(fault.status() or 500, "as the fault script says")
-        return instead(fault) or spoil(self._answer(request), fault)
+    def _refusal(self, status: int, message: str) -> LabReply:
+        return _error(status, message)
 
-    def _answer(self, request: LabRequest) -> LabReply:
+    def _instead(self, fault: Fault) -> LabReply | None:
+        status = fault.status()
+        return instead(fault) if status is None else _error(status, "as the fault script says")
+
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         if request.path == "/tools/weather" and request.method == "POST":
             return json_reply({"weather": "sunny", "degrees": 21, "place": request.json().get("place")})
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
@@ -203,31 +186,9 @@ def _chunk(choices: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab openai`."""
-    parser = argparse.ArgumentParser(
-        prog="talkpath lab openai", description="Chat completions as OpenAI has them, answered by rules."
-    )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9109)
+    about = "Chat completions as OpenAI has them, answered by rules."
+    parser = lab_parser("openai", about, port=9109, faults="ok,500*2,slow:3,cut")
     parser.add_argument("--api-key", default="", help="what Authorization must bring; default: anything")
     parser.add_argument("--style", choices=STYLES, default="openai", help="like which servers it answers")
     parser.add_argument("--drip", type=float, default=0.0, metavar="S", help="seconds between bytes of a stream")
-    parser.add_argument("--faults", default="", metavar="SCRIPT", help="what goes wrong: ok,500*2,slow:3,cut, ...")
-    given = parser.parse_args(argv)
-    try:
-        FaultScript(given.faults)
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        asyncio.run(_run(LabOpenAi(**vars(given))))
-    except KeyboardInterrupt:
-        return 0
-    except OSError as error:
-        print(f"talkpath: cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
-
-
-async def _run(lab: LabOpenAi) -> None:
-    async with lab:
-        print(f"chat completions at {lab.url}", flush=True)
-        await asyncio.Event().wait()
+    return run_lab(parser, argv, lambda given: LabOpenAi(**vars(given)))
