@@ -7,19 +7,15 @@ asked for something slow, hands over to a person, and says goodbye.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 import hmac
 import json
-import sys
-from types import TracebackType
 from typing import Any
 
-import httpx
-
-from gateway.lab.faults import Fault, FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.base import SendingLab, lab_parser, run_lab
+from gateway.lab.faults import Fault, FaultScript
+from gateway.lab.server import LabReply, LabRequest, json_reply
 
 SIZES = {"s": "small", "m": "medium", "l": "large"}
 GREETING = "Hello, this is Acme Pizza. Which size would you like?"
@@ -27,7 +23,7 @@ AGENT = "sip:100@pbx"
 CALLBACK_WITHIN = 10.0
 
 
-class LabRest:
+class LabRest(SendingLab):
     """The bot.
 
     Args:
@@ -46,42 +42,20 @@ class LabRest:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(within=CALLBACK_WITHIN, faults=faults, host=host, port=port)
         self.secret = secret
-        self.faults = FaultScript(faults)
         self.callback_faults = FaultScript(callback_faults)
-        self.server = LabServer(self._handle, host=host, port=port)
         self.callbacks: list[int] = []  # statuses of the gateway's answers
         self._slow = slow
-        self._client = httpx.AsyncClient(timeout=CALLBACK_WITHIN, trust_env=False)
-        self._errands: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> LabRest:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for errand in self._errands:
-            errand.cancel()
-        if self._errands:
-            await asyncio.wait(self._errands)
-        await self._client.aclose()
-        await self.server.stop()
 
     @property
     def url(self) -> str:
         return self.server.url + "/bot"
 
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return json_reply({"error": str(error)}, 400)
-        return instead(fault) or spoil(self._answer(request), fault)
+    def announcement(self) -> str:
+        return f"lab bot at {self.url}, and in a shape of its own at {self.server.url}/own"
 
-    def _answer(self, request: LabRequest) -> LabReply:
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         if self.secret and not self._is_signed(request):
             return json_reply({"error": "the signature does not fit"}, 401)
         try:
@@ -122,7 +96,8 @@ class LabRest:
         if "person" in said:
             return json_reply({"actions": ["I'll get somebody.", {"type": "transfer", "target": AGENT}]})
         if "status" in said and event["call"].get("callback_url"):
-            self._call_back(event["call"]["callback_url"], {"turn": event["turn"], "text": "It is in the oven."})
+            answer = {"turn": event["turn"], "text": "It is in the oven."}
+            self._start(self._call_back(event["call"]["callback_url"], answer))
             return LabReply(status=202)
         if said.startswith("yes") and "size" in session:
             done = [{"type": "say", "text": f"Your {session['size']} pizza is ordered. Goodbye!"}, {"type": "hangup"}]
@@ -131,12 +106,7 @@ class LabRest:
             return LabReply(body=b"Then call again. What else?", headers={"content-type": "text/plain; charset=utf-8"})
         return json_reply({"text": "I only know pizza."})
 
-    def _call_back(self, url: str, answer: dict[str, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._later(url, answer))
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
-
-    async def _later(self, url: str, answer: dict[str, Any]) -> None:
+    async def _call_back(self, url: str, answer: dict[str, Any]) -> None:
         await asyncio.sleep(self._slow)
         fault = self.callback_faults.next()
         times = 2 if fault.name == "duplicate" else 1
@@ -174,32 +144,10 @@ def _own_shape(asked: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [{"text": "I only know pizza."}], "state": {"n": count}}
 
 
-def main(argv: list[str]) -> int:
-    """Run the bot until interrupted."""
-    parser = argparse.ArgumentParser(prog="talkpath lab rest", description="A bot behind one URL: JSON in, JSON out.")
-    parser.add_argument("--port", type=int, default=9108)
-    parser.add_argument("--host", default="127.0.0.1")
+def main(argv: list[str] | None = None) -> int:
+    """`talkpath lab rest`."""
+    parser = lab_parser("rest", "A bot behind one URL: JSON in, JSON out.", port=9108)
     parser.add_argument("--secret", default="", help="check X-Signature with it")
     parser.add_argument("--slow", type=float, default=2.0, metavar="S", help="seconds until a callback (2)")
-    parser.add_argument("--faults", default="", metavar="SCRIPT", help="what goes wrong with answers: 500*2,slow:3,...")
     parser.add_argument("--callback-faults", default="", metavar="SCRIPT", help="and with callbacks: duplicate,garbage")
-    options = parser.parse_args(argv)
-    try:
-        bot = LabRest(**vars(options))
-    except ValueError as error:
-        print(f"talkpath: {error}", file=sys.stderr)
-        return 2
-    try:
-        asyncio.run(_serve(bot))
-    except KeyboardInterrupt:
-        return 0
-    except OSError as error:
-        print(f"talkpath: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
-
-
-async def _serve(bot: LabRest) -> None:
-    async with bot:
-        print(f"lab bot at {bot.url}, and in a shape of its own at {bot.server.url}/own", flush=True)
-        await asyncio.Event().wait()
+    return run_lab(parser, argv, lambda given: LabRest(**vars(given)))
