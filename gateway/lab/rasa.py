@@ -7,22 +7,20 @@ Rasa does it (``rasa/core/channels/callback.py``, read in November 2026).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hmac
 import json
 import re
-import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import httpx
 
-from gateway.lab.faults import Fault, FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.base import SendingLab, lab_parser, run_lab
+from gateway.lab.faults import Fault, FaultScript
+from gateway.lab.server import LabReply, LabRequest, json_reply
 
 AGENT = "sip:100@pbx"
 PICTURE = "https://parcels.example.com/label.png"
@@ -74,7 +72,7 @@ SAYS: dict[str, list[dict[str, Any]]] = {
 LATER = [{"text": "Remember your parcel."}]
 
 
-class LabRasa:
+class LabRasa(SendingLab):
     """The server with its assistant. Use it as an asynchronous context manager.
 
     Args:
@@ -97,51 +95,24 @@ class LabRasa:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        # Rasa opens a session for each callback, so no connection is kept.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        super().__init__(within=CALLBACK_WITHIN, limits=limits, faults=faults, host=host, port=port)
         self.callback_url = callback_url
         self.callback_token = callback_token
-        self.faults = FaultScript(faults)
         self.callback_faults = FaultScript(callback_faults)
-        self.server = LabServer(self._handle, host=host, port=port)
         self.callbacks: deque[int] = deque(maxlen=MAX_CONVERSATIONS)  # statuses of the gateway's answers
         self.slots: dict[str, dict[str, Any]] = {}  # by sender
         self._token = token
         self._slow = slow
-        # Rasa opens a session for each callback, so no connection is kept.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.AsyncClient(timeout=CALLBACK_WITHIN, limits=limits, trust_env=False)
-        self._reminders: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> LabRasa:
-        await self.server.start()
-        return self
+    def announcement(self) -> str:
+        return f"Rasa lab at {self.url}, channels rest and callback; it understands: {', '.join(WORDS)}"
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for reminder in self._reminders:
-            reminder.cancel()
-        if self._reminders:
-            await asyncio.wait(self._reminders)
-        await self._client.aclose()
-        await self.server.stop()
+    def _refusal(self, status: int, message: str) -> LabReply:
+        return _failure(status, message)
 
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
-
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return _failure(400, str(error))
-        return instead(fault) or spoil(await self._answer(request), fault)
-
-    async def _answer(self, request: LabRequest) -> LabReply:
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         if request.method != "POST":
             return json_reply({"status": "ok"})  # the channels' own health check
         if self._token and not self._is_allowed(request):
@@ -198,9 +169,7 @@ class LabRasa:
                 await asyncio.sleep(self._slow)
             await self._deliver(response)
         if intent == "/remind" and answer:
-            reminder = asyncio.get_running_loop().create_task(self._remind(answer[0]["recipient_id"]))
-            self._reminders.add(reminder)
-            reminder.add_done_callback(self._reminders.discard)
+            self._start(self._remind(answer[0]["recipient_id"]))
 
     async def _remind(self, sender: str) -> None:
         for response in LATER:
@@ -258,34 +227,14 @@ def _failure(status: int, message: str) -> LabReply:
     return json_reply({"status": "failure", "message": message, "code": status}, status)
 
 
-async def _serve(lab: LabRasa) -> None:
-    async with lab:
-        print(f"Rasa lab at {lab.url}, channels rest and callback; it understands: {', '.join(WORDS)}", flush=True)
-        await asyncio.Event().wait()
-
-
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab rasa`."""
-    parser = argparse.ArgumentParser(prog="talkpath lab rasa", description="A Rasa assistant to call.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9110)
+    parser = lab_parser("rasa", "A Rasa assistant to call.", port=9110)
     parser.add_argument("--token", default="", help="what ?token= or Authorization must bring; default: anything")
     parser.add_argument("--callback-url", default="", metavar="URL", help="where answers of the callback channel go")
     parser.add_argument("--callback-token", default="", help="sent behind it as ?token=")
     parser.add_argument("--slow", type=float, default=1.0, metavar="S", help="seconds between two callbacks (1)")
-    parser.add_argument("--faults", default="", metavar="SCRIPT", help="what goes wrong with answers: ok,500*2,slow:3")
     parser.add_argument(
         "--callback-faults", default="", metavar="SCRIPT", help="and with callbacks: garbage,wrong-token"
     )
-    given = parser.parse_args(argv)
-    try:
-        lab = LabRasa(**vars(given))
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(lab))
-    except OSError as error:
-        print(f"talkpath: cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return run_lab(parser, argv, lambda given: LabRasa(**vars(given)))
