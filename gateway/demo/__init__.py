@@ -155,15 +155,17 @@ def _print_summary(report: dict[str, Any]) -> None:
 
 
 def _wrong_sums(report: dict[str, Any]) -> list[str]:
-    """Turns whose parts do not sum to the time that really passed, or that have no waterfall at all."""
-    wrong = []
-    for turn in report.get("record", {}).get("exchange", []):
+    """Turns whose parts do not sum to the time that really passed, or that have no answer and did not fail either."""
+    record = report.get("record", {})
+    wrong, unanswered = [], []
+    for turn in record.get("exchange", []):
         total, parts = turn["answer_seconds"], sum(turn["stages"].values())
         if total is None:
-            wrong.append(f"turn {turn['turn']} has no answer")
+            unanswered.append(f"turn {turn['turn']} has no answer")
         elif abs(total - parts) > SUM_TOLERANCE:
             wrong.append(f"turn {turn['turn']}: the parts sum to {parts:.3f} s, {total:.3f} s passed")
-    return wrong
+    failed = record.get("failed_turns", 0)  # the caller heard an apology instead
+    return wrong + (unanswered if len(unanswered) > failed else [])
 
 
 async def _stay(number: str, gateway: str) -> None:

@@ -128,6 +128,14 @@ def test_what_it_types_are_commands_with_help(vendor: str, name: str) -> None:
         assert configuration.is_file()
 
 
+@pytest.mark.asyncio
+async def test_a_turn_that_failed_is_no_mistake_of_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller heard an apology, as it is with faults."""
+    value = json.loads(report({**TURN, "answer_seconds": None}))
+    value["record"]["failed_turns"] = 1
+    assert (await show(tmp_path, monkeypatch, printed=json.dumps(value))).code == 0
+
+
 WRONG = {
     "what the caller expected": {"code": 1},
     "no report": {"printed": "no JSON"},
