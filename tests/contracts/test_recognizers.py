@@ -1,18 +1,23 @@
-"""What every recognizer must do, whoever listens: the local one and the scripted one."""
+"""What every recognizer must do, whoever listens; the local and the scripted one do it here.
+
+A vendor's adapter does it in ``tests/speech/VENDOR/test_contract.py``, against its emulator, which hears by resemblance
+which of `NAMES` was said (`tests.fakes.resembling`): an asynchronous context manager that yields the recognizer goes
+through each of `CHECKS`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
-from audio.codecs import g711
-from audio.format import PCMA_8K, PCMU_8K, AudioFormat
+from audio.format import L16_8K, PCMA_8K, PCMU_8K, AudioFormat
 from audio.frame import Frame
 from gateway.events import Transcript
+from gateway.speech.convert import Converter, nearest
 from gateway.speech.local.recognizer import LocalRecognizer
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.scripted.client import ScriptedRecognizer
@@ -21,8 +26,9 @@ from gateway.speech_interfaces import ListenSettings, RecognitionStream, Recogni
 from tests.recordings import recording, transcripts
 
 Open = Callable[[], AbstractAsyncContextManager[Recognizer]]
+Check = Callable[[Open], Awaitable[None]]
 NAMES = ("agent-pass", "auth-incorrect", "conf-getpin", "vm-goodbye")
-FRAME = 160
+FRAME = 0.02
 TIMEOUT = 60.0
 
 
@@ -40,9 +46,6 @@ async def scripted() -> AsyncIterator[Recognizer]:
     yield ScriptedRecognizer(ScriptedSpeechSection(texts=(spoken("agent-pass"), spoken("auth-incorrect"))))
 
 
-every_recognizer = pytest.mark.parametrize(
-    "open_recognizer", [pytest.param(local, marks=pytest.mark.workers), scripted], ids=["local", "scripted"]
-)
 pytestmark = pytest.mark.recordings
 
 
@@ -50,17 +53,30 @@ def spoken(name: str) -> str:
     return transcripts("en")[name]
 
 
-def menu() -> ListenSettings:
-    return ListenSettings(language="en-US", phrases=tuple(spoken(name) for name in NAMES), format=PCMU_8K)
+def menu(recognizer: Recognizer) -> ListenSettings:
+    phrases = tuple(spoken(name) for name in NAMES)
+    return ListenSettings(language="en-US", phrases=phrases, format=nearest(PCMU_8K, recognizer.capabilities.formats))
 
 
-def audio(name: str, format: AudioFormat = PCMU_8K) -> list[Frame]:
-    data = g711.encode(recording("en", name), format.encoding)
-    return [Frame(data[start : start + FRAME], format, start) for start in range(0, len(data), FRAME)]
+def line(recognizer: Recognizer) -> AudioFormat | None:
+    return menu(recognizer).format
 
 
-def silence(seconds: float) -> list[Frame]:
-    return [Frame(PCMU_8K.silence(FRAME), PCMU_8K, FRAME * index) for index in range(round(seconds * 50))]
+def audio(name: str, format: AudioFormat | None) -> list[Frame]:
+    """A recording as a line of this format brings it."""
+    return framed(recording("en", name), format or PCMU_8K)
+
+
+def silence(seconds: float, format: AudioFormat | None) -> list[Frame]:
+    return framed(bytes(round(seconds * L16_8K.rate) * 2), format or PCMU_8K)
+
+
+def framed(pcm: bytes, format: AudioFormat) -> list[Frame]:
+    converter = Converter(format)
+    whole = Frame(pcm, L16_8K)
+    data = converter.convert(whole).data + converter.flush().data
+    size = format.size(FRAME)
+    return [Frame(data[start : start + size], format, format.samples(start)) for start in range(0, len(data), size)]
 
 
 async def hear(stream: RecognitionStream, frames: list[Frame]) -> list[Transcript | SpeechHeard]:
@@ -83,78 +99,64 @@ def finals(results: list[Transcript | SpeechHeard]) -> list[str]:
     return [result.text for result in results if isinstance(result, Transcript) and result.final]
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_a_phrase_is_heard_and_then_the_results_end(open_recognizer: Open) -> None:
-    async with open_recognizer() as recognizer, recognizer.listen(menu()) as stream:
-        results = await hear(stream, audio("agent-pass"))
+async def a_phrase_is_heard_and_then_the_results_end(open_recognizer: Open) -> None:
+    async with open_recognizer() as recognizer, recognizer.listen(menu(recognizer)) as stream:
+        results = await hear(stream, audio("agent-pass", line(recognizer)))
     assert finals(results) == [spoken("agent-pass")]
-    assert isinstance(results[-1], Transcript)
-    assert results[-1].final
-    assert results[-1].confidence is None or 0 <= results[-1].confidence <= 1
+    transcripts = [result for result in results if isinstance(result, Transcript)]
+    assert transcripts[-1].final
+    assert transcripts[-1].confidence is None or 0 <= transcripts[-1].confidence <= 1
     if not recognizer.capabilities.partials:
-        assert len(results) == 1
+        assert len(transcripts) == 1
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_silence_is_no_text_and_no_error(open_recognizer: Open) -> None:
-    async with open_recognizer() as recognizer, recognizer.listen(menu()) as stream:
-        assert "".join(finals(await hear(stream, silence(1.0)))) == ""
+async def silence_is_no_text_and_no_error(open_recognizer: Open) -> None:
+    async with open_recognizer() as recognizer, recognizer.listen(menu(recognizer)) as stream:
+        assert "".join(finals(await hear(stream, silence(1.0, line(recognizer))))) == ""
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_a_turn_without_any_audio_ends_too(open_recognizer: Open) -> None:
-    async with open_recognizer() as recognizer, recognizer.listen(menu()) as stream:
+async def a_turn_without_any_audio_ends_too(open_recognizer: Open) -> None:
+    async with open_recognizer() as recognizer, recognizer.listen(menu(recognizer)) as stream:
         assert "".join(finals(await hear(stream, []))) == ""
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_finishing_twice_and_pushing_afterwards_is_harmless(open_recognizer: Open) -> None:
-    async with open_recognizer() as recognizer, recognizer.listen(menu()) as stream:
-        results = await hear(stream, audio("agent-pass"))
+async def finishing_twice_and_pushing_afterwards_is_harmless(open_recognizer: Open) -> None:
+    async with open_recognizer() as recognizer, recognizer.listen(menu(recognizer)) as stream:
+        results = await hear(stream, audio("agent-pass", line(recognizer)))
         await stream.finish()
-        await stream.push(audio("agent-pass")[0])
+        await stream.push(audio("agent-pass", line(recognizer))[0])
     assert finals(results) == [spoken("agent-pass")]
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_results_that_nobody_reads_do_not_hold_up_the_audio(open_recognizer: Open) -> None:
-    async with open_recognizer() as recognizer, recognizer.listen(menu()) as stream:
+async def results_that_nobody_reads_do_not_hold_up_the_audio(open_recognizer: Open) -> None:
+    async with open_recognizer() as recognizer, recognizer.listen(menu(recognizer)) as stream:
         async with asyncio.timeout(TIMEOUT):
-            for frame in audio("agent-pass"):
+            for frame in audio("agent-pass", line(recognizer)):
                 await stream.push(frame)
             await stream.finish()
             results = [result async for result in stream.results()]
     assert finals(results) == [spoken("agent-pass")]
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_a_stream_can_be_left_at_any_moment(open_recognizer: Open) -> None:
+async def a_stream_can_be_left_at_any_moment(open_recognizer: Open) -> None:
     async with open_recognizer() as recognizer:
         for pushed in (0, 1, 40):
-            async with recognizer.listen(menu()) as stream:
-                for frame in audio("agent-pass")[:pushed]:
+            async with recognizer.listen(menu(recognizer)) as stream:
+                for frame in audio("agent-pass", line(recognizer))[:pushed]:
                     await stream.push(frame)
-        async with recognizer.listen(menu()) as stream:
-            assert len(finals(await hear(stream, audio("auth-incorrect")))) == 1
+        async with recognizer.listen(menu(recognizer)) as stream:
+            assert len(finals(await hear(stream, audio("auth-incorrect", line(recognizer))))) == 1
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_streams_at_the_same_time_do_not_mix(open_recognizer: Open) -> None:
+async def streams_at_the_same_time_do_not_mix(open_recognizer: Open) -> None:
     names = ["agent-pass", "auth-incorrect"]
     async with (
         open_recognizer() as recognizer,
-        recognizer.listen(menu()) as first,
-        recognizer.listen(menu()) as second,
+        recognizer.listen(menu(recognizer)) as first,
+        recognizer.listen(menu(recognizer)) as second,
     ):
         readers = [asyncio.create_task(collected(stream)) for stream in (first, second)]
-        recordings = [audio(name) for name in names]
+        recordings = [audio(name, line(recognizer)) for name in names]
         for index in range(max(map(len, recordings))):
             for stream, frames in zip((first, second), recordings, strict=True):
                 if index < len(frames):
@@ -170,10 +172,36 @@ async def collected(stream: RecognitionStream) -> list[Transcript | SpeechHeard]
     return [result async for result in stream.results()]
 
 
-@pytest.mark.asyncio
-@every_recognizer
-async def test_another_encoding_of_the_line_makes_no_difference(open_recognizer: Open) -> None:
+async def every_format_it_takes_is_heard(open_recognizer: Open) -> None:
     async with open_recognizer() as recognizer:
-        assert recognizer.capabilities.formats == () or PCMA_8K in recognizer.capabilities.formats
-        async with recognizer.listen(replace(menu(), format=PCMA_8K)) as stream:
-            assert finals(await hear(stream, audio("agent-pass", PCMA_8K))) == [spoken("agent-pass")]
+        formats = recognizer.capabilities.formats or (PCMU_8K, PCMA_8K, L16_8K)
+    for format in formats:
+        async with (
+            open_recognizer() as recognizer,
+            recognizer.listen(replace(menu(recognizer), format=format)) as stream,
+        ):
+            assert finals(await hear(stream, audio("agent-pass", format))) == [spoken("agent-pass")]
+
+
+CHECKS = (
+    a_phrase_is_heard_and_then_the_results_end,
+    silence_is_no_text_and_no_error,
+    a_turn_without_any_audio_ends_too,
+    finishing_twice_and_pushing_afterwards_is_harmless,
+    results_that_nobody_reads_do_not_hold_up_the_audio,
+    a_stream_can_be_left_at_any_moment,
+    streams_at_the_same_time_do_not_mix,
+    every_format_it_takes_is_heard,
+)
+
+
+def every(checks: Sequence[Check]) -> pytest.MarkDecorator:
+    """A test of each of them, by its name, as ``check``."""
+    return pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("open_recognizer", [pytest.param(local, marks=pytest.mark.workers), scripted])
+@every(CHECKS)
+async def test_ours_keep_it(check: Check, open_recognizer: Open) -> None:
+    await check(open_recognizer)
