@@ -234,33 +234,21 @@ class HttpClient:
             VendorReplyInvalid: The answer is too large or not HTTP.
             VendorRejected: The request cannot be sent at all: a wrong URL or header.
         """
-        where: dict[str, Any] = {"vendor": vendor, "operation": operation}
+        where = {"vendor": vendor, "operation": operation}
+        prepared = _prepared(method, url, json, content, headers, timeout)
 
         async def exchange() -> HttpAnswer:
-            return await self._exchange(where, method, url, json, content, headers or {}, timeout, max_bytes)
+            return await self._exchange(prepared, timeout.total, max_bytes, where)
 
         return await self._sheltered.run(exchange)
 
     async def _exchange(
-        self,
-        where: Mapping[str, Any],
-        method: str,
-        url: str,
-        json: Any,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        timeout: Timeouts,
-        max_bytes: int,
+        self, prepared: Mapping[str, Any], total: float, max_bytes: int, where: Mapping[str, str]
     ) -> HttpAnswer:
-        sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in headers.items()}}
-        if json is not None:
-            content = jsonlib.dumps(json, separators=(",", ":")).encode("ascii")
-            sent["content-type"] = "application/json"
         begun = False
         try:
-            with anyio.fail_after(timeout.total):
-                wait = httpx.Timeout(timeout.total, connect=timeout.connect, pool=timeout.connect)
-                async with self._client.stream(method, url, content=content, headers=sent, timeout=wait) as answer:
+            with anyio.fail_after(total):
+                async with self._client.stream(**prepared) as answer:
                     begun = True
                     body = await _read(answer, max_bytes)
                     return HttpAnswer(status=answer.status_code, headers=dict(answer.headers), body=body)
@@ -289,36 +277,12 @@ class HttpClient:
         Raises:
             VendorUnavailable, VendorReplyInvalid, VendorRejected: As `request`, on entry or while pieces are read.
         """
-        where: dict[str, Any] = {"vendor": vendor, "operation": operation}
-        pieces: asyncio.Queue[HttpStream | bytes | VendorError | None] = asyncio.Queue(maxsize=MAX_PIECES)
+        where = {"vendor": vendor, "operation": operation}
+        prepared = _prepared(method, url, json, None, headers, timeout)
+        pieces: _Pieces = asyncio.Queue(maxsize=MAX_PIECES)
 
         async def pump() -> None:
-            sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in (headers or {}).items()}}
-            content = jsonlib.dumps(json, separators=(",", ":")).encode("ascii") if json is not None else None
-            if content is not None:
-                sent["content-type"] = "application/json"
-            wait = httpx.Timeout(timeout.total, connect=timeout.connect, pool=timeout.connect)
-            has_begun = False
-            try:
-                async with self._client.stream(method, url, content=content, headers=sent, timeout=wait) as answer:
-                    has_begun = True
-                    await pieces.put(HttpStream(status=answer.status_code, headers=dict(answer.headers), pieces=read()))
-                    size = 0
-                    async for piece in answer.aiter_bytes():
-                        size += len(piece)
-                        if size > max_bytes:
-                            raise _TooLarge
-                        await pieces.put(piece)
-                await pieces.put(None)
-            except (_TooLarge, *_FAILURES) as error:
-                await pieces.put(_translated(error, has_begun, max_bytes, where))
-
-        async def read() -> AsyncIterator[bytes]:
-            while (piece := await pieces.get()) is not None:
-                if isinstance(piece, VendorError):
-                    raise piece
-                assert isinstance(piece, bytes)
-                yield piece
+            await self._pump(prepared, pieces, max_bytes, where)
 
         pumping = asyncio.create_task(self._sheltered.run(pump), name=f"stream of {vendor}")
         try:
@@ -330,6 +294,55 @@ class HttpClient:
         finally:
             pumping.cancel()
             await asyncio.wait([pumping])
+
+    async def _pump(
+        self, prepared: Mapping[str, Any], pieces: _Pieces, max_bytes: int, where: Mapping[str, str]
+    ) -> None:
+        """Put an answer into the queue: its head, its pieces, and None or what went wrong; waits while it is full."""
+        has_begun = False
+        try:
+            async with self._client.stream(**prepared) as answer:
+                has_begun = True
+                rest = _taken(pieces)
+                await pieces.put(HttpStream(status=answer.status_code, headers=dict(answer.headers), pieces=rest))
+                size = 0
+                async for piece in answer.aiter_bytes():
+                    size += len(piece)
+                    if size > max_bytes:
+                        raise _TooLarge
+                    await pieces.put(piece)
+            await pieces.put(None)
+        except (_TooLarge, *_FAILURES) as error:
+            await pieces.put(_translated(error, has_begun, max_bytes, where))
+
+
+_Pieces = asyncio.Queue[HttpStream | bytes | VendorError | None]
+
+
+async def _taken(pieces: _Pieces) -> AsyncIterator[bytes]:
+    """The body, until its end; raises what went wrong."""
+    while (piece := await pieces.get()) is not None:
+        if isinstance(piece, VendorError):
+            raise piece
+        assert isinstance(piece, bytes)
+        yield piece
+
+
+def _prepared(
+    method: str,
+    url: str,
+    json: Any,
+    content: bytes | None,
+    headers: Mapping[str, str] | None,
+    timeout: Timeouts,
+) -> dict[str, Any]:
+    """A request as httpx takes it: answers as they are, JSON in ASCII, a connection in time."""
+    sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in (headers or {}).items()}}
+    if json is not None:
+        content = jsonlib.dumps(json, separators=(",", ":")).encode("ascii")
+        sent["content-type"] = "application/json"
+    wait = httpx.Timeout(timeout.total, connect=timeout.connect, pool=timeout.connect)
+    return {"method": method, "url": url, "content": content, "headers": sent, "timeout": wait}
 
 
 class _TooLarge(Exception):
