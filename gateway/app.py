@@ -125,7 +125,7 @@ class App:
             reception = Reception(self._furnish(self._settings, http, speech), equipment)
             self._hooks = Hooks(http, lambda: reception.house.settings.hooks, self._clock)
             self._switchboard = Switchboard(reception.house.backends)
-            transports = self._make_transports()
+            transports = self._make_transports(http)
             self._jobs.employ(
                 Surroundings(
                     http=http,
@@ -252,7 +252,7 @@ class App:
     async def _content_type(self, url: str) -> str:
         return (await self._fetcher.fetch(url)).content_type
 
-    def _make_transports(self) -> dict[str, Transport]:
+    def _make_transports(self, http: HttpClient) -> dict[str, Transport]:
         server = self._settings.server
         context = LineContext(
             new_id=new_call_id,
@@ -260,6 +260,7 @@ class App:
             trusted_proxies=server.trusted_proxies,
             country=server.country,
             clock=self._clock,
+            http=http,
         )
         self._text = TextTransport(TEXT_LINE, context)
         return {

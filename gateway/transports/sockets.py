@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from config.base import Network
 from gateway.clock import Clock, LoopClock
+from gateway.kit.http import HttpClient
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Longest message a peer may send. Twilio sends 0.4 kB, Asterisk up to 64 kB."""
@@ -45,6 +46,7 @@ class LineContext:
         country: `server.country`, for numbers in national form.
         new_id: Makes the id of a call.
         clock: Time of day, for what expires.
+        http: The process' client, for lines that ask their carrier for something. None: they ask nobody.
     """
 
     new_id: Callable[[], str]
@@ -52,6 +54,7 @@ class LineContext:
     trusted_proxies: tuple[Network, ...] = ()
     country: str | None = None
     clock: Clock = field(default_factory=LoopClock)
+    http: HttpClient | None = None
 
 
 class SocketClosed(Exception):

@@ -331,7 +331,7 @@ def _furnish(
     reception = Reception(house, equipment)
     ids = itertools.count(1)
     public_url = settings.server.public_url
-    context = LineContext(new_id=lambda: f"call-{next(ids)}", clock=clock, public_url=public_url)
+    context = LineContext(new_id=lambda: f"call-{next(ids)}", clock=clock, public_url=public_url, http=http)
     transports: dict[str, Transport] = {
         name: plugins.transports[line.transport](name, line, context) for name, line in settings.lines.items()
     }

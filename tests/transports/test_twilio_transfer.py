@@ -23,6 +23,7 @@ from gateway.caller.twilio_webhook import read_twiml
 from gateway.errors import ConfigError
 from gateway.events import AudioReceived, LegClosed, MarkReached
 from gateway.interfaces import TransferOutcome, TransferTarget
+from gateway.kit.http import HttpClient
 from gateway.kit.signature import twilio_signature
 from gateway.routes import HttpReply, HttpRequest, Webhook
 from gateway.transports.sockets import LineContext
@@ -109,9 +110,9 @@ class House:
 @asynccontextmanager
 async def house(auth: AuthSection = SIGNED, proof: CallerAuth = PROOF, **rest: object) -> AsyncIterator[House]:
     api, desk = TwilioRest(), Desk()
-    async with served(api) as address:
+    async with served(api) as address, HttpClient() as http:
         section = TwilioLine.model_validate({"auth": auth, "rest": {"url": f"http://{address}", **rest}})
-        context = LineContext(new_id=lambda: f"call-{len(desk.calls) + 1}", public_url=PUBLIC)
+        context = LineContext(new_id=lambda: f"call-{len(desk.calls) + 1}", public_url=PUBLIC, http=http)
         transport = TwilioTransport("cloud", section, context)
         async with (
             open_line(transport, desk) as port,

@@ -10,7 +10,6 @@ import structlog
 
 from gateway.errors import ConfigError, Unwelcome
 from gateway.events import CallInfo
-from gateway.kit.http import HttpClient
 from gateway.kit.onetime import OneTimeTokens
 from gateway.routes import HttpReply, HttpRequest, SocketRoute, Webhook
 from gateway.transports.absence import Absences
@@ -39,7 +38,6 @@ class TwilioTransport:
         self._name = name
         self._settings = settings
         self._context = context
-        self._http: HttpClient | None = None
         self._absences: Absences[StreamReturn] = Absences()
         self._is_open = settings.auth.none
         secret = settings.auth.twilio_signature
@@ -57,6 +55,7 @@ class TwilioTransport:
             raise ConfigError(
                 "needs `server.public_url`, where Twilio tells how a transfer goes", field=f"lines.{name}.rest"
             )
+        assert settings.rest is None or context.http is not None
         self.routes: Sequence[Webhook | SocketRoute] = (
             SocketRoute(path=settings.path, app=self._door),
             self._webhook(VOICE, self._voice),
@@ -91,8 +90,7 @@ class TwilioTransport:
         return None if is_signed else Refusal(403, "the signature does not fit")
 
     async def serve(self, offer: Offer) -> None:
-        async with HttpClient() as self._http:
-            await self._door.serve(offer)
+        await self._door.serve(offer)
 
     async def _begin(self, socket: MediaSocket, upgrade: Upgrade) -> TwilioLeg | Rejoined:
         protocol = TwilioProtocol()
@@ -111,12 +109,12 @@ class TwilioTransport:
 
     def _way_out(self, started: StreamStarted) -> WayOut | None:
         """How this call's caller can be sent elsewhere, if he can."""
-        rest, url = self._settings.rest, self._context.public_url
-        if rest is None or url is None or self._http is None:
+        rest, url, http = self._settings.rest, self._context.public_url, self._context.http
+        if rest is None or url is None or http is None:
             return None
         return WayOut(
             line=self._name,
-            http=self._http,
+            http=http,
             rest=rest,
             absences=self._absences,
             webhooks=self._with_login(url) + self._settings.path,
