@@ -1,4 +1,4 @@
-"""The lab's side APIs of Haptik: agents, transcripts, FAQ files, with every documented error message."""
+"""The lab's side APIs of Haptik: agents, feedback, transcripts, FAQ files, with every documented error message."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from gateway.lab.server import LabReply, LabRequest, json_reply
 
 AGENT = "/integration/external/v2.0/send_chat_to_agent/"
+FEEDBACK = "/v1.0/log_feedback_from_user/"
 HISTORY = "/integration/external/v2.0/get_chat_history/"
 FAQ = "/mogambo_api/nodes/faq/create/"
 FAQ_STATUS = "/mogambo_api/nodes/faq/create/status/"
@@ -40,6 +41,7 @@ class User:
         name: The platform's own name of him.
         team: Whose queue his chat is in; empty: the bot has it.
         agent: Who has taken it.
+        feedback: What he thought of it, once an hour.
     """
 
     auth_id: str
@@ -50,6 +52,7 @@ class User:
     conversation_no: int = 1
     team: str = ""
     agent: str = ""
+    feedback: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +139,27 @@ def _wrong_move(account: Account, body: Mapping[str, Any]) -> str | None:
     if user is None:
         return "invalid user_name"
     return None if user.has_spoken else "user has not sent a message"
+
+
+# --- feedback ------------------------------------------------------------------------------------------------------
+def log_feedback(account: Account, request: LabRequest) -> LabReply:
+    """Take a rating; one that comes twice is refused, because no lab runs for an hour."""
+    if wrong_headers(account, request) is not None:
+        return refusal("invalid authorization details", 401)
+    try:
+        body = request.json()
+        user = account.users.get(body["auth_id"])
+        is_complete = isinstance(body["query_resolved"], bool) and body["query_rating"] in range(1, 6)
+    except (ValueError, KeyError, TypeError):
+        return refusal("query_resolved and query_rating are required", 400)
+    if not is_complete or body.get("business_id") != account.business_id:
+        return refusal("query_resolved and query_rating are required", 400)
+    if user is None or not user.has_spoken:
+        return refusal("no conversation", 404)
+    if user.feedback is not None:
+        return refusal("duplicate feedback", 400)
+    user.feedback = body
+    return json_reply({"success": True}, 201)
 
 
 # --- transcripts ---------------------------------------------------------------------------------------------------

@@ -155,9 +155,19 @@ class HaptikBackend:
 
     # --- after the call --------------------------------------------------------------------------------------------
     async def after_call(self, job: AfterCallJob) -> Sequence[Record]:
-        """Fetch the transcript. What Haptik refuses for good is given up, and is no more than a warning."""
-        if job.data.get("job") != "history":
-            raise VendorRejected("nothing is known of such a job", vendor=self._name, operation="after call")
+        """Fetch the transcript, send the feedback. What Haptik refuses for good is given up: no more than a warning."""
+        match job.data.get("job"):
+            case "history":
+                return await self._transcript(job)
+            case "feedback":
+                data = job.data
+                rating = number(data.get("rating")) or 0
+                await self._api.feedback(text(data.get("auth_id")), resolved=bool(data.get("resolved")), rating=rating)
+                return ()
+            case _:
+                raise VendorRejected("nothing is known of such a job", vendor=self._name, operation="after call")
+
+    async def _transcript(self, job: AfterCallJob) -> Sequence[Record]:
         numbers = self._conversations(job)
         for place, conversation in enumerate(numbers):
             try:

@@ -11,14 +11,15 @@ from typing import Any
 
 import structlog
 
-from gateway.actions import Action, ActionBatch, Listen, PostCall, Record, Say, Transfer
+from gateway.actions import Action, ActionBatch, Hangup, Listen, PostCall, Record, Say, Transfer
 from gateway.backends.haptik.client import HaptikApi, HaptikRefused
 from gateway.backends.haptik.compose import Composed, ask_field, compose, form_line, say
-from gateway.backends.haptik.handoff import Handoff
+from gateway.backends.haptik.handoff import Handoff, Phase
 from gateway.backends.haptik.hsl import Choice, Field, parse_body
 from gateway.backends.haptik.inbox import Inbox
 from gateway.backends.haptik.protocol import NOT_REGISTERED, Agent, Event, is_error, parse_sync, user_body
 from gateway.backends.haptik.settings import HaptikBotSection
+from gateway.backends.haptik.survey import Survey
 from gateway.backends.haptik.words import Words
 from gateway.caller_events import CallEnded, CallerEvent, CallStarted, NoInput, TransferResult, UserChoice, UserText
 from gateway.errors import RemoteProtocolError, VendorError, VendorReplyInvalid
@@ -74,6 +75,7 @@ class HaptikChat:
         self._is_history_booked = False
         self.words = Words(call.language, settings.texts)
         self.handoff = Handoff(self, settings.handoff, api, call, sleep)
+        self._survey = Survey(settings.survey, self.words, auth_id)
         self.user_name = ""
         self.has_spoken = False
 
@@ -99,6 +101,8 @@ class HaptikChat:
                 await self._heard(turn, text, event)
             case UserChoice(turn=turn):
                 await self._chosen(turn, event)
+            case NoInput(turn=turn, exhausted=True) if self._survey.is_open:
+                self._surveyed(self._survey.close(), turn)
             case NoInput(turn=turn, exhausted=True):
                 self.put(*self.handoff.silence(), turn=turn)
             case TransferResult(turn=turn, ok=False):
@@ -130,7 +134,9 @@ class HaptikChat:
         await self._api.register(body)
 
     async def _heard(self, turn: int, text: str, event: UserText) -> None:
-        if self._form:
+        if self._survey.is_open:
+            self._surveyed(self._survey.missed(), turn)
+        elif self._form:
             await self._fill_in(turn, text if event.value is None else str(event.value))
         elif self.handoff.is_asked_for(text, by_key=event.source == "digits"):
             self.handoff.begin("asked", turn, text)
@@ -140,6 +146,9 @@ class HaptikChat:
     async def _chosen(self, turn: int, event: UserChoice) -> None:
         if event.menu_id == self.handoff.menu_id:
             self.put(*self.handoff.chosen(event.option_id), turn=turn)
+            return
+        if self._survey.is_asked(event.menu_id):
+            self._surveyed(self._survey.chosen(event.option_id), turn)
             return
         if self._form:
             await self._fill_in(turn, event.label)
@@ -234,7 +243,7 @@ class HaptikChat:
             self._failures = 0
             actions = self._compose(event.body, event.agent, event.message_id)
             if actions:
-                self.put(*actions)
+                self.put(*actions, *(self._survey.ask() if self._survey.is_open else ()))
 
     def _joined(self, event: Event) -> Say:
         """The platform's own words, else ours."""
@@ -268,7 +277,20 @@ class HaptikChat:
         if number is not None:
             self._knows(number)
         done = Record(kind="conversation", data={"event": "conversation_complete", **event.data})
-        self.put(done, *self.handoff.completed(hang_up=self._settings.hangup_on_complete))
+        is_due = self._survey.is_due(was_with_agent=self.handoff.phase is Phase.AGENT)
+        self.handoff.completed()
+        if is_due:
+            self._form = []
+            self.put(done, *self._survey.begin())
+        else:
+            self.put(done, self._after_all())
+
+    def _surveyed(self, actions: tuple[Action, ...], turn: int) -> None:
+        """Go on with the survey; after it, with what comes after a conversation."""
+        self.put(*actions, *(() if self._survey.is_open else (self._after_all(),)), turn=turn)
+
+    def _after_all(self) -> Action:
+        return Hangup(reason="conversation complete") if self._settings.hangup_on_complete else Listen()
 
     # --- after the call --------------------------------------------------------------------------------------------
     def _book_history(self) -> None:

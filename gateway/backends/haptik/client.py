@@ -109,6 +109,11 @@ class HaptikApi:
         )
         await self._aside("send_chat_to_agent", "POST", self._integration + protocol.AGENT_PATH, json=body)
 
+    async def feedback(self, auth_id: str, *, resolved: bool, rating: int) -> None:
+        """Write down what the user thinks; Haptik takes it once an hour."""
+        body = protocol.feedback_body(auth_id, self._settings.business_id, resolved=resolved, rating=rating)
+        await self._aside("log_feedback", "POST", self._settings.url + protocol.FEEDBACK_PATH, json=body)
+
     async def history(self, query: Mapping[str, str]) -> bytes:
         """Fetch a transcript; its body."""
         url = str(httpx.URL(self._integration + protocol.HISTORY_PATH, params=dict(query)))

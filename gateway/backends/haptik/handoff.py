@@ -209,11 +209,10 @@ class Handoff:
         self.phase = Phase.AGENT
         return (words, self.listen())
 
-    def completed(self, *, hang_up: bool) -> tuple[Action, ...]:
+    def completed(self) -> None:
         """The platform says that the conversation is over."""
         self.close()
         self.phase = Phase.BOT
-        return (Hangup(reason="conversation complete"),) if hang_up else (Listen(),)
 
     def _nobody_came(self) -> None:
         self._timer = None

@@ -19,6 +19,7 @@ from gateway.kit.signature import equal, hmac_hex
 
 USER_PATH = "/v1.0/user/"
 MESSAGE_PATH = "/v1.0/log_message_from_user/"
+FEEDBACK_PATH = "/v1.0/log_feedback_from_user/"
 AGENT_PATH = "/integration/external/v2.0/send_chat_to_agent/"
 HISTORY_PATH = "/integration/external/v2.0/get_chat_history/"
 MIN_COUNTDOWN, MAX_COUNTDOWN = 5, 10  # s; also the default, where none is sent
@@ -50,6 +51,7 @@ ERRORS: Mapping[str, ErrorClass] = {
     "Argument group validation: invalid group found.": "config",
     # messages
     "invalid authorization details": "auth",
+    "duplicate feedback": "state",
 }
 NOT_REGISTERED = "user is not registered"
 NO_MESSAGE_YET = "user has not sent a message"
@@ -98,6 +100,11 @@ def message_body(auth_id: str, message: str, business_id: int) -> dict[str, obje
     """`POST /v1.0/log_message_from_user/`, and its synchronous sibling."""
     user = {"auth_id": auth_id}
     return {"user": user, "message_body": message[:MAX_MESSAGE], "message_type": 0, "business_id": business_id}
+
+
+def feedback_body(auth_id: str, business_id: int, *, resolved: bool, rating: int) -> dict[str, object]:
+    """`POST /v1.0/log_feedback_from_user/`: whether the question was answered, and a rating from 1 to 5."""
+    return {"auth_id": auth_id, "business_id": business_id, "query_resolved": resolved, "query_rating": rating}
 
 
 def countdown_of(wish: float | None) -> int | None:

@@ -72,6 +72,13 @@ class HistorySection(Section):
     own name of the user."""
 
 
+class SurveySection(Section):
+    """Two questions when the conversation is complete, by key or by voice: the answers are Haptik's feedback."""
+
+    after: Literal["nobody", "agent", "any"] = "nobody"
+    """Which callers are asked: nobody, those an agent has taken, or everyone. Haptik takes one answer an hour."""
+
+
 class FaqSection(Section):
     """The bot's FAQ, for `talkpath haptik faq push FILE`."""
 
@@ -122,10 +129,12 @@ class HaptikBotSection(BotSection):
     """Hang up when Haptik says that the conversation is complete."""
     handoff: HandoffSection = HandoffSection()
     history: HistorySection = HistorySection()
+    survey: SurveySection = SurveySection()
     faq: FaqSection = FaqSection()
     texts: dict[str, str] = Field(default_factory=dict)
-    """Own wording of what is said around a hand-over, by name: `transfer`, `hold`, `agent_joined` (`{name}`), `sorry`,
-    `no_agent`, `offer_callback`, `callback_noted`, `caller_asks`."""
+    """Own wording of what is said around a hand-over and at the end, by name: `transfer`, `hold`, `agent_joined`
+    (`{name}`), `sorry`, `no_agent`, `offer_callback`, `callback_noted`, `caller_asks`, `survey_resolved`,
+    `survey_rating`, `survey_thanks`."""
     connect_timeout: float = Field(default=3.0, gt=0, le=30)
     """Time for the connection."""
     timeout: float = Field(default=10.0, gt=0, le=60)

@@ -1,4 +1,4 @@
-"""What the gateway itself says, and writes, around a hand-over: `words.yaml`, by language, with the bot's own over it.
+"""What the gateway says around a hand-over and at the end: `words.yaml`, by language, with the bot's own over it.
 
 The sentences every backend needs (a transfer, one that failed, an agent who joins) are the gateway's own catalogue's.
 """
@@ -15,7 +15,18 @@ from gateway.text.catalogue import Catalogue
 from gateway.text.language import base
 
 _CATALOGUE = {"transfer": "transfer", "agent_joined": "agent_joined", "sorry": "transfer_failed"}
-OWN = ("hold", "no_agent", "offer_callback", "callback_noted", "caller_asks", "yes", "no")
+OWN = (
+    "hold",
+    "no_agent",
+    "offer_callback",
+    "callback_noted",
+    "caller_asks",
+    "survey_resolved",
+    "survey_rating",
+    "survey_thanks",
+    "yes",
+    "no",
+)
 NAMES = (*_CATALOGUE, *OWN)
 
 
