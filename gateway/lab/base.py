@@ -58,9 +58,9 @@ class Lab(ABC):
         """The newest requests, in order."""
         return list(self.server.requests)
 
-    @abstractmethod
     def announcement(self) -> str:
         """What `talkpath lab` prints when the lab is there: its address, and what a caller may say."""
+        return f"lab at {self.url}"
 
     @abstractmethod
     async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:

@@ -62,6 +62,13 @@ def parse_fault(step: str) -> Fault:
     raise ValueError(f"{step!r} is not a fault; known are a status, {', '.join(sorted([*WORDS, *BARE_WORDS]))}")
 
 
+def parted(script: str) -> tuple[str, str]:
+    """The steps of a script that are about answers, and those that are about webhooks, as two scripts."""
+    steps = [step.strip() for step in script.split(",")]
+    of_webhooks = [step for step in steps if step.partition("*")[0].strip().lower() in WEBHOOK_WORDS]
+    return ",".join(step for step in steps if step not in of_webhooks), ",".join(of_webhooks)
+
+
 class FaultScript:
     """Steps still to come; used up, everything is well."""
 

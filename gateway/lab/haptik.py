@@ -7,7 +7,6 @@ webhooks from another; with one request also in the header ``X-Lab-Fault``.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import datetime
 import hashlib
@@ -15,19 +14,18 @@ import hmac
 import itertools
 import json
 import secrets
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import httpx
 
 from gateway.lab import haptik_bot, haptik_side
-from gateway.lab.faults import WEBHOOK_WORDS, Fault, FaultScript, instead, parse_fault, spoil
+from gateway.lab.base import SendingLab, lab_parser, run_lab
+from gateway.lab.faults import Fault, FaultScript, instead, parted
 from gateway.lab.haptik_side import Account, User, Written, refusal, wrong_headers
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.server import LabReply, LabRequest, json_reply
 
 USER = "/v1.0/user/"
 MESSAGE = "/v1.0/log_message_from_user/"
@@ -51,7 +49,7 @@ class Delivery:
     status: int | None
 
 
-class LabHaptik:
+class LabHaptik(SendingLab):
     """The server with its account. Use it as an asynchronous context manager.
 
     Args:
@@ -79,6 +77,10 @@ class LabHaptik:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        of_answers, of_webhooks = parted(faults)
+        super().__init__(within=ANSWER_WITHIN, faults=of_answers, host=host, port=port)
+        self.webhook_faults = FaultScript(webhook_faults)
+        self.webhook_faults.add(of_webhooks)
         self.account = Account(token=token, client_id=client_id)
         self.webhook = webhook
         self.secret = secret
@@ -90,57 +92,27 @@ class LabHaptik:
         self._clock = clock
         self._ids = itertools.count(1982371)
         self._held: list[bytes] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.faults, self.webhook_faults = FaultScript(), FaultScript(webhook_faults)
-        self.add_faults(faults)
-        self.server = LabServer(self._handle, host=host, port=port)
 
-    def add_faults(self, script: str) -> None:
-        """Append steps; those that are about webhooks go to the webhooks' script. Raises ValueError."""
-        for step in filter(None, (part.strip() for part in script.split(","))):
-            is_hook = step.partition("*")[0].strip().lower() in WEBHOOK_WORDS
-            (self.webhook_faults if is_hook else self.faults).add(step)
+    def announcement(self) -> str:
+        account = self.account
+        return (
+            f"Haptik lab at {self.url}\n"
+            f"  token {account.token}, client-id {account.client_id}, business {account.business_id}\n"
+            f"  webhooks go to {self.webhook or 'nobody'}, signed with {self.secret}"
+        )
 
-    async def __aenter__(self) -> LabHaptik:
-        self._client = httpx.AsyncClient(timeout=ANSWER_WITHIN, trust_env=False)
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await self._client.aclose()
-        await self.server.stop()
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
+    def _refusal(self, status: int, message: str) -> LabReply:
+        return refusal(message, status)
 
     def expire(self) -> None:
         """Forget every user."""
         self.account.users.clear()
 
     # --- requests --------------------------------------------------------------------------------------------------
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return refusal(str(error), 400)
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
+        path = request.path
         if fault.name == "expired":
             self.expire()
-        return instead(fault) or spoil(self._answer(request), fault)
-
-    def _answer(self, request: LabRequest) -> LabReply:
-        path = request.path
         if path == USER and request.method in ("POST", "PUT"):
             return self._register(request)
         if path in (MESSAGE, SYNC) and request.method == "POST":
@@ -213,11 +185,6 @@ class LabHaptik:
         return self._clock().strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
     # --- what the platform says ------------------------------------------------------------------------------------
-    def _start(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _say(self, user: User, answer: haptik_bot.Answer) -> None:
         await asyncio.sleep(self._think)
         for body in answer.messages:
@@ -327,20 +294,10 @@ class LabHaptik:
         return status == 200
 
 
-async def run(lab: LabHaptik) -> None:
-    """Serve until cancelled."""
-    async with lab:
-        print(f"Haptik lab at {lab.url}", flush=True)
-        print(f"  token {lab.account.token}, client-id {lab.account.client_id}, business {lab.account.business_id}")
-        print(f"  webhooks go to {lab.webhook or 'nobody'}, signed with {lab.secret}", flush=True)
-        await asyncio.Event().wait()
-
-
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab haptik`."""
-    parser = argparse.ArgumentParser(prog="talkpath lab haptik", description="A Haptik bot to call, and its agents.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9101)
+    about = "A Haptik bot to call, and its agents."
+    parser = lab_parser("haptik", about, port=9101, faults="ok,500*2,duplicate")
     parser.add_argument("--webhook", default="", metavar="URL", help="where the gateway takes webhooks")
     parser.add_argument("--token", default="lab-token")
     parser.add_argument("--client-id", default="lab-client")
@@ -348,17 +305,5 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--agent", default="Prateek", metavar="NAME", help="empty: nobody takes chats")
     parser.add_argument("--agent-after", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument("--think", type=float, default=0.3, metavar="SECONDS")
-    parser.add_argument("--faults", default="", help="such as ok,500*2,duplicate; see gateway.lab.faults")
     parser.add_argument("--webhook-faults", default="", help="such as ok,wrong-token,deep")
-    given = parser.parse_args(argv)
-    try:
-        lab = LabHaptik(**vars(given))
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(run(lab))
-    except OSError as error:
-        print(f"cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return run_lab(parser, argv, lambda given: LabHaptik(**vars(given)))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.lab.base import Lab, SendingLab, lab_parser, run_lab
-from gateway.lab.faults import Fault
+from gateway.lab.faults import Fault, parted
 from gateway.lab.server import LabReply, LabRequest, json_reply
 
 
@@ -82,3 +82,17 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(capsys: pytest.CaptureFixtur
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert said.err.startswith(f"talkpath: cannot listen on 127.0.0.1:{port}: ")
+
+
+@pytest.mark.parametrize(
+    ("script", "of_answers", "of_webhooks"),
+    [
+        ("", "", ""),
+        ("ok,500*2,slow:3", "ok,500*2,slow:3", ""),
+        ("duplicate, 500 ,Wrong-Token*2", "500", "duplicate,Wrong-Token*2"),
+    ],
+)
+def test_a_script_is_parted_into_what_is_about_answers_and_what_about_webhooks(
+    script: str, of_answers: str, of_webhooks: str
+) -> None:
+    assert parted(script) == (of_answers, of_webhooks)
