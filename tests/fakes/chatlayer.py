@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import connect
 
 from gateway.actions import Action, ActionBatch, Menu, Say
 from gateway.backends.chatlayer.chat import ChatlayerChat
@@ -27,8 +26,7 @@ from gateway.kit.http import HttpClient
 from gateway.lab.chatlayer import ACCESS_TOKEN, BOT_ID, VERIFY_TOKEN, LabChatlayer
 from gateway.lab.chatlayer_bot import TOPICS
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
-from tests.fakes.callers import Typist
-from tests.fakes.office import NUMBER, Office, open_office
+from tests.fakes.office import Office, open_office
 from tests.fakes.shared_port import served
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "fixtures/chatlayer/vectors.json").read_text())
@@ -183,25 +181,6 @@ async def travel_office(
             yield opened, platform
             await opened.calls_over()
         await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def texting(office: Office, *, caller: str = "+33612345678") -> AsyncIterator[Typist]:
-    """A call as text to the office's number; hung up at the end, if it is still up."""
-    url = f"ws://{office.address}/api/chat"
-    async with connect(url, compression=None, proxy=None, ping_interval=None) as connection:
-        await connection.send(json.dumps({"type": "start", "to": NUMBER, "from": caller}))
-        author = Typist(connection)
-        tasks = [asyncio.create_task(author.run()), asyncio.create_task(author.send_marks())]
-        try:
-            yield author
-            await author.hang_up()
-            await author.over(within=30)
-        finally:
-            await connection.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
 
 def said_to(lab: LabChatlayer) -> list[Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.lab import chatlayer_bot as desk
-from tests.fakes.chatlayer import texting, travel_office
+from tests.fakes.chatlayer import travel_office
 from tests.fakes.jobs import jobs_at
+from tests.fakes.office import texting
 from tests.fakes.virtual_loop import virtual_time
 
 BOT = {"hangup_dialogstate": desk.STATES["lost"], "record_namespaces": ["call"], "history_delay": 5.0}

@@ -9,8 +9,8 @@ from typing import Any
 
 from gateway.lab import chatlayer_bot as desk
 from gateway.lab.chatlayer_bot import Delayed
-from tests.fakes.chatlayer import said_to, texting, travel_office
-from tests.fakes.office import Office
+from tests.fakes.chatlayer import said_to, travel_office
+from tests.fakes.office import Office, texting
 from tests.fakes.virtual_loop import VirtualLoop, run_virtual
 
 CALLS = int(os.environ.get("TALKPATH_TEST_CALLS", "25"))

@@ -11,8 +11,8 @@ import pytest
 
 from gateway.lab.chatlayer import VERIFY_TOKEN, LabChatlayer
 from gateway.lab.chatlayer_bot import Delayed
-from tests.fakes.chatlayer import PATH, VECTORS, said_to, shown, texting, travel_office
-from tests.fakes.office import Office
+from tests.fakes.chatlayer import PATH, VECTORS, said_to, shown, travel_office
+from tests.fakes.office import Office, texting
 from tests.fakes.virtual_loop import virtual_time
 
 TEXT = VECTORS["webhook_text"]["message"]
