@@ -31,6 +31,7 @@ from gateway.clock import Clock, LoopClock
 from gateway.errors import GatewayError
 from gateway.events import OperatorAsked
 from gateway.http.control import Reloaded
+from gateway.http.messages import MessageShelf
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
 from gateway.interfaces import Backend, Leg, LooksAtMedia, Transport
@@ -95,6 +96,8 @@ class App:
         self._ports: Ports | None = None
         self._spoken = SpokenPrompts()
         self._voices: dict[str, CachedSynthesizer] = {}
+        server = settings.server
+        self._messages = MessageShelf(self._clock, lambda: server.public_url or self.url + server.prefix)
         self.port = settings.server.port
         self.listening: dict[str, int] = {}
         """Ports of the listeners that webhooks have asked for, by what they named."""
@@ -177,6 +180,7 @@ class App:
             canceller=lambda format: EchoCanceller(format.rate),
             fetch_media=self._make_fetcher(stack),
             media_root=self._beside(self._settings.media.root),
+            put_message=self._messages.put,
             jobs=self._jobs.desk,
             ask_hook=lambda name, key, body: self._hooks.ask(name, key, body),
         )
@@ -309,7 +313,7 @@ class App:
         plugged: list[Webhook | SocketRoute] = []
         for transport in transports.values():
             plugged.extend(transport.routes)
-        plugged.extend(self._switchboard.routes)
+        plugged.extend([*self._switchboard.routes, *self._messages.routes])
         ports = await open_ports(
             self._settings.server,
             operator,

@@ -101,10 +101,24 @@ class TransferResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMedia:
+    """The caller has left a message, or sent a file.
+
+    Attributes:
+        url: Where it can be fetched for a while by anybody who knows the address; empty in the journal.
+        duration: Seconds of sound.
+        size: Bytes; 0: not known.
+        text: What was understood of it.
+        started_at, ended_at: Call time, in seconds.
+    """
+
     turn: int
     url: str
     mime: str
     duration: float | None = None
+    size: int = 0
+    text: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

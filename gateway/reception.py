@@ -73,6 +73,7 @@ class Equipment:
         detector: Makes a voice activity detector; canceller: an echo canceller.
         fetch_media: Fetches recordings that bots name by address; media_root: where those lie that they name by path.
         ask_hook: Asks a service of the operator's who is free; None: nobody knows.
+        put_message: Lays a caller's message where his bot can fetch it. None: bots get only its text.
         jobs: Takes what is to be done after calls. None: that is only noted in their records.
     """
 
@@ -85,6 +86,7 @@ class Equipment:
     canceller: Callable[[AudioFormat], Canceller]
     fetch_media: Callable[[str], Awaitable[bytes]] | None = None
     media_root: Path | None = None
+    put_message: Callable[[bytes], str] | None = None
     jobs: JobDesk | None = None
     ask_hook: AskHook | None = None
 
@@ -194,6 +196,9 @@ class Call:
             synthesizers=house.synthesizers,
             words=house.words,
             has_recording=self._recorder is not None,
+            shares_messages=self._recorder is not None
+            and equipment.put_message is not None
+            and not leg.capabilities.hears_text,
             today=started.date(),
             people=people,
         )
@@ -225,6 +230,7 @@ class Call:
             fallback_voices=_voices_of(self._number.synthesizer),
             fetch_media=equipment.fetch_media,
             media_root=equipment.media_root,
+            put_message=equipment.put_message,
             observers=self._observers(),
             recorder=self._recorder,
         )

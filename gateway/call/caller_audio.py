@@ -17,6 +17,7 @@ from audio.frame import Frame
 from audio.framing import Timeline
 from gateway.call.ears import Ears
 from gateway.call.guard import shielded
+from gateway.call.kept_sound import KeptSound
 from gateway.call.playout import Heard
 from gateway.call.services import Canceller, Detector, Services
 from gateway.events import CallEvent, SpeechStarted, SpeechStopped, SpeechSustained
@@ -58,6 +59,7 @@ class CallerAudio:
         self._keep_caller = shielded("recorder", recorder.caller) if recorder else None
         self._keep_bot = shielded("recorder", recorder.bot) if recorder else None
         self._is_recording = False
+        self._message: KeptSound | None = None
         self._early: deque[tuple[bytes, float]] = deque(maxlen=MAX_EARLY)
 
     def next_deadline(self) -> float:
@@ -66,6 +68,15 @@ class CallerAudio:
 
     def start_recording(self) -> None:
         self._is_recording = True
+
+    def keep_message(self, longest: float) -> None:
+        """The caller is asked to leave a message: keep what he says from here on."""
+        self._message = KeptSound(self._format, longest)
+
+    def message(self, since: float, until: float) -> bytes:
+        """The message as a WAV file."""
+        kept, self._message = self._message or KeptSound(self._format, 0.0), None
+        return kept.wav(since, until)
 
     def ask(self, settings: ListenSettings) -> None:
         """The open question decides how much silence ends an utterance."""
@@ -122,8 +133,11 @@ class CallerAudio:
             self._detector.close()
 
     def _pass(self, frame: Frame) -> None:
+        at = self._timeline.time_of(frame.pts_samples)
         if self._keep_caller is not None and self._is_recording:
-            self._keep_caller(frame, self._timeline.time_of(frame.pts_samples))
+            self._keep_caller(frame, at)
+        if self._message is not None:
+            self._message.take(frame, at)
         if self._canceller is not None:
             frame = self._canceller.process(frame)
         self._ears.push(frame)

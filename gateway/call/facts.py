@@ -68,6 +68,7 @@ class CallSetup:
         recognizers, synthesizers: What is configured, by name. A bot's wish for another vendor falls back.
         words: An operator's own wording of the gateway's sentences, by language.
         has_recording: Somebody keeps the audio, so the announcement is due.
+        shares_messages: A message that the caller leaves can be given to the bot as sound.
         today: For dates such as "tomorrow".
         people: Where the caller is sent before the bot hears of him; None: the bot answers.
     """
@@ -80,6 +81,7 @@ class CallSetup:
     synthesizers: tuple[str, ...] = ()
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     has_recording: bool = False
+    shares_messages: bool = False
     today: datetime.date
     people: str | None = None
 

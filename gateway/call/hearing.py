@@ -11,7 +11,7 @@ from gateway.call.commands import CloseEar, FinishUtterance, OpenEar
 from gateway.call.digits import DigitCollector, Entry
 from gateway.call.facts import CallerTurn, Ear, Facts, State
 from gateway.call.question import Question, ReadOn
-from gateway.caller_events import UserChoice, UserDigits, UserText
+from gateway.caller_events import UserChoice, UserDigits, UserMedia, UserText
 from gateway.events import RecognitionEnded, SpeechStarted, SpeechStopped, SpeechSustained, TranscriptUpdated
 from gateway.text import values
 
@@ -31,7 +31,8 @@ class NoMatch:
     counts: bool
 
 
-Input = UserText | UserChoice | UserDigits
+Input = UserText | UserChoice | UserDigits | UserMedia
+MESSAGE_TYPE = "audio/wav"
 
 
 class Hearing:
@@ -229,9 +230,25 @@ class Hearing:
             result = NoMatch(counts=heard and not passed_by)
         else:
             result = self._spoken(text, confidence, caller, stopped_at)
+        if self.question.takes_message and result != NoMatch(counts=False):
+            result = self._message(stopped_at)
         facts.boundary = max(facts.boundary, stopped_at)
         self.forget()
         return result
+
+    def _message(self, ended_at: float) -> UserMedia:
+        """What the caller has left as a message, understood or not; the sound itself is the session's to add."""
+        facts, caller = self.facts, self.facts.caller
+        started_at = ended_at if caller.started_at is None else caller.started_at
+        return UserMedia(
+            turn=facts.turn + 1,
+            url="",
+            mime=MESSAGE_TYPE,
+            duration=round(ended_at - started_at, 3),
+            text=caller.words,
+            started_at=started_at,
+            ended_at=ended_at,
+        )
 
     def _spoken(self, text: str, confidence: float | None, caller: CallerTurn, ended_at: float) -> Input | ReadOn:
         language = caller.language or self.question.speech.heard_language
@@ -276,6 +293,10 @@ class Hearing:
 
     # --- keys ------------------------------------------------------------------------------------------------------
     def press(self, digit: str) -> None:
+        if digit == self.keys.rules.term_char and self.question.takes_message and self.facts.caller.sustained:
+            self.facts.caller.stopped_at = self.facts.now
+            self.finish()  # the message; there is no entry it could end
+            return
         self.keys.press(digit, self.facts.now)
         self.keys.settle(self.question.answers)
         self.facts.listen_since = None  # a cleared entry starts the wait afresh
@@ -290,8 +311,11 @@ class Hearing:
         """An entry of keys as an input, or as a wish to hear more."""
         facts = self.facts
         turn, barged_in = facts.turn + 1, facts.caller.interrupted
+        left = self._message(entry.at) if self.question.takes_message and facts.caller.sustained else None
         facts.boundary = facts.now
         self.forget()
+        if left is not None:  # the keys have ended it
+            return left
         chosen = self.question.chosen(self.question.speech.heard_language, digits=entry.digits)
         if isinstance(chosen, ReadOn):
             return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import assert_never
 
@@ -34,9 +35,12 @@ from gateway.call.narrator import Narrator, ReadTranscripts
 from gateway.call.rendering import Renderer
 from gateway.call.services import Services, Speech
 from gateway.call.troubles import Troubles
+from gateway.caller_events import UserMedia
 from gateway.events import CallEvent
 from gateway.interfaces import Leg
 
+MESSAGE_ASKED = "message_asked"
+"""The record by which it says that the bot is to have the sound of what the caller says next."""
 RECORDING_STARTED = "recording_started"
 """The record by which the conversation says that the caller knows, and the recording may begin."""
 
@@ -58,6 +62,7 @@ class Performer:
         timeline = Timeline(able.format, wire_pts=True)
         self._helpers = helpers
         self._bot = bot
+        self._put_message = services.put_message
         self._texts = ReadTranscripts(post, now)
         troubles = Troubles(post)
         ears = Ears(
@@ -102,6 +107,8 @@ class Performer:
                 self._ears.finish(command.stream)
             case CloseEar():
                 self._ears.close(command.stream)
+            case SendToBot(event=UserMedia() as media):
+                self._bot.send(self._with_sound(media))
             case SendToBot():
                 self._bot.send(command.event)
             case AbandonTurn():
@@ -117,7 +124,16 @@ class Performer:
             case KeepRecord():
                 if command.kind == RECORDING_STARTED:
                     self._audio.start_recording()
+                elif command.kind == MESSAGE_ASKED:
+                    self._audio.keep_message(command.data["longest"])
             case EndCall():
                 pass  # the session's own
             case _:
                 assert_never(command)
+
+    def _with_sound(self, media: UserMedia) -> UserMedia:
+        """The caller's message with the address at which its sound is to be had."""
+        if self._put_message is None or media.started_at is None or media.ended_at is None:
+            return media
+        wav = self._audio.message(media.started_at, media.ended_at)
+        return dataclasses.replace(media, url=self._put_message(wav), size=len(wav))

@@ -46,6 +46,11 @@ class Question:
         return self.listen.sensitive
 
     @property
+    def takes_message(self) -> bool:
+        """What the caller says is handed to the bot as sound."""
+        return self.listen.is_message and self.facts.setup.shares_messages and not self.sensitive
+
+    @property
     def start_timeout(self) -> float:
         return self.listen.start_timeout or self.speech.recognizer.start_timeout or self.facts.number.no_input.timeout
 

@@ -113,6 +113,7 @@ class Services:
         fetch_media: Downloads a recording by URL, with its own bounds. None: recordings by URL are not played.
         media_root: Where recordings by path lie. None: recordings by path are not played.
         observers: See `Observer`.
+        put_message: Lays a WAV file where the bot can fetch it, and gives the address. None: bots get no such files.
         recorder: Gets audio from the moment the conversation says that the recording has started.
     """
 
@@ -125,4 +126,5 @@ class Services:
     fetch_media: Callable[[str], Awaitable[bytes]] | None = None
     media_root: Path | None = None
     observers: Sequence[Observer] = ()
+    put_message: Callable[[bytes], str] | None = None
     recorder: Recorder | None = None

@@ -188,6 +188,8 @@ class Turns:
             case Listen():
                 self.facts.question_asked = True
                 self.question.listen = action
+                if self.question.takes_message:
+                    self.facts.keep("message_asked", longest=self.question.max_length)
             case SetSpeech():
                 self.speech.set(action)
             case Transfer():

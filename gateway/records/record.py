@@ -23,6 +23,7 @@ from gateway.caller_events import (
     TransferResult,
     UserChoice,
     UserDigits,
+    UserMedia,
     UserText,
 )
 from gateway.events import (
@@ -135,6 +136,8 @@ class CallRecord:
                 self._open(now, sent, "choice", sent.label, barged_in=sent.barged_in, is_masked=is_masked)
             case UserDigits():
                 self._open(now, sent, "digits", sent.digits, barged_in=sent.barged_in, is_masked=is_masked)
+            case UserMedia():
+                self._open(now, sent, "recording", sent.text, is_masked=is_masked)
             case NoInput():
                 self._open(now, sent, "no_input")
             case TransferResult():
@@ -143,7 +146,7 @@ class CallRecord:
     def _open(
         self,
         now: float,
-        sent: CallStarted | UserText | UserChoice | UserDigits | NoInput | TransferResult,
+        sent: CallStarted | UserText | UserChoice | UserDigits | UserMedia | NoInput | TransferResult,
         kind: str,
         text: str = "",
         *,

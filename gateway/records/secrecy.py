@@ -131,7 +131,7 @@ class Secrecy:
             case SendToBot(event=UserDigits() as sent):
                 return SendToBot(event=dataclasses.replace(sent, digits=MASK))
             case SendToBot(event=UserMedia() as sent):
-                return SendToBot(event=dataclasses.replace(sent, url=MASK))
+                return SendToBot(event=dataclasses.replace(sent, url=MASK, text=mask_words(sent.text)))
             case SendToBot(event=UserLocation() as sent):
                 return SendToBot(event=dataclasses.replace(sent, lat=0.0, lon=0.0, label=MASK))
             case KeepRecord(data=data) if data in self._secret_notes:

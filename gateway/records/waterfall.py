@@ -15,7 +15,7 @@ from gateway.call.commands import (
     StartPrompt,
     StopPlayout,
 )
-from gateway.caller_events import UserChoice, UserDigits, UserText
+from gateway.caller_events import UserChoice, UserDigits, UserMedia, UserText
 from gateway.events import (
     BotReplied,
     CallAnswered,
@@ -166,7 +166,7 @@ class Stopwatch:
         match sent:
             case UserText(source="digits") | UserChoice(source="digits"):
                 stopped = now if sent.ended_at is None else sent.ended_at
-            case UserText() | UserChoice():
+            case UserText() | UserChoice() | UserMedia():
                 stopped = now if sent.ended_at is None else sent.ended_at
                 endpoint = now if self._endpoint is None else self._endpoint
                 transcript = now if self._transcript is None else self._transcript

@@ -32,6 +32,7 @@ from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
 from gateway.http.control import Reloaded
 from gateway.http.guard import Guard
+from gateway.http.messages import MessageShelf
 from gateway.http.metrics import Metrics
 from gateway.http.port import build
 from gateway.interfaces import Leg, Transport
@@ -94,6 +95,7 @@ class Office:
     vendors: Mapping[str, ScriptedSpeech]
     records: list[dict[str, Any]]
     folder: Path
+    messages: MessageShelf
     address: str = ""
     callers: list[Phone] = field(default_factory=list)
     is_truth_checked: bool = True
@@ -319,6 +321,7 @@ def _furnish(
         recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
         synthesizers=tuple(synthesizers),
     )
+    messages = MessageShelf(clock, lambda: f"http://{office.address}")
     equipment = Equipment(
         clock=clock,
         registry=Registry(clock, settings.server.max_calls),
@@ -327,6 +330,7 @@ def _furnish(
         disk=disk,
         detector=detector,
         canceller=canceller,
+        put_message=messages.put,
     )
     reception = Reception(house, equipment)
     ids = itertools.count(1)
@@ -337,7 +341,8 @@ def _furnish(
     }
     operator = Operator(reception, transports, _no_reload)
     operator.is_serving = True
-    return Office(bot, settings, reception, operator, transports, vendors, store.records, folder), disk
+    office = Office(bot, settings, reception, operator, transports, vendors, store.records, folder, messages)
+    return office, disk
 
 
 async def _no_reload() -> Reloaded:
@@ -350,6 +355,7 @@ async def _serving(office: Office) -> AsyncIterator[None]:
     text = TextTransport("text", LineContext(new_id=lambda: f"text-{next(ids)}"))
     plugged: list[Webhook | SocketRoute] = [route for line in office.transports.values() for route in line.routes]
     plugged += [route for backend in office.reception.house.backends.values() for route in backend.routes]
+    plugged += office.messages.routes
     own = [route for route in text.routes if isinstance(route, SocketRoute)]
     port = build(office.operator, plugged, guard=Guard(), guarded_sockets=own)
     async with served(port) as office.address:

@@ -92,6 +92,7 @@ class Playbook:
         synthesizers: tuple[str, ...] = ("local",),
         words: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
         has_recording: bool = False,
+        shares_messages: bool = False,
         people: str | None = None,
     ) -> None:
         self.conversation = Conversation(
@@ -104,6 +105,7 @@ class Playbook:
                 synthesizers=synthesizers,
                 words=words or {},
                 has_recording=has_recording,
+                shares_messages=shares_messages,
                 people=people,
                 today=datetime.date(2026, 11, 21),
             )

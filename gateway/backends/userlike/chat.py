@@ -90,9 +90,8 @@ class UserlikeChat:
                 await self._said(turn, text)
             case UserChoice():
                 await self._chose(event)
-            case UserMedia(turn=turn, url=url, mime=mime):
-                name = urlsplit(url).path.rpartition("/")[2]
-                await self._tell(turn, "media", names.media_payload(url, name, mime))
+            case UserMedia():
+                await self._recorded(event)
             case UserLocation(turn=turn, lat=lat, lon=lon, label=label):
                 await self._tell(turn, "location", names.location_payload(lat, lon, label))
             case ContactOptOut(channel=channel):
@@ -126,7 +125,7 @@ class UserlikeChat:
         payload = text_payload(text) if text else {}
         if link:
             kind = mimetypes.guess_type(urlsplit(link).path)[0] or "application/octet-stream"
-            payload |= names.media_payload(link, urlsplit(link).path.rpartition("/")[2], kind)
+            payload |= names.media_payload(link, _file_name(link), kind)
         return payload
 
     async def _said(self, turn: int, text: str) -> None:
@@ -134,7 +133,20 @@ class UserlikeChat:
             self._leave(turn, leaving.message_left(text, self.session, self._settings))
             return
         self.session = replace(self.session, armed=None, silence="")
+        recording = self._settings.voice_message
+        if recording is not None and recording.is_wanted(text) and not self.session.is_over:
+            self._put(turn, tuple(leaving.record_message(recording.say, recording.longest)))
+            return
         await self._tell(turn, "message", text_payload(text))
+
+    async def _recorded(self, event: UserMedia) -> None:
+        """The caller has left a message: the bot's, or one for the voicemail."""
+        payload = names.media_payload(event.url, _file_name(event.url), event.mime, event.size)
+        if self.session.is_message_due:
+            self._leave(event.turn, leaving.message_left(event.text, self.session, self._settings, payload))
+            return
+        self.session = replace(self.session, armed=None, silence="")
+        await self._tell(event.turn, "media", payload)
 
     async def _chose(self, event: UserChoice) -> None:
         """A click the first time a choice is answered; a choice that has expired is a message with its label."""
@@ -245,6 +257,10 @@ class UserlikeChat:
 
 def _warned(text: str) -> Record:
     return Record(kind="event", data={"bot_warning": text})
+
+
+def _file_name(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
 
 
 def _call_data(call: CallInfo, name: str | None) -> str:

@@ -4,7 +4,9 @@ takes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from gateway.actions import Action, Hangup, Listen, PostCall, Record, Release, Say, Transfer
 from gateway.backends.userlike.session import Pending, Session, transcript_mail
@@ -103,11 +105,15 @@ def _own(text: str) -> Say:
     return Say(text=text, role="agent", interruptible=False)
 
 
-def _tell(what: str, session: Session, settings: UserlikeBotSection) -> list[Action]:
+def _tell(
+    what: str, session: Session, settings: UserlikeBotSection, media: Mapping[str, Any] | None = None
+) -> list[Action]:
     """Tell the operator's own services when the call is over."""
     policy, call, told = settings.unassigned, session.call, list[Action]()
     if policy.hook is not None:
         payload = {"type": what, "caller": call.caller, "called": call.called, "contact": dict(session.contact.fields)}
+        if media is not None:
+            payload["media"] = dict(media)
         data = {"hook": policy.hook, "transcript": True, "payload": payload, "cid": session.cid}
         told.append(PostCall(kind="addon", data=data))
     if policy.mail is not None:
@@ -117,21 +123,31 @@ def _tell(what: str, session: Session, settings: UserlikeBotSection) -> list[Act
 
 def _ask_for_message(session: Session, settings: UserlikeBotSection) -> Step:
     policy = settings.unassigned
-    asked = [] if policy.say is None else [_own(policy.say)]
+    return replace(session, is_message_due=True), record_message(policy.say, policy.longest_message)
+
+
+def record_message(prompt: str | None, longest: float) -> list[Action]:
+    """Have the caller leave a message, of at most so many seconds."""
     listen = Listen(
-        max_length=policy.longest_message,
+        max_length=longest,
         end_silence=MESSAGE_END_SILENCE,
         no_input_retries=0,
         on_exhausted="event",
         is_message=True,
     )
-    return replace(session, is_message_due=True), [*asked, listen]
+    return [listen] if prompt is None else [_own(prompt), listen]
 
 
-def message_left(text: str | None, session: Session, settings: UserlikeBotSection) -> Step:
-    """The caller has left his message; without words where nothing was understood of it. None: he has left none."""
+def message_left(
+    text: str | None, session: Session, settings: UserlikeBotSection, media: Mapping[str, Any] | None = None
+) -> Step:
+    """The caller has left his message; without words where nothing was understood of it. None: he has left none.
+
+    Args:
+        media: Where the sound can be fetched, as in a ``media`` event.
+    """
     gone = replace(session, is_message_due=False)
     if text is None:
         return gone, [Hangup(reason="unassigned")]
     note = Record(kind="note", data={"about": "voicemail", "text": text})
-    return gone, [note, *_tell("voicemail", gone, settings), Hangup(reason="unassigned")]
+    return gone, [note, *_tell("voicemail", gone, settings, media), Hangup(reason="unassigned")]

@@ -51,8 +51,10 @@ def click_payload(option_id: Any, label: str, element: str) -> dict[str, Any]:
     return {"value": {"id": option_id, "label": label}, "element": element}
 
 
-def media_payload(link: str, name: str, mime_type: str) -> dict[str, Any]:
-    return {"link": link, "name": name, "mime_type": mime_type}
+def media_payload(link: str, name: str, mime_type: str, size: int = 0) -> dict[str, Any]:
+    """``size`` in bytes, where it is known."""
+    payload = {"link": link, "name": name, "mime_type": mime_type}
+    return {**payload, "size": size} if size else payload
 
 
 def location_payload(latitude: float, longitude: float, name: str) -> dict[str, Any]:

@@ -48,6 +48,21 @@ class UnassignedSection(Section):
         return self
 
 
+class VoiceMessageSection(Section):
+    """How callers send the bot a recording, as contacts do in a messenger."""
+
+    on: Annotated[tuple[str, ...], BeforeValidator(one_or_many)] = ("0",)
+    """Keys or words, any of which starts it, while no open choice has an option of that name."""
+    say: str = Field(min_length=1)
+    """Said before it, in the number's language."""
+    longest: float = Field(default=120.0, ge=5, le=600)
+    """Longest recording."""
+
+    def is_wanted(self, text: str) -> bool:
+        """Whether these words or keys ask for it."""
+        return text.strip().strip(".!").casefold() in {word.casefold() for word in self.on}
+
+
 class UserlikeBotSection(BotSection):
     """A bot written for Userlike's Chatbot API v1. The gateway takes the platform's place."""
 
@@ -104,6 +119,9 @@ class UserlikeBotSection(BotSection):
     """Name of call data whose value goes along with `start` as the caller's first message."""
     start_media: str | None = None
     """Name of call data whose value, an address, goes along with `start` as the caller's upload."""
+    voice_message: VoiceMessageSection | None = None
+    """Lets callers leave the bot a recording, which it gets as `media`. The number's `recording` must not be off.
+    Unset: what they say always goes to it as text."""
     location_event: bool = False
     """Send a `location` event after `start` where the call brings a `geo:` address."""
     connect_timeout: float = Field(default=3.0, gt=0, le=30)
