@@ -6,7 +6,7 @@ The parser is expat, without document types, hence without entities of the docum
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -43,6 +43,7 @@ _DECLARATION = re.compile(r"\s*<\?xml[^<>]*\?>")
 _TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})\s*(ms|s)")
 _OWN_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)(?:[A-Za-z][A-Za-z0-9]*;)?")
 _MARKUP = re.compile(r"<[^<>]*>")
+_EMPTY = re.compile(r"<([\w-]+)((?: [\w:-]+=(?:\"[^\"]*\"|'[^']*'))*)></\1>")
 
 
 class Malformed(ValueError):
@@ -109,6 +110,65 @@ def segments(markup: str) -> list[str | float]:
             pieces.append(piece)
     said = [finish(piece, None) if isinstance(piece, str) else piece for piece in pieces]
     return [piece for piece in said if piece]
+
+
+def narrowed(markup: str, allowed: Mapping[str, tuple[str, ...]]) -> str:
+    """Clean markup with no other elements and attributes than a vendor understands; others give way to their content.
+
+    Args:
+        markup: As `parse` made it.
+        allowed: Attributes by element; ``speak`` always stays.
+
+    Returns:
+        The markup, from ``<speak>`` to ``</speak>``.
+
+    Raises:
+        Malformed: As `parse`.
+    """
+    narrower = _Narrower(allowed)
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = narrower.start
+    parser.EndElementHandler = narrower.end
+    parser.CharacterDataHandler = narrower.words
+    parser.StartDoctypeDeclHandler = _refuse
+    try:
+        parser.Parse(markup, True)
+    except expat.ExpatError as error:
+        raise Malformed(expat.ErrorString(error.code)) from error
+    return _EMPTY.sub(r"<\1\2/>", "".join(narrower.kept))
+
+
+class _Narrower:
+    """Collects the markup that stays."""
+
+    def __init__(self, allowed: Mapping[str, tuple[str, ...]]) -> None:
+        self._allowed = {"speak": ("xml:lang",), **allowed}
+        self._tags: list[str] = []
+        self._replaced = 0  # elements whose content is said by other words
+        self.kept: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self._replaced or (name == "sub" and name not in self._allowed):
+            self.words(attributes.get("alias", ""))
+            self._replaced += 1
+            self._tags.append("")
+        elif name not in self._allowed:
+            self.kept.append(" " if name in ("break", "p", "s") else "")
+            self._tags.append(" " if name in ("p", "s") else "")
+        else:
+            names = self._allowed[name]
+            written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items() if key in names)
+            self.kept.append(f"<{name}{written}>")
+            self._tags.append(f"</{name}>")
+
+    def end(self, name: str) -> None:
+        self._replaced = max(0, self._replaced - 1)
+        self.kept.append(self._tags.pop())
+
+    def words(self, data: str) -> None:
+        if not self._replaced:
+            self.kept.append(escape(data))
 
 
 def _refuse(*_: object) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.text.clean import Notes
 from gateway.text.speakable import speakable
-from gateway.text.ssml import ALLOWED, MAX_DEPTH, Malformed, parse, segments
+from gateway.text.ssml import ALLOWED, MAX_DEPTH, Malformed, narrowed, parse, segments
 
 
 def spoken(text: str, **options):
@@ -128,3 +130,45 @@ def test_any_content_is_escaped(content: str) -> None:
     result = spoken(f"<speak>{content}</speak>")
     if result.ssml:
         parse(result.text, Notes())
+
+
+# --- for a vendor that understands less ----------------------------------------------------------------------------
+LITTLE = {"break": ("time",), "prosody": ("rate",)}
+
+
+@pytest.mark.parametrize(
+    ("markup", "kept"),
+    [
+        ("<speak>plain</speak>", "<speak>plain</speak>"),
+        ('<speak xml:lang="fr-FR">oui</speak>', '<speak xml:lang="fr-FR">oui</speak>'),
+        ('<speak>a<break time="1s"/>b</speak>', '<speak>a<break time="1s"/>b</speak>'),
+        ('<speak>a<break strength="weak"/>b</speak>', "<speak>a<break/>b</speak>"),
+        ('<speak><prosody rate="slow" range="x">a</prosody></speak>', '<speak><prosody rate="slow">a</prosody></speak>'),
+        ('<speak><say-as interpret-as="date">1.2.</say-as></speak>', "<speak>1.2.</speak>"),
+        ("<speak>one<p>two</p>three</speak>", "<speak>one two three</speak>"),
+        ('<speak><sub alias="doctor">Dr</sub> No</speak>', "<speak>doctor No</speak>"),
+        ('<speak><sub alias="a"><emphasis>b</emphasis></sub>c</speak>', "<speak>ac</speak>"),
+        ("<speak>fish &amp; &lt;chips&gt;</speak>", "<speak>fish &amp; &lt;chips&gt;</speak>"),
+        ('<speak><voice name="a&quot;b">c</voice></speak>', "<speak>c</speak>"),
+    ],
+)  # fmt: skip
+def test_what_a_vendor_does_not_understand_gives_way_to_its_content(markup: str, kept: str) -> None:
+    assert narrowed(markup, LITTLE) == kept
+
+
+def test_what_it_does_understand_stays_as_it_is() -> None:
+    markup = '<speak><sub alias="doctor">Dr</sub> <emphasis level="strong">No</emphasis></speak>'
+    assert narrowed(markup, ALLOWED) == markup
+
+
+@given(st.text(max_size=60))
+def test_markup_that_was_read_can_always_be_narrowed_to_words(content: str) -> None:
+    result = spoken(f"<speak><p>{content}</p><break/></speak>")
+    if result.ssml:
+        assert re.fullmatch(r"<speak>[^<>]*</speak>|<speak/>", narrowed(result.text, {}))
+
+
+@pytest.mark.parametrize("markup", ["<speak>", "no markup", "<!DOCTYPE a><speak>a</speak>"])
+def test_what_is_no_clean_markup_is_refused(markup: str) -> None:
+    with pytest.raises(Malformed):
+        narrowed(markup, LITTLE)
