@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gateway.backends.userlike.triggers import MAX_BODY, Message, Trigger, Unusable, read_trigger
@@ -16,6 +16,7 @@ from gateway.kit.jsonbody import JsonRefused, parse_json
 
 MAX_CONTEXT_BYTES = 10 * 1024  # "not bigger than 10 KB", counted as compact JSON in UTF-8
 MAX_EVENTS = 100  # of one list
+MAX_QUOTED = 40  # characters of an event's name in what is said about it
 MAX_ACKNOWLEDGEMENT = 100  # bytes of an answer such as "OK", which many servers give instead of an empty one
 
 Outgoing = Literal["start", "message", "click", "media", "location", "forward_failed", "campaign_unsubscribe"]
@@ -103,14 +104,14 @@ def read_event(item: Any) -> Event:
     if not isinstance(item, dict):
         return Event(name="", problem="an event is an object")
     info, packet = _object(item.get("info")), _object(item.get("packet"))
-    name = packet.get("name")
-    head = Event(name=name if isinstance(name, str) else "", cid=_cid(info.get("cid")), **_context(info))
-    if not isinstance(name, str) or not name:
-        return _with(head, problem="packet.name is missing")
+    name = _text(packet.get("name")) or ""
+    head = Event(name=name, cid=_text(info.get("cid")), **_context(info))
+    if not name:
+        return replace(head, problem="packet.name is missing")
     try:
-        return _with(head, trigger=read_trigger(name, _object(packet.get("payload"))))
+        return replace(head, trigger=read_trigger(name, _object(packet.get("payload"))))
     except Unusable as unusable:
-        return _with(head, problem=f"{name[:40]}: {unusable}")
+        return replace(head, problem=f"{name[:MAX_QUOTED]}: {unusable}")
 
 
 def too_long(event: Event) -> bool:
@@ -118,23 +119,11 @@ def too_long(event: Event) -> bool:
     return isinstance(event.trigger, Message) and len(event.trigger.text) > MAX_BODY
 
 
-def _with(event: Event, *, trigger: Trigger | None = None, problem: str | None = None) -> Event:
-    return Event(
-        name=event.name,
-        cid=event.cid,
-        context=event.context,
-        trigger=trigger,
-        problem=problem,
-        is_context_too_big=event.is_context_too_big,
-        oddities=event.oddities,
-    )
-
-
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _cid(value: Any) -> str | None:
+def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
