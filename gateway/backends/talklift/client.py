@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from gateway.actions import Record
 from gateway.backends.talklift.account import Account
 from gateway.backends.talklift.chat import TalkliftChat
 from gateway.backends.talklift.delivery import Delivery
 from gateway.backends.talklift.desk import Desk
+from gateway.backends.talklift.doors import Doors
 from gateway.backends.talklift.fields import type_of
 from gateway.backends.talklift.protocol import IdKind, random_id
 from gateway.backends.talklift.rest import Endpoints
@@ -26,6 +28,8 @@ from gateway.interfaces import AfterCallJob, BackendCapabilities, Problem
 from gateway.kit.http import HttpClient, Sleep
 from gateway.routes import Webhook
 
+_doors: WeakKeyDictionary[HttpClient, Doors[Endpoints]] = WeakKeyDictionary()
+"""By the process's one HTTP client, so that two gateways in one process, as tests have them, share nothing."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -65,7 +69,7 @@ class TalkliftBackend:
         self._since = clock()
         self._desk = Desk(ids)
         self._delivery = Delivery(name, settings.webhook, http, sleep)
-        self._endpoints = Endpoints(name, settings, self._desk, now)
+        self._endpoints = Endpoints(name, settings, self._desk, now, _doors.setdefault(http, Doors()))
         self._account = Account(name, settings.account, http, sleep) if settings.account is not None else None
 
     @property
