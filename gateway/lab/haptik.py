@@ -119,6 +119,8 @@ class LabHaptik(SendingLab):
             return self._message(request, is_sync=path == SYNC)
         if path == haptik_side.AGENT and request.method == "POST":
             return haptik_side.send_chat_to_agent(self.account, request, self._move)
+        if path == haptik_side.FEEDBACK and request.method == "POST":
+            return haptik_side.log_feedback(self.account, request)
         if path == haptik_side.HISTORY:
             return haptik_side.get_chat_history(self.account, request)
         if path == haptik_side.FAQ and request.method == "POST":

@@ -274,3 +274,21 @@ def test_a_wrong_script_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["--faults", "nonsense"])
     assert "is not a fault" in capsys.readouterr().err
+
+
+@virtual_time
+async def test_feedback_is_taken_once_from_somebody_who_has_written() -> None:
+    path, body = "/v1.0/log_feedback_from_user/", {"auth_id": "u1", "business_id": 343, "query_resolved": True}
+    async with lab_and_client() as (lab, client, _):
+        await register(client)
+        assert (await client.post(path, json={**body, "query_rating": 4})).status_code == 404
+        await client.post("/v1.0/log_message_from_user/", json=message("Hi"))
+        for wrong in ({"query_rating": 6}, {"query_rating": 4, "query_resolved": "yes"}, {}, {"business_id": 1}):
+            assert (await client.post(path, json={**body, **wrong})).status_code == 400
+        assert (await client.post(path, content=b"x")).status_code == 400
+        first = await client.post(path, json={**body, "query_rating": 4})
+        assert (first.status_code, first.json()) == (201, {"success": True})
+        again = await client.post(path, json={**body, "query_rating": 5})
+        assert (again.status_code, again.json()) == (400, {"error_message": "duplicate feedback"})
+        assert (await client.post(path, json=body, headers={"Authorization": "x"})).status_code == 401
+        assert lab.account.users["u1"].feedback == {**body, "query_rating": 4}

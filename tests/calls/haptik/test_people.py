@@ -15,9 +15,9 @@ from gateway.interfaces import AfterCall, AfterCallJob
 from gateway.lab.haptik import LabHaptik
 from gateway.lab.haptik_side import AGENT, HISTORY
 from tests.fakes.callers import Phone, Typist, near
-from tests.fakes.haptik import haptik_office, only_user, said_by_caller, typing
+from tests.fakes.haptik import haptik_office, only_user, said_by_caller
 from tests.fakes.manager import Manager, manager_interface
-from tests.fakes.office import Office, auth_of, dial
+from tests.fakes.office import Office, auth_of, dial, texting
 from tests.fakes.virtual_loop import virtual_time
 
 MENU = (
@@ -49,7 +49,7 @@ async def reach_agent(caller: Typist | Phone) -> None:
 @virtual_time
 async def test_hp21_h12_h1_from_the_bot_to_an_agent_and_to_the_end(tmp_path: Path, how: str) -> None:
     bot = {"handoff": {**TEAM, "countdown": 7, "agent_voice": "f3"}}
-    async with haptik_office(tmp_path, bot=bot) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         if how == "key":
             await caller.press("0")
@@ -121,7 +121,7 @@ async def test_h2_hp03_the_countdown_is_music(tmp_path: Path) -> None:
 @virtual_time
 async def test_hp21_nobody_takes_the_chat(tmp_path: Path) -> None:
     bot = {"handoff": {**TEAM, "agent_wait": 60}}
-    async with haptik_office(tmp_path, bot=bot, lab={"agent": ""}) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot, lab={"agent": ""}) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("agent")
         await caller.hears(HOLD)
@@ -136,7 +136,7 @@ async def test_hp21_nobody_takes_the_chat(tmp_path: Path) -> None:
 async def test_hp21_nobody_takes_the_chat_and_a_call_back_is_offered(tmp_path: Path, wish: str) -> None:
     handoff = {**TEAM, "agent_wait": 60, "callback_url": "https://crm.example.com/callback"}
     bot, lab = {"handoff": handoff}, {"agent": ""}
-    async with haptik_office(tmp_path, bot=bot, lab=lab) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot, lab=lab) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("agent")
         await caller.hears("I am sorry, nobody is free at the moment. Shall we call you back?", within=120)
@@ -156,7 +156,7 @@ async def test_hp21_nobody_takes_the_chat_and_a_call_back_is_offered(tmp_path: P
 @virtual_time
 async def test_hp21_h3_who_has_not_written_is_written_for(tmp_path: Path) -> None:
     """A user whom the platform has forgotten has written nothing: it says so, and takes the chat at the second try."""
-    async with haptik_office(tmp_path, bot={"handoff": TEAM}) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path, bot={"handoff": TEAM}) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         only_user(lab).has_spoken = False
         await caller.say("agent")
@@ -168,7 +168,7 @@ async def test_hp21_h3_who_has_not_written_is_written_for(tmp_path: Path) -> Non
 @virtual_time
 async def test_hp06_h3_an_inactive_team_leaves_the_caller_with_the_bot(tmp_path: Path) -> None:
     bot = {"handoff": {**TEAM, "team_name": "Night shift"}}
-    async with haptik_office(tmp_path, bot=bot) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("agent")
         await caller.hears(SORRY)
@@ -182,7 +182,10 @@ async def test_hp06_h3_an_inactive_team_leaves_the_caller_with_the_bot(tmp_path:
 @virtual_time
 async def test_hp17_a_bot_that_fails_hands_the_caller_over_instead_of_apologising(tmp_path: Path) -> None:
     bot = {"handoff": TEAM}
-    async with haptik_office(tmp_path, bot=bot, lab={"faults": "ok,ok,500"}) as (office, lab), typing(office) as caller:
+    async with (
+        haptik_office(tmp_path, bot=bot, lab={"faults": "ok,ok,500"}) as (office, lab),
+        texting(office) as caller,
+    ):
         await caller.hears(MENU)
         await caller.say("my words")
         await reach_agent(caller)
@@ -195,7 +198,7 @@ async def test_hp17_a_bot_that_fails_hands_the_caller_over_instead_of_apologisin
 async def test_hp17_how_many_failures_it_takes_is_a_setting(tmp_path: Path) -> None:
     bot = {"handoff": {**TEAM, "after_failures": 2}}
     lab = {"faults": "ok,ok,500,500"}
-    async with haptik_office(tmp_path, bot=bot, lab=lab) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot, lab=lab) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("my words")
         await caller.hears(APOLOGY)
@@ -208,7 +211,7 @@ async def test_hp17_a_bot_that_does_not_answer_hands_the_caller_over(tmp_path: P
     number = {"answer_timeout": 12}
     bot = {"handoff": TEAM, "greeting": "Welcome."}
     lab = {"webhook_faults": "ok,wrong-token*2"}
-    async with haptik_office(tmp_path, bot=bot, number=number, lab=lab) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot, number=number, lab=lab) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         for _ in range(2):
             await caller.say("telephone")
@@ -222,7 +225,7 @@ async def test_hp17_a_bot_that_fails_from_the_start_and_nobody_to_go_to_is_the_f
     number = {"fallback": {"say": "Nobody is here."}}
     bot = {"handoff": TEAM}
     lab = {"faults": "500*9"}
-    async with haptik_office(tmp_path, bot=bot, number=number, lab=lab) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, bot=bot, number=number, lab=lab) as (office, _), texting(office) as caller:
         await caller.hears("Nobody is here.")
         await caller.over()
     assert office.outcome[0] == "bot_failed"
@@ -305,6 +308,32 @@ async def test_hp21_a_target_that_is_not_allowed_is_refused(tmp_path: Path) -> N
     assert office.notes("transfer_refused")[0]["cause"] == "not_allowed"
 
 
+@virtual_time
+async def test_an_agents_caller_is_asked_what_he_thinks_of_it(tmp_path: Path) -> None:
+    bot = {"handoff": TEAM, "survey": {"after": "agent"}}
+    async with haptik_office(tmp_path, bot=bot) as (office, lab):
+        async with texting(office) as caller:
+            await caller.hears(MENU)
+            await caller.say("agent")
+            await reach_agent(caller)
+            await caller.say("goodbye")
+            await caller.hears("Goodbye, and thank you for calling.")
+            await caller.hears("Was your question answered?")
+            await caller.say("yes")
+            await caller.hears("How satisfied are you, from 1 to 5? Please press a key; 5 is best.")
+            await caller.press("5")
+            await caller.hears("Thank you. Goodbye.")
+            await caller.over()
+        await office.calls_over()
+        (booked,) = [job for job in office.notes("post_call_backend") if job["job"] == "feedback"]
+        backend = office.reception.house.backends["reception"]
+        assert isinstance(backend, AfterCall)
+        await backend.after_call(AfterCallJob(key="k", kind="backend", data=booked, call=office.record))
+        found = only_user(lab).feedback
+    assert found is not None
+    assert (found["query_resolved"], found["query_rating"]) == (True, 5)
+
+
 # --- after the call ------------------------------------------------------------------------------------------------
 async def transcript(office: Office) -> list[dict[str, Any]]:
     """What the job that was booked brings into the record."""
@@ -321,7 +350,7 @@ async def transcript(office: Office) -> list[dict[str, Any]]:
 async def test_hp07_hp09_hp10_the_transcript_of_a_call_joins_its_record(tmp_path: Path, form: str) -> None:
     bot = {"handoff": TEAM, "history": {"response_type": form}}
     async with haptik_office(tmp_path, bot=bot) as (office, lab):
-        async with typing(office) as caller:
+        async with texting(office) as caller:
             await caller.hears(MENU)
             await caller.press("1")
             await caller.hears(HOURS)
@@ -371,7 +400,10 @@ async def test_hp18_the_words_around_a_hand_over_are_settings(tmp_path: Path) ->
     number = {"words": {"apology": "Oops."}}
     lab = {"faults": "ok,ok,500"}
     bot["handoff"] = {**TEAM, "after_failures": 2}
-    async with haptik_office(tmp_path, bot=bot, number=number, lab=lab) as (office, platform), typing(office) as caller:
+    async with (
+        haptik_office(tmp_path, bot=bot, number=number, lab=lab) as (office, platform),
+        texting(office) as caller,
+    ):
         await caller.hears(MENU)
         await caller.say("my words")
         await caller.hears("Oops.")
