@@ -8,25 +8,24 @@ update does not say that the slot is done. The other way round, `LabTalkliftAcco
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Literal
 
 import httpx
 
-from gateway.lab.faults import WEBHOOK_WORDS, Fault, FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.base import Lab, SendingLab, lab_parser, run_lab
+from gateway.lab.faults import Fault, FaultScript, instead, parted
+from gateway.lab.server import LabReply, LabRequest, json_reply
 from gateway.lab.talklift_backend import Reaction, react
 
 TOKEN = "/api-token-auth/"
 UPDATE = "/api/v1/session-slot-states/update_from_webhook/"
 MESSAGE = "/api/v1/sessions/send_message/"
+ANSWER_WITHIN = 10.0  # s for the gateway to answer
 DEEP = b"[" * 20_000 + b"]" * 20_000
 Semantics = Literal["flags", "sample"]
 
@@ -41,7 +40,7 @@ class Sent:
     status: int | None
 
 
-class LabTalklift:
+class LabTalklift(SendingLab):
     """The backend. Use it as an asynchronous context manager.
 
     Args:
@@ -67,6 +66,10 @@ class LabTalklift:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        of_answers, of_requests = parted(faults)
+        super().__init__(within=ANSWER_WITHIN, faults=of_answers, host=host, port=port)
+        self.request_faults = FaultScript(request_faults)
+        self.request_faults.add(of_requests)
         self.gateway = gateway
         self.sent: list[Sent] = []
         self._login = {"username": user, "password": password}
@@ -76,31 +79,6 @@ class LabTalklift:
         self._early = early
         self._token = ""
         self._held: list[tuple[str, Any]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.faults, self.request_faults = FaultScript(), FaultScript(request_faults)
-        self.add_faults(faults)
-        self.server = LabServer(self._handle, host=host, port=port)
-
-    def add_faults(self, script: str) -> None:
-        """Append steps; those that are about its own requests go to their script. Raises ValueError."""
-        for step in filter(None, (part.strip() for part in script.split(","))):
-            is_own = step.partition("*")[0].strip().lower() in WEBHOOK_WORDS
-            (self.request_faults if is_own else self.faults).add(step)
-
-    async def __aenter__(self) -> LabTalklift:
-        self._client = httpx.AsyncClient(timeout=10.0, trust_env=False)
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await self._client.aclose()
-        await self.server.stop()
 
     @property
     def url(self) -> str:
@@ -108,23 +86,21 @@ class LabTalklift:
         return self.server.url + "/webhook"
 
     @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
-
-    @property
     def events(self) -> list[dict[str, Any]]:
         """The webhooks that came, in order."""
         return [request.json() for request in self.server.requests]
 
+    def announcement(self) -> str:
+        return (
+            f"TalkLift lab at {self.url}\n"
+            f"  it answers to {self.gateway or 'nobody'}; membership number 209192092, one-time password 4711"
+        )
+
+    def _refusal(self, status: int, message: str) -> LabReply:
+        return json_reply({"detail": message}, status)
+
     # --- webhooks --------------------------------------------------------------------------------------------------
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return json_reply({"detail": str(error)}, 400)
-        if (wrong := instead(fault)) is not None:
-            return wrong
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         reply, event = self._taken(request)
         if event is not None:
             work = self._react(event)
@@ -132,7 +108,7 @@ class LabTalklift:
                 await work
             else:
                 self._start(work)
-        return spoil(reply, fault)
+        return reply
 
     def _taken(self, request: LabRequest) -> tuple[LabReply, dict[str, Any] | None]:
         if request.method != "POST" or request.path != "/webhook":
@@ -174,11 +150,6 @@ class LabTalklift:
         return {**done, "project": entry["project"], "org": entry["org"]}
 
     # --- its own requests ------------------------------------------------------------------------------------------
-    def _start(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def log_in(self) -> str:
         """A token; the field is called username and holds the e-mail address."""
         answer = await self._client.post(self.gateway + TOKEN, json=self._login)
@@ -219,7 +190,7 @@ class LabTalklift:
             await self._post(path, body, Fault("ok"))
 
 
-class LabTalkliftAccount:
+class LabTalkliftAccount(Lab):
     """A real account of TalkLift's to write to: tokens, sessions, slots.
 
     Args:
@@ -237,6 +208,7 @@ class LabTalkliftAccount:
         sessions: tuple[int, ...] = (29289,),
         faults: str = "",
     ) -> None:
+        super().__init__(faults=faults)
         self._login = {"username": user, "password": password}
         self.token = token
         self._org = org
@@ -244,23 +216,8 @@ class LabTalkliftAccount:
         self._sessions = sessions
         self.messages: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
-        self.faults = FaultScript(faults)
-        self.server = LabServer(self._handle)
 
-    async def __aenter__(self) -> LabTalkliftAccount:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.server.stop()
-
-    async def _handle(self, request: LabRequest) -> LabReply:
-        fault = self.faults.next()
-        return instead(fault) or spoil(self._answer(request), fault)
-
-    def _answer(self, request: LabRequest) -> LabReply:
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         try:
             body = request.json()
         except ValueError:
@@ -287,22 +244,9 @@ class LabTalkliftAccount:
         return json_reply({"status": "ok"})
 
 
-async def run(lab: LabTalklift) -> None:
-    """Serve until cancelled."""
-    async with lab:
-        print(f"TalkLift lab at {lab.url}", flush=True)
-        print(
-            f"  it answers to {lab.gateway or 'nobody'}; membership number 209192092, one-time password 4711",
-            flush=True,
-        )
-        await asyncio.Event().wait()
-
-
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab talklift`."""
-    parser = argparse.ArgumentParser(prog="talkpath lab talklift", description="A customer's backend for TalkLift.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9101)
+    parser = lab_parser("talklift", "A customer's backend for TalkLift.", port=9101)
     parser.add_argument("--gateway", default="", metavar="URL", help="where TalkLift's endpoints are")
     parser.add_argument("--user", default="name@example.com")
     parser.add_argument("--password", default="xxx")
@@ -310,17 +254,5 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--semantics", choices=["flags", "sample"], default="flags")
     parser.add_argument("--think", type=float, default=0.3, metavar="SECONDS")
     parser.add_argument("--early", action="store_true", help="update a slot before its webhook is answered")
-    parser.add_argument("--faults", default="", help="such as ok,500*2,slow:3; see gateway.lab.faults")
     parser.add_argument("--request-faults", default="", help="such as ok,wrong-token,deep")
-    given = parser.parse_args(argv)
-    try:
-        lab = LabTalklift(**vars(given))
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(run(lab))
-    except OSError as error:
-        print(f"cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return run_lab(parser, argv, lambda given: LabTalklift(**vars(given)))
