@@ -12,18 +12,16 @@ import argparse
 import asyncio
 import datetime
 import itertools
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import unquote
 
 from gateway.lab import chatlayer_bot as desk
+from gateway.lab.base import Lab, lab_parser, run_lab
 from gateway.lab.chatlayer_delivery import RETRY_AFTER, Courier
-from gateway.lab.faults import FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.faults import Fault, FaultScript
+from gateway.lab.server import LabReply, LabRequest, json_reply
 
 MIN_ID = 32
 MAX_USERS = 10_000
@@ -50,7 +48,7 @@ class User:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class LabChatlayer:
+class LabChatlayer(Lab):
     """The platform with one bot. Use it as an asynchronous context manager.
 
     Args:
@@ -80,6 +78,7 @@ class LabChatlayer:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(faults=faults, host=host, port=port)
         self.bot_id = bot_id
         self._verify_token = verify_token
         self._access_token = access_token
@@ -87,53 +86,35 @@ class LabChatlayer:
         self._counts = counts
         self._is_eager = is_eager
         self.script = dict(script or {})
-        self.faults = FaultScript(faults)
         self.courier = Courier(url=webhook, faults=FaultScript(webhook_faults), retry_after=retry_after)
         self._now = now
         self._ids = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
         self.users: dict[str, User] = {}
-        self.server = LabServer(self._handle, host=host, port=port)
 
-    async def __aenter__(self) -> LabChatlayer:
+    async def __aenter__(self) -> Self:
         await self.courier.open()
-        await self.server.start()
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await self.server.stop()
+    async def __aexit__(self, *_: object) -> None:
+        await super().__aexit__()
         await self.courier.close()
 
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
+    def announcement(self) -> str:
+        return (
+            f"Chatlayer lab at {self.url}, bot {self.bot_id}\n"
+            f"  verify token {VERIFY_TOKEN}, access token {ACCESS_TOKEN}\n"
+            f"  its messages go to {self.courier.url or 'nowhere: give --webhook URL'}\n"
+            f"  it understands: {', '.join(desk.TOPICS)}"
+        )
 
     async def push(self, user_id: str, *messages: desk.Message | desk.Delayed) -> None:
         """Let the bot say something unasked; returns when it is delivered."""
         await self._send_all(user_id, messages)
 
     # --- the API ---------------------------------------------------------------------------------------------------
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault") or request.query.get("fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return refusal(400, str(error))
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         if fault.name == "expired":
             self.users.clear()
-        return instead(fault) or spoil(await self._answer(request), fault)
-
-    async def _answer(self, request: LabRequest) -> LabReply:
         if request.path == CHANNEL:
             return await self._channel(request)
         place = [unquote(part) for part in request.path.strip("/").split("/")]
@@ -249,9 +230,7 @@ class LabChatlayer:
         if self._is_eager:
             await self._send_all(user_id, answer)
             return
-        task = asyncio.create_task(self._send_all(user_id, answer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._send_all(user_id, answer))
 
     async def _send_all(self, user_id: str, answer: desk.Answer) -> None:
         user = self._user(user_id)
@@ -333,35 +312,21 @@ def _extract(request: LabRequest, version: str) -> LabReply:
     return ok({"data": {"extract": desk.extract(expression)}})
 
 
-async def run(lab: LabChatlayer) -> None:
-    """Serve until cancelled."""
-    async with lab:
-        print(f"Chatlayer lab at {lab.url}, bot {lab.bot_id}", flush=True)
-        print(f"  verify token {VERIFY_TOKEN}, access token {ACCESS_TOKEN}")
-        print(f"  its messages go to {lab.courier.url or 'nowhere: give --webhook URL'}")
-        print(f"  it understands: {', '.join(desk.TOPICS)}", flush=True)
-        await asyncio.Event().wait()
-
-
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab chatlayer`."""
-    parser = argparse.ArgumentParser(prog="talkpath lab chatlayer", description="A Chatlayer platform with one bot.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9102)
+    parser = lab_parser("chatlayer", "A Chatlayer platform with one bot.", port=9102)
     parser.add_argument("--webhook", default="", metavar="URL", help="where the bot's messages go")
     parser.add_argument("--bot-id", default=BOT_ID)
     parser.add_argument("--shape", choices=["senderId", "recipient"], default="senderId")
     parser.add_argument("--no-counter", action="store_true", help="deliveries without messageCounter")
     parser.add_argument("--eager", action="store_true", help="deliver before the request is answered")
     parser.add_argument("--retry-after", type=float, default=RETRY_AFTER, metavar="SECONDS")
-    parser.add_argument("--faults", default="", help="such as ok,500*2,slow:3; see gateway.lab.faults")
     parser.add_argument("--webhook-faults", default="", help="such as ok,duplicate,reorder,wrong-token")
-    given = parser.parse_args(argv)
-    try:
-        FaultScript(given.faults), FaultScript(given.webhook_faults)
-    except ValueError as error:
-        parser.error(str(error))
-    lab = LabChatlayer(
+    return run_lab(parser, argv, _lab)
+
+
+def _lab(given: argparse.Namespace) -> LabChatlayer:
+    return LabChatlayer(
         bot_id=given.bot_id,
         webhook=given.webhook,
         shape=given.shape,
@@ -373,10 +338,3 @@ def main(argv: list[str] | None = None) -> int:
         host=given.host,
         port=given.port,
     )
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(run(lab))
-    except OSError as error:
-        print(f"cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
