@@ -7,21 +7,18 @@ what is sent, come from two scripts, or with one request in the header ``X-Lab-F
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import httpx
 
-from gateway.lab.faults import Fault, FaultScript, instead, parse_fault, spoil
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.base import SendingLab, lab_parser, run_lab
+from gateway.lab.faults import Fault, FaultScript
+from gateway.lab.server import LabReply, LabRequest, json_reply
 from gateway.lab.userlike_bots import BOTS, CONFUSED, Json
 
 HEADER = "api-security-token"
@@ -40,7 +37,7 @@ class Post:
     answer: bytes
 
 
-class LabUserlike:
+class LabUserlike(SendingLab):
     """The server with its bots. Use it as an asynchronous context manager.
 
     Args:
@@ -65,42 +62,26 @@ class LabUserlike:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(within=ANSWER_WITHIN, faults=faults, host=host, port=port)
         self.bot = bot
         self.token = token
         self.api_url = api_url
         self.api_token = api_token
-        self.faults = FaultScript(faults)
         self.push_faults = FaultScript(push_faults)
         self.posts: deque[Post] = deque(maxlen=KEPT_POSTS)
-        self.server = LabServer(self._handle, host=host, port=port)
         self._slow = slow
-        self._client = httpx.AsyncClient(timeout=ANSWER_WITHIN, trust_env=False)
-        self._errands: set[asyncio.Task[None]] = set()
         self._held: list[Any] = []
         self._posted = asyncio.Event()
-
-    async def __aenter__(self) -> LabUserlike:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for errand in self._errands:
-            errand.cancel()
-        if self._errands:
-            await asyncio.wait(self._errands)
-        await self._client.aclose()
-        await self.server.stop()
 
     @property
     def url(self) -> str:
         """The webhook."""
         return self.server.url + "/webhook"
 
-    @property
-    def requests(self) -> list[LabRequest]:
-        return list(self.server.requests)
+    def announcement(self) -> str:
+        return "\n".join(
+            [f"Userlike lab at {self.url}, answered by {self.bot}", *(f"  {self.url}/{name}" for name in BOTS)]
+        )
 
     async def posted(self, count: int) -> None:
         """Wait until so many requests to the API URL were answered; the caller bounds the wait."""
@@ -109,15 +90,7 @@ class LabUserlike:
             await self._posted.wait()
 
     # --- the webhook -------------------------------------------------------------------------------------------------
-    async def _handle(self, request: LabRequest) -> LabReply:
-        asked = request.headers.get("x-lab-fault")
-        try:
-            fault = parse_fault(asked) if asked else self.faults.next()
-        except ValueError as error:
-            return json_reply({"error": str(error)}, 400)
-        return instead(fault) or spoil(self._answer(request, fault), fault)
-
-    def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
+    async def _answer(self, request: LabRequest, fault: Fault) -> LabReply:
         first, _, named = request.path.strip("/").partition("/")
         bot = BOTS.get(named or self.bot)
         if first != "webhook" or bot is None:
@@ -133,13 +106,8 @@ class LabUserlike:
         except (LookupError, TypeError, AttributeError, ValueError):
             return LabReply(status=500, body=b"Internal Server Error")  # as the samples' framework does
         if said.later and self.api_url:
-            self._run(self._send_later(list(said.later)))
+            self._start(self._send_later(list(said.later)))
         return LabReply() if said.value is None else json_reply(said.value, said.status)
-
-    def _run(self, errand: Any) -> None:
-        task = asyncio.get_running_loop().create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
 
     # --- the API URL -------------------------------------------------------------------------------------------------
     async def _send_later(self, events: Sequence[Json]) -> None:
@@ -185,38 +153,13 @@ class LabUserlike:
         return post
 
 
-async def run(lab: LabUserlike) -> None:
-    """Serve until cancelled."""
-    async with lab:
-        print(f"Userlike lab at {lab.url}, answered by {lab.bot}", flush=True)
-        for name in BOTS:
-            print(f"  {lab.url}/{name}")
-        await asyncio.Event().wait()
-
-
 def main(argv: list[str] | None = None) -> int:
     """`talkpath lab userlike`."""
-    parser = argparse.ArgumentParser(prog="talkpath lab userlike", description="A bot written for Userlike, to call.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9101)
+    parser = lab_parser("userlike", "A bot written for Userlike, to call.", port=9101)
     parser.add_argument("--bot", choices=list(BOTS), default="shop")
     parser.add_argument("--token", default="", help="what API-SECURITY-TOKEN must be; default: anything")
     parser.add_argument("--api-url", default="", metavar="URL", help="the bot's API URL at the gateway")
     parser.add_argument("--api-token", default="", help="sent as SECURITY-TOKEN")
     parser.add_argument("--slow", type=float, default=2.0, metavar="SECONDS", help="time to find something out")
-    parser.add_argument("--faults", default="", help="of answers, such as ok,500*2,slow:3; see gateway.lab.faults")
     parser.add_argument("--push-faults", default="", help="of what goes to the API URL, such as duplicate,wrong-token")
-    given = parser.parse_args(argv)
-    try:
-        FaultScript(given.faults)
-        FaultScript(given.push_faults)
-    except ValueError as error:
-        parser.error(str(error))
-    lab = LabUserlike(**vars(given))
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(run(lab))
-    except OSError as error:
-        print(f"cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return run_lab(parser, argv, lambda given: LabUserlike(**vars(given)))
