@@ -33,9 +33,17 @@ class Question:
     """Keys of the menu as read out, to option ids."""
     group: int | None = None
     """Of a menu that is read out in groups: the last one that was; None: none yet."""
+    _answered: tuple[Listen, Menu | None, dict[str, str], int | None] | None = None
 
     def reset(self) -> None:
+        """It is answered."""
+        self._answered = (self.listen, self.menu, self.keys, self.group)
         self.listen, self.menu, self.keys, self.group = Listen(), None, {}, None
+
+    def reopen(self) -> None:
+        """The answer was lost, and the caller is asked for it again, unless another question is open already."""
+        if self._answered is not None and self.menu is None and self.listen == Listen():
+            self.listen, self.menu, self.keys, self.group = self._answered
 
     @property
     def kind(self) -> Kind:

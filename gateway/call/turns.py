@@ -147,6 +147,8 @@ class Turns:
         """An apology and another try; the third failure in a row, or one on the first words, is the fallback."""
         facts = self.facts
         at_start = facts.waiting is not None and facts.waiting.is_start
+        if facts.waiting is not None:
+            self.question.reopen()
         self.abandon()
         facts.failures += 1
         facts.keep("failed_turn", reason=reason, in_a_row=facts.failures)

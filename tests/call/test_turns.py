@@ -296,3 +296,34 @@ def test_a_streamed_text_that_is_interrupted_is_not_taken_up_again() -> None:
     play.report_stopped()
     play.press("#")
     assert play.reply("Something new.").prompts == ["Something new."]
+
+
+# --- an answer that was lost -----------------------------------------------------------------------------------------
+def test_after_a_failed_turn_the_question_is_open_again() -> None:
+    """Whoever is asked to say it again can press the same key, and a secret is one the second time, too."""
+    play = Playbook()
+    play.greet("Which?", COLOURS, Listen(sensitive=True, hints=("blue",)))
+    for turn in (1, 2):
+        (chosen,) = play.press("1").sent
+        assert (chosen.turn, chosen.option_id) == (turn, "r")
+        play(BotFailed(turn=turn, detail="500"))
+        play.play_out()
+        assert play.conversation.is_sensitive
+        assert play.conversation.question.settings().hints == ("blue",)
+    play.press("1")
+    play.reply("Red it is.")
+    assert not play.conversation.is_sensitive
+    assert play.conversation.question.menu is None
+
+
+def test_what_the_bot_has_asked_before_it_failed_stays_open() -> None:
+    play = Playbook()
+    play.greet("Which?", COLOURS)
+    play.press("1")
+    other = Menu(menu_id="n", options=(MenuOption(id="b", label="blue"),))
+    play.reply("And now?", other, done=False)
+    play.play_out()
+    play(BotFailed(turn=1, detail="cut"))
+    play.play_out()
+    (chosen,) = play.press("1").sent
+    assert chosen.menu_id == "n"

@@ -132,12 +132,12 @@ class UserlikeChat:
         if self.session.is_message_due:
             self._leave(turn, leaving.message_left(text, self.session, self._settings))
             return
-        self.session = replace(self.session, armed=None, silence="")
         recording = self._settings.voice_message
         if recording is not None and recording.is_wanted(text) and not self.session.is_over:
+            self.session = replace(self.session, armed=None, silence="")
             self._put(turn, tuple(leaving.record_message(recording.say, recording.longest)))
             return
-        await self._tell(turn, "message", text_payload(text))
+        await self._answer(turn, "message", text_payload(text))
 
     async def _recorded(self, event: UserMedia) -> None:
         """The caller has left a message: the bot's, or one for the voicemail."""
@@ -145,8 +145,7 @@ class UserlikeChat:
         if self.session.is_message_due:
             self._leave(event.turn, leaving.message_left(event.text, self.session, self._settings, payload))
             return
-        self.session = replace(self.session, armed=None, silence="")
-        await self._tell(event.turn, "media", payload)
+        await self._answer(event.turn, "media", payload)
 
     async def _chose(self, event: UserChoice) -> None:
         """A click the first time a choice is answered; a choice that has expired is a message with its label."""
@@ -156,8 +155,7 @@ class UserlikeChat:
         if armed is None or option is None:
             await self._said(event.turn, event.label)
             return
-        self.session = replace(self.session, armed=None, silence="")
-        await self._tell(event.turn, "click", names.click_payload(option.id, option.label, armed.element))
+        await self._answer(event.turn, "click", names.click_payload(option.id, option.label, armed.element))
 
     async def opt_out(self, channel: str) -> None:
         """The caller does not want campaigns any more: the platform unsubscribes him, and the bot is told."""
@@ -190,6 +188,16 @@ class UserlikeChat:
             await self._tell(turn, "forward_failed", {})
         else:
             self._leave(turn, leaving.not_taken(self.session, self._settings))
+
+    async def _answer(self, turn: int, name: Outgoing, payload: Mapping[str, Any]) -> None:
+        """Tell the bot what the caller has answered; the open choice is over, unless the bot never heard of it."""
+        armed = self.session.armed
+        self.session = replace(self.session, armed=None, silence="")
+        try:
+            await self._tell(turn, name, payload)
+        except VendorError:
+            self.session = replace(self.session, armed=self.session.armed or armed)
+            raise
 
     # --- the webhook -------------------------------------------------------------------------------------------------
     async def _tell(

@@ -346,7 +346,7 @@ async def test_a_bot_that_fails_once_costs_an_apology(fault: str, tmp_path: Path
         await caller.press("2")
         await caller.hears(own_words("apology", "en-GB"))
         await caller.says("opening hours")
-        await caller.hears("I did not understand that.")
+        await caller.hears(HOURS)
 
 
 @pytest.mark.parametrize(
@@ -382,3 +382,19 @@ async def test_the_bot_is_told_nothing_of_the_end_of_the_call(tmp_path: Path) ->
         await caller.hears("Hello.")
     assert [packet["name"] for packet in bot.packets] == ["start"]
     assert office.outcome[0] == "abandoned"
+
+
+@virtual_time
+async def test_u7_a_choice_that_the_bot_never_heard_of_is_open_again(tmp_path: Path) -> None:
+    async with (
+        LabUserlike(bot="campaign", faults="ok,500,500") as lab,
+        userlike_office(tmp_path, lab) as office,
+        rings(office) as caller,
+    ):
+        await caller.hears(INVITATION)
+        for _ in range(2):
+            await caller.press("1")
+            await caller.hears(own_words("apology", "en-GB"))
+        await caller.press("1")
+        await caller.hears(SUBSCRIBED)
+    assert [request.json()["packet"]["name"] for request in lab.requests] == ["start", "click", "click", "click"]
