@@ -133,7 +133,7 @@ async def _place_call(number: str, gateway: str, steps: Path, environment: dict[
         return 1
     report = _report_of(out)
     _print_summary(report)
-    wrong = _wrong_sums(report)
+    wrong = wrong_sums(report)
     for line in wrong:
         print(f"WRONG waterfall: {line}")
     return 1 if process.returncode or not report or wrong else 0
@@ -154,12 +154,19 @@ def _print_summary(report: dict[str, Any]) -> None:
         print_report(report, sys.stdout)
 
 
-def _wrong_sums(report: dict[str, Any]) -> list[str]:
-    """Turns whose parts do not sum to the time that really passed, or that have no answer and did not fail either."""
+def wrong_sums(report: dict[str, Any]) -> list[str]:
+    """Turns whose parts do not sum to the time that really passed, or that have no answer and did not fail either.
+
+    A transfer is an answer, also when nothing was said before it and the caller came back from it.
+    """
     record = report.get("record", {})
+    turns = record.get("exchange", [])
+    transferred = {turn["turn"] - 1 for turn in turns if turn["kind"] == "transfer_failed"}
     wrong, unanswered = [], []
-    for turn in record.get("exchange", []):
+    for turn in turns:
         total, parts = turn["answer_seconds"], sum(turn["stages"].values())
+        if total is None and turn["turn"] in transferred:
+            continue
         if total is None:
             unanswered.append(f"turn {turn['turn']} has no answer")
         elif abs(total - parts) > SUM_TOLERANCE:

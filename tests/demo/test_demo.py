@@ -6,11 +6,12 @@ import asyncio
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from gateway.demo import LAB_PORT, ports
+from gateway.demo import LAB_PORT, ports, wrong_sums
 from gateway.demo.bundle import USUAL_CALL, Demonstration, FurtherCall, calls, opened
 from gateway.errors import ConfigError
 
@@ -52,6 +53,27 @@ async def test_a_demonstration_hears_every_recording_and_is_answered(vendor: str
         assert re.search(rf"heard as +{re.escape(text)}$", out, re.M), out
     assert "Where the time went" in out
     assert "WRONG" not in out
+
+
+def exchange(*turns: tuple[str, float | None], failed: int = 0) -> dict[str, Any]:
+    """A report with turns of these kinds; their parts last half a second."""
+    shown = [
+        {"turn": number, "kind": kind, "answer_seconds": answer, "stages": {"bot": 0.2, "playout": 0.3}}
+        for number, (kind, answer) in enumerate(turns)
+    ]
+    return {"record": {"exchange": shown, "failed_turns": failed}}
+
+
+def test_a_waterfall_sums_to_the_time_that_passed() -> None:
+    assert wrong_sums(exchange(("start", 0.5), ("speech", 0.515))) == []
+    assert wrong_sums(exchange(("start", 0.5), ("speech", 0.6))) == ["turn 1: the parts sum to 0.500 s, 0.600 s passed"]
+
+
+def test_every_turn_is_answered_fails_or_is_a_transfer_that_the_caller_came_back_from() -> None:
+    assert wrong_sums(exchange(("start", 0.5), ("speech", None))) == ["turn 1 has no answer"]
+    assert wrong_sums(exchange(("start", 0.5), ("speech", None), failed=1)) == []
+    assert wrong_sums(exchange(("start", 0.5), ("choice", None), ("transfer_failed", 0.5))) == []
+    assert wrong_sums(exchange(("start", None), ("choice", None), ("transfer_failed", 0.5))) == ["turn 0 has no answer"]
 
 
 def test_port_0_takes_free_ports_for_the_gateway_and_for_the_lab() -> None:
