@@ -130,6 +130,22 @@ def test_h3_hp05_what_counts_as_an_error(body: bytes, message: str | None) -> No
     assert protocol.error_message(body) == message
 
 
+def test_h10_wrong_credentials_are_told_by_their_words() -> None:
+    for message in (VECTORS["message_api"]["error_401"]["error_message"], "Invalid Authorization  Details."):
+        assert protocol.classify(message) == "auth"
+    assert protocol.classify("duplicate feedback") == "state"
+
+
+def test_an_error_of_any_length_is_kept_in_part() -> None:
+    for name in ("error_message", "error"):
+        body = json.dumps({"success": False, name: "x" * 501}).encode()
+        found = protocol.error_message(body)
+        assert found is not None
+        assert len(found) <= 500
+    identical = protocol.error_message(json.dumps({"success": False, "message": "y" * 500}).encode())
+    assert identical == "y" * 500
+
+
 # --- in ------------------------------------------------------------------------------------------------------------
 def test_events() -> None:
     event = protocol.parse_event(json.dumps(VECTORS["webhook"]["message"]).encode())
@@ -149,6 +165,8 @@ def test_events() -> None:
         b'{"event_name":"chat_pinned","message":{"body":{"data":{"payload":{"agent_name":"Ann"}}}}}'
     )
     assert nameless.joined == "Ann"
+    placeholder = b'{"event_name":"chat_pinned","message":{"body":{"data":{"payload":{"agent_name":"<AGENT_NAME>"}}}}}'
+    assert protocol.parse_event(placeholder).joined == ""
     done = protocol.parse_event(b'{"event_name":"chat_complete","data":{"conversation_no":"12"}}')
     assert (done.is_completion, done.conversation_no) == (True, 12)
 

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.backends.talklift.conditions import ConditionError, parse_condition
-from gateway.backends.talklift.fields import Answer, Invalid, Setting, is_keyed, is_read_back, kind_of, read, read_time
+from gateway.backends.talklift.fields import (
+    Answer,
+    Invalid,
+    Setting,
+    is_keyed,
+    is_read_back,
+    kind_of,
+    read,
+    read_time,
+    type_of,
+)
 from gateway.backends.talklift.patterns import PatternError, compiled, matches, wants_digits
 from gateway.backends.talklift.settings import SlotSection, TalkliftBotSection, options_of
 from gateway.backends.talklift.words import Words
@@ -148,6 +158,121 @@ def test_tl16_any_answer_is_taken_or_refused(said: str, field_type: str) -> None
     assert isinstance(found, Invalid) or found.data
 
 
+# --- what the caller is told ---------------------------------------------------------------------------------------
+def found_for(said: str, language: str = "en-GB", **settings: Any) -> Answer | Invalid:
+    return read(slot(**settings), said, Setting(words=Words(language, {}), today=TODAY))
+
+
+@pytest.mark.parametrize(
+    ("field_type", "said", "complaint"),
+    [
+        ("NUMBER", "banana", "invalid_number"),
+        ("INTEGER", "three point five", "invalid_number"),
+        ("EMAIL", "nobody", "invalid_email"),
+        ("PHONE", "banana", "invalid_phone"),
+        ("DATE", "whenever", "invalid_date"),
+        ("BOOLEAN", "maybe", "invalid_yesno"),
+        ("TIME", "sometime", "not_understood"),
+        ("TEXT", "", "not_understood"),
+    ],
+)
+def test_tl17_a_complaint_fits_the_question(field_type: str, said: str, complaint: str) -> None:
+    assert found_for(said, field_type=field_type) == Invalid(complaint)
+
+
+def test_tl17_an_option_that_there_is_not_and_a_pattern_that_does_not_fit() -> None:
+    assert found_for("boat", choice_options="Car,Home") == Invalid("invalid_choice")
+    assert found_for("boat", validation_regex=r"^\d+$") == Invalid("not_understood")
+    assert found_for("5", field_type="NUMBER", validation_regex=r"^\d{2}$") == Invalid("not_understood")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "data", "spoken"),
+    [
+        ({"validation_regex": r"^\d{9}$"}, "209192092", "209192092", "2 0 9 1 9 2 0 9 2"),
+        ({"field_type": "PHONE"}, "+254712345678", "+254712345678", "+ 2 5 4 7 1 2 3 4 5 6 7 8"),
+        ({"field_type": "NUMBER"}, "209", "209", "209"),
+        ({}, "12", "12", "12"),
+        ({}, "123", "123", "1 2 3"),
+        ({}, "room 123", "room 123", "room 123"),
+    ],
+)
+def test_tl17_what_is_read_back_digit_by_digit(settings: dict[str, Any], said: str, data: str, spoken: str) -> None:
+    assert found_for(said, **settings) == Answer(data, spoken)
+
+
+def test_tl19_a_date_is_sent_in_its_form_and_read_back_in_another() -> None:
+    setting = Setting(words=Words("en-GB", {}), today=TODAY, date_format="%d/%m/%Y")
+    past, today = slot(field_type="DATE"), slot(field_type="DATE", date_gte_today=True)
+    assert read(past, "20112026", setting) == Answer("20/11/2026", "2026-11-20")
+    assert read(today, "21112026", setting) == Answer("21/11/2026", "2026-11-21")
+    assert read(today, "20112026", setting) == Invalid("invalid_date")
+
+
+def test_tl16_this_number_needs_one_and_numbers_abroad_keep_theirs() -> None:
+    nobody = Setting(words=Words("en-GB", {}), today=TODAY, caller="")
+    assert read(slot(field_type="PHONE"), "this number", nobody) == Invalid("invalid_phone")
+    assert answer("00 44 20 7946 0000", field_type="PHONE") == "+442079460000"
+    assert answer("this number", field_type="NUMBER") is None
+
+
+def test_tl16_an_answer_is_taken_up_to_a_thousand_characters() -> None:
+    assert answer("x" * 1001) == "x" * 1000
+    assert answer(" " * 5 + "x") == "x"
+
+
+def test_tl16_which_questions_keys_can_answer() -> None:
+    keyed = ("NUMBER", "INTEGER", "PHONE", "DATE", "TIME")
+    for field_type in (*keyed, "EMAIL", "BOOLEAN", "TEXT", "FILE"):
+        assert is_keyed(slot(field_type=field_type)) is (field_type in keyed)
+    assert is_keyed(slot(validation_regex=r"^\d{4}$"))
+    assert not is_keyed(slot(field_type="NUMBER", choice_options="1,2"))
+
+
+def test_tl16_which_types_are_read_back() -> None:
+    for field_type in ("NUMBER", "DECIMAL", "INTEGER", "EMAIL", "PHONE", "TEL", "DATE", "TIME", "BOOLEAN", "TEXT"):
+        expected = field_type in ("NUMBER", "DECIMAL", "INTEGER", "EMAIL", "PHONE", "TEL")
+        assert is_read_back(slot(field_type=field_type), "digits") is expected
+
+
+def test_tl16_choices_make_a_choice_of_any_type_but_two() -> None:
+    for field_type, found in (
+        (" number ", "choice"),
+        ("SELECT", "choice"),
+        ("YES_NO", "yesno"),
+        ("IMAGE", "media"),
+        ("LOCATION", "media"),
+    ):
+        assert type_of(slot(field_type=field_type, choice_options="a,b")) == found
+    assert type_of(slot(field_type="SELECT")) == "choice"
+    assert type_of(slot(choice_options="  ")) == "text"
+
+
+@pytest.mark.parametrize(
+    ("said", "language", "time"),
+    [
+        ("930", "en-GB", None),
+        ("9", "en-GB", "09:00"),
+        ("09", "en-GB", "09:00"),
+        ("23:59", "en-GB", "23:59"),
+        ("24:00", "en-GB", None),
+        ("9:59", "en-GB", "09:59"),
+        ("9:60", "en-GB", None),
+        ("0:30 am", "en-GB", "00:30"),
+        ("1 p.m.", "en-GB", "13:00"),
+        ("12 pm", "en-GB", "12:00"),
+        ("11 pm", "en-GB", "23:00"),
+        ("half past", "en-GB", None),
+        ("2 heures", "fr-FR", "02:00"),
+        ("14 h 30", "fr-FR", None),
+        ("twenty", "en-GB", "20:00"),
+        ("12345", "en-GB", None),
+    ],
+)
+def test_tl16_more_times(said: str, language: str, time: str | None) -> None:
+    assert read_time(said, language) == time
+
+
 # --- conditions ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("condition", "value", "data", "holds"),
@@ -169,6 +294,19 @@ def test_tl16_any_answer_is_taken_or_refused(said: str, field_type: str) -> None
         ("A is_set", "", "x", True),
         ("A is_set", "", None, False),
         ("A not_set", "", None, True),
+        ("A not_set", "", " ", True),
+        ("A not_set", "", "x", False),
+        ("A IS_SET", "", "x", True),
+        ("A != ", "7", "07", False),
+        ("A >", "10", "10", False),
+        ("A <", "10", "10", False),
+        ("A >", "b", "b", False),
+        ("A <", "b", "b", False),
+        ("A <", "5", "", False),
+        ("A >", "9", "ten", True),
+        ("A ==", "", None, True),
+        ("A contains", "x", "y", False),
+        ("A in", "7", "07", True),
     ],
 )
 def test_tl18_comparisons(condition: str, value: str, data: str | None, holds: bool) -> None:
@@ -205,6 +343,28 @@ def test_tl17_ordinary_patterns_are_taken(pattern: str) -> None:
     assert compiled(pattern) is not None
 
 
+def test_tl17_where_a_pattern_begins_to_repeat_too_much() -> None:
+    assert compiled("x" * 500) is not None
+    assert compiled("") is None
+    for pattern in ("(?:a{0,50})+", "(a?)+", "(?:ab){2,51}c*", "a*b*", "(a|b*)c", "(?=a+)b+", "(x+)?y"):
+        assert compiled(pattern) is not None
+    for pattern in (
+        "(?:a{0,51})+",
+        "(?:a{2,60})*",
+        "((?:a+))*",
+        "(?:x|(?:a+))+",
+        "(?=(a+)+)b",
+        "(a+?)*?",
+        "(?:(a*)){3,}",
+    ):
+        with pytest.raises(PatternError, match="repeats a repetition"):
+            compiled(pattern)
+    with pytest.raises(PatternError, match="longer than 500"):
+        compiled("x" * 501)
+    with pytest.raises(PatternError, match="no regular expression"):
+        compiled("(")
+
+
 def test_tl17_what_is_too_long_fits_nothing() -> None:
     assert matches("x", "x" * 200)
     assert not matches("x", "x" * 201)
@@ -214,7 +374,9 @@ def test_tl17_what_is_too_long_fits_nothing() -> None:
 def test_tl17_patterns_of_digits() -> None:
     for pattern in (r"^\d{9}$", r"[0-9]+", r"^\d{3}[- ]?\d{3}$"):
         assert wants_digits(pattern)
-    for pattern in (r"^[A-Z]\d$", r"^.{3}$", "", "x"):
+    for pattern in (r"^\d{3}\.\d$", r"(\d|\d\d)", r"[0-9 -]{3}", r"^(?:\d+)$".replace("?:", "")):
+        assert wants_digits(pattern)
+    for pattern in (r"^[A-Z]\d$", r"^.{3}$", "", "x", r"\d+x", r"[0-9a]+", r"\w\d"):
         assert not wants_digits(pattern)
 
 
