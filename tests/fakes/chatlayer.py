@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from gateway.actions import Action, ActionBatch, Menu, Say
+from gateway.actions import ActionBatch, Menu
 from gateway.backends.chatlayer.chat import ChatlayerChat
 from gateway.backends.chatlayer.client import ChatlayerBackend
 from gateway.backends.chatlayer.platform import Platform
@@ -25,7 +25,8 @@ from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient
 from gateway.lab.chatlayer import ACCESS_TOKEN, BOT_ID, VERIFY_TOKEN, LabChatlayer
 from gateway.lab.chatlayer_bot import TOPICS
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.server import LabReply, LabRequest, LabServer
+from tests.fakes.chatting import answering, of
 from tests.fakes.office import Office, open_office
 from tests.fakes.shared_port import served
 
@@ -105,12 +106,6 @@ async def chat_rig(
         sender: What the chat's conversation is called, as far as it is new.
         channel_path: Of the newer interface's channel at this platform.
     """
-    left = list(answers)
-
-    async def handle(request: LabRequest) -> LabReply:
-        answer = left.pop(0) if left else RECEIVED
-        return answer if isinstance(answer, LabReply) else json_reply(answer)
-
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -118,7 +113,11 @@ async def chat_rig(
         await asyncio.sleep(seconds)
 
     claimed: list[str] = []
-    async with LabServer(handle) as platform, HttpClient() as http, httpx.AsyncClient(trust_env=False) as client:
+    async with (
+        LabServer(answering(answers, RECEIVED)) as platform,
+        HttpClient() as http,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
         channel = {"channel_url": platform.url + channel_path} if channel_path else {}
         section = ChatlayerBotSection(**{**bot_settings(platform.url), **settings, **channel})
         backend = ChatlayerBackend("reception", section, http, sleep=sleep, new_id=lambda: sender)
@@ -130,15 +129,6 @@ async def chat_rig(
 def bot_settings(url: str, **more: Any) -> dict[str, Any]:
     """A bot of the lab, or of what stands in its place."""
     return {"url": url, "insecure": True, "bot_id": BOT_ID, "verify_token": VERIFY_TOKEN, **more}
-
-
-def of(kind: type[Any], batch: ActionBatch | tuple[Action, ...]) -> list[Any]:
-    actions = batch.actions if isinstance(batch, ActionBatch) else batch
-    return [action for action in actions if isinstance(action, kind)]
-
-
-def spoken(*batches: ActionBatch) -> list[str]:
-    return [say.text for batch in batches for say in of(Say, batch)]
 
 
 def menu(batch: ActionBatch) -> Menu:

@@ -8,28 +8,26 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-from websockets.asyncio.client import connect
 
-from gateway.actions import Action, ActionBatch, Menu, Say
+from gateway.actions import Action, Menu
 from gateway.backends.haptik.backend import HaptikBackend
 from gateway.backends.haptik.chat import HaptikChat
 from gateway.backends.haptik.settings import HaptikBotSection
-from gateway.caller_events import CallerEvent, CallStarted, UserText
+from gateway.caller_events import CallStarted
 from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
 from gateway.lab.haptik import LabHaptik
 from gateway.lab.haptik_side import User
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.server import LabReply, LabRequest, LabServer
 from gateway.routes import HttpReply, HttpRequest
-from tests.fakes.callers import Typist
+from tests.fakes.chatting import Chatting, answering, of
 from tests.fakes.office import CALLER, CLOSING, NUMBER, Office, open_office
 
-A = TypeVar("A")
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "fixtures/haptik/vectors.json").read_text())
 CALL = CallInfo(
     call_id="call-1", caller=CALLER, called=NUMBER, number=NUMBER, line="pbx", language="en-GB", custom={"pxut": "t.1"}
@@ -37,7 +35,6 @@ CALL = CallInfo(
 AUTH_ID = "c" + "0" * 32
 USER_NAME = "ab112468917fgghdebc"
 SECRET = "lab-secret"
-PATIENCE = 60.0
 
 
 def bot_settings(at: str, **more: Any) -> dict[str, Any]:
@@ -70,24 +67,6 @@ async def haptik_office(
         await asyncio.sleep(CLOSING)
 
 
-@asynccontextmanager
-async def typing(office: Office, caller: str = CALLER) -> AsyncIterator[Typist]:
-    """A call as text; hung up at the end, if it is still up."""
-    url = f"ws://{office.address}/api/chat"
-    async with connect(url, compression=None, proxy=None, ping_interval=None) as connection:
-        await connection.send(json.dumps({"type": "start", "to": NUMBER, "from": caller}))
-        author = Typist(connection)
-        tasks = [asyncio.create_task(author.run()), asyncio.create_task(author.send_marks())]
-        try:
-            yield author
-            await author.hang_up()
-        finally:
-            await connection.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-
-
 def only_user(lab: LabHaptik) -> User:
     (user,) = lab.account.users.values()
     return user
@@ -100,39 +79,17 @@ def said_by_caller(lab: LabHaptik) -> list[str]:
 
 
 # --- one chat ------------------------------------------------------------------------------------------------------
-@dataclass
-class HaptikCall:
+@dataclass(kw_only=True)
+class HaptikCall(Chatting):
     """One call: what was sent to the platform, what came of it, and what was waited for in between."""
 
     backend: HaptikBackend
     chat: HaptikChat
     server: LabServer
     waits: list[float]
-    batches: AsyncIterator[ActionBatch] = field(init=False)
-    turn: int = 0
-
-    def __post_init__(self) -> None:
-        self.batches = self.chat.actions()
 
     async def start(self) -> None:
         await self.chat.send(CallStarted())
-
-    async def say(self, text: str, **fields: Any) -> None:
-        self.turn += 1
-        await self.chat.send(UserText(turn=self.turn, text=text, **fields))
-
-    async def send(self, event: CallerEvent) -> None:
-        await self.chat.send(event)
-
-    async def next(self) -> tuple[Action, ...]:
-        async with asyncio.timeout(PATIENCE):
-            return (await anext(self.batches)).actions
-
-    async def until(self, kind: type[A]) -> A:
-        """The next action of a type; what comes before it is passed over."""
-        while not (found := of(kind, await self.next())):
-            pass
-        return found[0]
 
     async def hook(self, event: Mapping[str, Any] | bytes, **headers: str) -> HttpReply:
         """Post an event to the webhook, signed; ``headers`` replace the signature."""
@@ -178,32 +135,17 @@ async def haptik_call(
     *answers: Mapping[str, Any] | LabReply, call: CallInfo = CALL, **settings: Any
 ) -> AsyncIterator[HaptikCall]:
     """A call to a platform that gives these answers, one per request, and then only what a message gets."""
-    left = list(answers)
-
-    async def handle(request: LabRequest) -> LabReply:
-        answer = left.pop(0) if left else VECTORS["message_api"]["response"]
-        return answer if isinstance(answer, LabReply) else json_reply(answer)
-
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
         await asyncio.sleep(0)
 
-    async with LabServer(handle) as server, HttpClient() as http:
+    async with LabServer(answering(answers, VECTORS["message_api"]["response"])) as server, HttpClient() as http:
         section = HaptikBotSection(**bot_settings(server.url, **{"order_within": 0.0, **settings}))
         backend = HaptikBackend("reception", section, http, sleep=sleep, new_id=lambda: AUTH_ID)
         async with backend.open_chat(call, lambda key: None) as chat:
-            yield HaptikCall(backend, chat, server, waits)
-
-
-def of(kind: type[A], actions: tuple[Action, ...]) -> list[A]:
-    """The actions of one type."""
-    return [action for action in actions if isinstance(action, kind)]
-
-
-def spoken(actions: tuple[Action, ...]) -> list[str]:
-    return [say.text for say in of(Say, actions)]
+            yield HaptikCall(backend=backend, chat=chat, server=server, waits=waits)
 
 
 def labels(actions: tuple[Action, ...]) -> list[str]:

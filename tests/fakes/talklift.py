@@ -8,36 +8,33 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
-from websockets.asyncio.client import connect
 
-from gateway.actions import Action, ActionBatch, Menu, Say
+from gateway.actions import Action, Menu
 from gateway.backends.talklift.chat import TalkliftChat
 from gateway.backends.talklift.client import TalkliftBackend
 from gateway.backends.talklift.settings import TalkliftBotSection
-from gateway.caller_events import CallerEvent, CallStarted, UserChoice, UserText
+from gateway.caller_events import CallStarted, UserChoice
 from gateway.events import CallInfo
 from gateway.http.webhooks import webhook_route
 from gateway.kit.http import HttpClient
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.server import LabReply, LabServer
 from gateway.lab.talklift import LabTalklift
-from tests.fakes.callers import Typist
+from tests.fakes.chatting import PATIENCE, Chatting, answering, spoken
 from tests.fakes.office import CALLER, CLOSING, NUMBER, Office, open_office
 from tests.fakes.shared_port import served
 
-A = TypeVar("A")
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "fixtures/talklift/vectors.json").read_text())
 TOKEN: str = VECTORS["token_response"]["token"]
 SLOT: dict[str, Any] = VECTORS["slot_webhook"]["payload"][0]["slot"]
 NAME_LABEL: str = VECTORS["slot_webhook"]["payload"][0]["slot_state"]["slot_states"][0]["slot_label"]
 CALL = CallInfo(call_id="call-1", caller=CALLER, called=NUMBER, number=NUMBER, line="pbx", language="en-GB")
 NAIROBI = datetime.timezone(datetime.timedelta(hours=3))
-PATIENCE = 60.0
 
 RENEWAL: dict[str, Any] = {
     "story": 14301,
@@ -80,8 +77,8 @@ def slots(*found: Mapping[str, Any], **module: Any) -> dict[str, Any]:
 
 
 # --- one call ------------------------------------------------------------------------------------------------------
-@dataclass
-class TalkliftCall:
+@dataclass(kw_only=True)
+class TalkliftCall(Chatting):
     """One call: what was sent to the customer's backend, and what came of it."""
 
     backend: TalkliftBackend
@@ -89,19 +86,10 @@ class TalkliftCall:
     server: LabServer
     rest: httpx.AsyncClient
     waits: list[float]
-    batches: AsyncIterator[ActionBatch] = field(init=False)
-    turn: int = 0
-
-    def __post_init__(self) -> None:
-        self.batches = self.chat.actions()
 
     async def start(self) -> tuple[Action, ...]:
         await self.chat.send(CallStarted())
         return await self.next()
-
-    async def say(self, text: str, **fields: Any) -> None:
-        self.turn += 1
-        await self.chat.send(UserText(turn=self.turn, text=text, **fields))
 
     async def answer(self, text: str, **fields: Any) -> list[str]:
         """Say something; what is said in return."""
@@ -115,18 +103,6 @@ class TalkliftCall:
             UserChoice(turn=self.turn, menu_id=menu.menu_id, option_id=option.id, label=option.label, source="digits")
         )
         return await self.next()
-
-    async def send(self, event: CallerEvent) -> None:
-        await self.chat.send(event)
-
-    async def next(self) -> tuple[Action, ...]:
-        async with asyncio.timeout(PATIENCE):
-            return (await anext(self.batches)).actions
-
-    async def until(self, kind: type[A]) -> A:
-        while not (found := of(kind, await self.next())):
-            pass
-        return found[0]
 
     async def event(self, place: int = 0) -> dict[str, Any]:
         """A webhook that came, when it has come."""
@@ -160,17 +136,14 @@ async def talklift_call(
         ids: The numbers of sessions and states, in their order.
         at: The time of day.
     """
-    left, numbers, waits = list(answers), iter(ids or itertools.count(101)), []
-
-    async def handle(request: LabRequest) -> LabReply:
-        return left.pop(0) if left else json_reply({})
+    numbers, waits = iter(ids or itertools.count(101)), []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
         await asyncio.sleep(0)
 
     clock = at or (lambda: datetime.datetime(2026, 11, 21, 12, 0, 0, 1, tzinfo=datetime.UTC))
-    async with LabServer(handle) as server, HttpClient() as http:
+    async with LabServer(answering(answers, {})) as server, HttpClient() as http:
         section = TalkliftBotSection(**project(server.url + "/hook", *modules, **settings))
         backend = TalkliftBackend("desk", section, http, sleep=sleep, clock=clock, ids=lambda kind: next(numbers))
         own = [route for route in backend.routes if route.listen is None]
@@ -180,15 +153,7 @@ async def talklift_call(
             httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as rest,
             backend.open_chat(call, lambda key: None) as chat,
         ):
-            yield TalkliftCall(backend, chat, server, rest, waits)
-
-
-def of(kind: type[A], actions: tuple[Action, ...]) -> list[A]:
-    return [action for action in actions if isinstance(action, kind)]
-
-
-def spoken(actions: tuple[Action, ...]) -> list[str]:
-    return [said.text for said in of(Say, actions)]
+            yield TalkliftCall(backend=backend, chat=chat, server=server, rest=rest, waits=waits)
 
 
 # --- whole calls ---------------------------------------------------------------------------------------------------
@@ -208,21 +173,3 @@ async def talklift_office(
             customer.gateway = f"http://{office.address}/talklift/1"
             yield office, customer
         await asyncio.sleep(CLOSING)
-
-
-@asynccontextmanager
-async def typing(office: Office) -> AsyncIterator[Typist]:
-    """A call as text; hung up at the end, if it is still up."""
-    url = f"ws://{office.address}/api/chat"
-    async with connect(url, compression=None, proxy=None, ping_interval=None) as connection:
-        await connection.send(json.dumps({"type": "start", "to": NUMBER, "from": CALLER}))
-        author = Typist(connection)
-        tasks = [asyncio.create_task(author.run()), asyncio.create_task(author.send_marks())]
-        try:
-            yield author
-            await author.hang_up()
-        finally:
-            await connection.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from gateway.actions import Action, ActionBatch, Listen, Say
+from gateway.actions import Action, ActionBatch, Listen
 from gateway.backends.talkr.client import TalkrBackend, TalkrChat
 from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.caller_events import CallerEvent, CallStarted, UserText
 from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
-from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
+from gateway.lab.server import LabReply, LabServer
+from tests.fakes.chatting import answering, of
 
-A = TypeVar("A")
 CALL = CallInfo(call_id="call-1", caller="+33612345678", called="+33123456789", number="+33123456789", line="pbx")
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "fixtures/talkr/vectors.json").read_text())
 
@@ -64,32 +64,16 @@ class TalkrCall:
 @asynccontextmanager
 async def talkr_call(*answers: dict[str, Any] | LabReply, **settings: Any) -> AsyncIterator[TalkrCall]:
     """A call to a bot that gives these answers, one per request; a request too many gets a 599."""
-    left = list(answers)
-
-    async def handle(request: LabRequest) -> LabReply:
-        answer = left.pop(0) if left else LabReply(status=599)
-        return answer if isinstance(answer, LabReply) else json_reply(answer)
-
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    async with LabServer(handle) as server, HttpClient() as http:
+    async with LabServer(answering(answers, LabReply(status=599))) as server, HttpClient() as http:
         url = {"url": server.url + "/bot/{company}/{bot_id}/{channel}", "company": "acme", "bot_id": 42}
         backend = TalkrBackend("reception", TalkrBotSection(**{**url, **settings}), http, sleep=sleep)
         async with backend.open_chat(CALL, lambda key: None) as chat:
             yield TalkrCall(chat, server, waits)
-
-
-def of(kind: type[A], actions: ActionBatch | tuple[Action, ...]) -> list[A]:
-    """The actions of one type."""
-    found = actions.actions if isinstance(actions, ActionBatch) else actions
-    return [action for action in found if isinstance(action, kind)]
-
-
-def spoken(actions: ActionBatch | tuple[Action, ...]) -> list[str]:
-    return [say.text for say in of(Say, actions)]
 
 
 def listening(actions: ActionBatch | tuple[Action, ...]) -> Listen:

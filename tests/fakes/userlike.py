@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from gateway.actions import Action, ActionBatch, Menu, Record, Say
+from gateway.actions import ActionBatch, Menu, Record
 from gateway.backends.userlike.chat import UserlikeChat
 from gateway.backends.userlike.client import UserlikeBackend
 from gateway.backends.userlike.settings import UserlikeBotSection
@@ -18,9 +18,9 @@ from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 from gateway.routes import HttpReply, HttpRequest
+from tests.fakes.chatting import of
 from tests.fakes.office import CALLER, NUMBER, Office, open_office
 
-A = TypeVar("A")
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "fixtures/userlike/vectors.json").read_text())
 HEADERS: dict[str, str] = VECTORS["server_sample_header"]
 KEY, TOKEN, OPT_OUT = "k3y-of-the-bot", "t0ken-of-the-api", "t0ken-of-the-texts"
@@ -161,16 +161,6 @@ async def userlike_call(
             backend.look_with(inspect)
         async with backend.open_chat(call, claimed.append) as chat:
             yield UserlikeCall(backend, chat, bot, claimed, waits)
-
-
-def of(kind: type[A], actions: ActionBatch | Sequence[Action]) -> list[A]:
-    """The actions of one type."""
-    found = actions.actions if isinstance(actions, ActionBatch) else actions
-    return [action for action in found if isinstance(action, kind)]
-
-
-def spoken(batch: ActionBatch) -> list[str]:
-    return [say.text for say in of(Say, batch)]
 
 
 def warnings(batch: ActionBatch) -> list[str]:

@@ -25,7 +25,8 @@ from gateway.interfaces import AfterCallJob
 from gateway.kit.signature import hmac_hex
 from gateway.lab.chatlayer import VERIFY_TOKEN
 from gateway.lab.server import LabReply, json_reply
-from tests.fakes.chatlayer import CALL, SENDER, VECTORS, ChatRig, chat_rig, menu, of, shown, spoken
+from tests.fakes.chatlayer import CALL, SENDER, VECTORS, ChatRig, chat_rig, menu, shown
+from tests.fakes.chatting import of, spoken
 from tests.fakes.virtual_loop import elapsed, virtual_time
 
 TOKEN = {"access_token": "abc42"}

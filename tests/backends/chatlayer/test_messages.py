@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from gateway.actions import Hangup, Menu, Pause, Play, Record, Say, SendLink, Transfer
 from gateway.backends.chatlayer.messages import MAX_KEPT, Heard, kept, payload_text, read_message, text_of
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
-from tests.fakes.chatlayer import VECTORS, of, shown
+from tests.fakes.chatlayer import VECTORS, shown
+from tests.fakes.chatting import of
 
 
 def heard(message: Any, *, language: str = "en-GB", **settings: Any) -> Heard:

@@ -13,7 +13,8 @@ from gateway.caller_events import CallStarted, UserChoice, UserText
 from gateway.lab import chatlayer_bot as desk
 from gateway.lab.chatlayer import ACCESS_TOKEN, CHANNEL, LabChatlayer
 from gateway.lab.server import json_reply
-from tests.fakes.chatlayer import SENDER, VECTORS, ChatRig, chat_rig, menu, shown, spoken
+from tests.fakes.chatlayer import SENDER, VECTORS, ChatRig, chat_rig, menu, shown
+from tests.fakes.chatting import spoken
 from tests.fakes.virtual_loop import virtual_time
 
 

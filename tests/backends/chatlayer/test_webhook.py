@@ -13,7 +13,8 @@ import pytest
 from gateway.actions import ActionBatch, Say
 from gateway.lab.chatlayer import VERIFY_TOKEN
 from gateway.routes import HttpRequest
-from tests.fakes.chatlayer import CALL, SENDER, VECTORS, ChatRig, chat_rig, spoken
+from tests.fakes.chatlayer import CALL, SENDER, VECTORS, ChatRig, chat_rig
+from tests.fakes.chatting import spoken
 from tests.fakes.virtual_loop import virtual_time
 
 HELLO = {"message": {"text": "Hello."}}

@@ -14,6 +14,7 @@ from gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from gateway.events import CallInfo
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply, json_reply
+from tests.fakes.chatting import of, spoken
 from tests.fakes.haptik import (
     AUTH_ID,
     CALL,
@@ -23,10 +24,8 @@ from tests.fakes.haptik import (
     haptik_call,
     labels,
     message,
-    of,
     post,
     sign,
-    spoken,
     vector,
 )
 

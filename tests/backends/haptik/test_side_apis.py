@@ -15,7 +15,8 @@ from gateway.errors import LocalProtocolError, VendorError, VendorRejected, Vend
 from gateway.interfaces import AfterCallJob
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply, json_reply
-from tests.fakes.haptik import AUTH_ID, CALL, USER_NAME, VECTORS, HaptikCall, haptik_call, message, of, spoken
+from tests.fakes.chatting import of, spoken
+from tests.fakes.haptik import AUTH_ID, CALL, USER_NAME, VECTORS, HaptikCall, haptik_call, message
 
 pytestmark = pytest.mark.asyncio
 

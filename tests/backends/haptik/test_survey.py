@@ -11,7 +11,8 @@ from gateway.backends.haptik.client import HaptikRefused
 from gateway.caller_events import NoInput, UserChoice
 from gateway.interfaces import AfterCallJob
 from gateway.lab.server import json_reply
-from tests.fakes.haptik import AUTH_ID, SECRET, HaptikCall, haptik_call, message, of, spoken, vector
+from tests.fakes.chatting import of, spoken
+from tests.fakes.haptik import AUTH_ID, SECRET, HaptikCall, haptik_call, message, vector
 
 pytestmark = pytest.mark.asyncio
 

@@ -11,6 +11,7 @@ import pytest
 from gateway.actions import Hangup, Listen, Menu, PostCall, Release, SendLink, Transfer
 from gateway.caller_events import CallEnded, NoInput, TransferResult
 from gateway.lab.server import LabReply
+from tests.fakes.chatting import of, spoken
 from tests.fakes.talklift import (
     CLAIM,
     MAIN_MENU,
@@ -21,9 +22,7 @@ from tests.fakes.talklift import (
     TOKEN,
     VECTORS,
     TalkliftCall,
-    of,
     slots,
-    spoken,
     talklift_call,
 )
 from tests.fakes.virtual_loop import virtual_time

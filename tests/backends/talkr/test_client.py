@@ -29,7 +29,8 @@ from gateway.kit.http import HttpClient, failure_kind
 from gateway.lab.faults import Fault, instead
 from gateway.lab.server import LabReply, json_reply
 from gateway.lab.talkr import LabTalkr
-from tests.fakes.talkr import CALL, TalkrCall, listening, of, response, spoken, talkr_call
+from tests.fakes.chatting import of, spoken
+from tests.fakes.talkr import CALL, TalkrCall, listening, response, talkr_call
 
 pytestmark = pytest.mark.asyncio
 HELLO = UserText(turn=1, text="hello")

@@ -11,7 +11,7 @@ from gateway.actions import Action, Hangup, Menu, MenuOption, Pause, Play, Recor
 from gateway.backends.talkr.compose import Before, compose
 from gateway.backends.talkr.reply import parse_reply
 from gateway.backends.talkr.settings import TalkrBotSection
-from tests.fakes.talkr import of, spoken
+from tests.fakes.chatting import of, spoken
 
 SETTINGS = TalkrBotSection(url="http://bot.example/")
 FIRST_TURN = Before()

@@ -19,7 +19,8 @@ from gateway.backends.talkr.protocol import (
 )
 from gateway.backends.talkr.reply import Reply, parse_reply
 from gateway.backends.talkr.settings import TalkrBotSection
-from tests.fakes.talkr import listening, of
+from tests.fakes.chatting import of
+from tests.fakes.talkr import listening
 
 SETTINGS = TalkrBotSection(url="http://bot.example/")
 TELLS = TalkrBotSection(url="http://bot.example/", send_no_input=True)

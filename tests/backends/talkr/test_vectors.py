@@ -13,7 +13,8 @@ from gateway.caller_events import CallStarted, UserText
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply
-from tests.fakes.talkr import VECTORS, listening, of, response, spoken, talkr_call, telephony
+from tests.fakes.chatting import of, spoken
+from tests.fakes.talkr import VECTORS, listening, response, talkr_call, telephony
 
 pytestmark = pytest.mark.asyncio
 

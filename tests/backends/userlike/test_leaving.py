@@ -18,7 +18,8 @@ from gateway.caller_events import (
 )
 from gateway.events import CallInfo
 from gateway.kit.http import HttpClient
-from tests.fakes.userlike import CALL, EMPTY, event, of, says, spoken, userlike_call, warnings
+from tests.fakes.chatting import of, spoken
+from tests.fakes.userlike import CALL, EMPTY, event, says, userlike_call, warnings
 
 pytestmark = pytest.mark.asyncio
 

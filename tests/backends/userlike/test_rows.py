@@ -25,18 +25,8 @@ from gateway.caller_events import (
 )
 from gateway.events import CallInfo
 from gateway.routes import HttpRequest
-from tests.fakes.userlike import (
-    CALL,
-    CID,
-    EMPTY,
-    KEY,
-    OPT_OUT,
-    of,
-    says,
-    spoken,
-    userlike_call,
-    warnings,
-)
+from tests.fakes.chatting import of, spoken
+from tests.fakes.userlike import CALL, CID, EMPTY, KEY, OPT_OUT, says, userlike_call, warnings
 
 pytestmark = pytest.mark.asyncio
 

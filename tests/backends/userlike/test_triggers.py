@@ -20,16 +20,8 @@ from gateway.caller_events import (
 )
 from gateway.errors import MediaError
 from gateway.events import CallInfo
-from tests.fakes.userlike import (
-    EMPTY,
-    choice,
-    event,
-    of,
-    says,
-    spoken,
-    userlike_call,
-    warnings,
-)
+from tests.fakes.chatting import of, spoken
+from tests.fakes.userlike import EMPTY, choice, event, says, userlike_call, warnings
 
 pytestmark = pytest.mark.asyncio
 

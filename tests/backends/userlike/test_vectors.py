@@ -14,7 +14,8 @@ from gateway.caller_events import CallStarted, TransferResult, UserText
 from gateway.errors import VendorRejected, VendorUnavailable
 from gateway.kit.http import failure_kind
 from gateway.lab.server import LabReply, json_reply
-from tests.fakes.userlike import CID, EMPTY, HEADERS, VECTORS, choice, event, of, says, spoken, userlike_call, warnings
+from tests.fakes.chatting import of, spoken
+from tests.fakes.userlike import CID, EMPTY, HEADERS, VECTORS, choice, event, says, userlike_call, warnings
 
 pytestmark = pytest.mark.asyncio
 

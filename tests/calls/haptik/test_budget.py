@@ -13,8 +13,8 @@ from gateway.interfaces import AfterCall, AfterCallJob
 from gateway.kit.http import HttpClient
 from gateway.lab.haptik import LabHaptik
 from gateway.lab.haptik_side import AGENT, HISTORY
-from tests.fakes.haptik import haptik_office, only_user, typing
-from tests.fakes.office import Office
+from tests.fakes.haptik import haptik_office, only_user
+from tests.fakes.office import Office, texting
 from tests.fakes.virtual_loop import virtual_time
 
 MENU_END = "or press 4."
@@ -39,7 +39,7 @@ async def fetch(office: Office, user_name: str) -> None:
 
 @virtual_time
 async def test_h15_hp20_the_101st_request_to_a_side_api_in_a_minute_waits(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.wait(3)
         name = only_user(lab).name
         loop = asyncio.get_running_loop()
@@ -55,7 +55,10 @@ async def test_h15_hp20_the_101st_request_to_a_side_api_in_a_minute_waits(tmp_pa
 async def test_h15_hp20_hp21_a_caller_hears_that_he_waits_and_gets_his_turn(tmp_path: Path) -> None:
     """Transcripts of 250 calls are fetched while a caller asks for an agent: nothing is lost, nobody hears silence."""
     number = {"idle_limit": 600}
-    async with haptik_office(tmp_path, bot={"handoff": TEAM}, number=number) as (office, lab), typing(office) as caller:
+    async with (
+        haptik_office(tmp_path, bot={"handoff": TEAM}, number=number) as (office, lab),
+        texting(office) as caller,
+    ):
         await caller.wait(3)
         name = only_user(lab).name
         fetching = asyncio.gather(*(fetch(office, name) for _ in range(250)))
@@ -87,7 +90,7 @@ async def test_hp20_messages_are_counted_and_reported_but_never_delayed(tmp_path
 
 
 async def _short_call(office: Office) -> None:
-    async with typing(office) as caller:
+    async with texting(office) as caller:
         await caller.hears("Hello, this is Acme. What can I do for you?")
 
 

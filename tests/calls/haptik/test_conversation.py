@@ -11,17 +11,8 @@ import pytest
 from gateway.lab import haptik_bot
 from gateway.lab.haptik_side import User
 from tests.fakes.callers import near
-from tests.fakes.haptik import (
-    SECRET,
-    VECTORS,
-    haptik_office,
-    only_user,
-    post_over_http,
-    said_by_caller,
-    sign,
-    typing,
-)
-from tests.fakes.office import dial
+from tests.fakes.haptik import SECRET, VECTORS, haptik_office, only_user, post_over_http, said_by_caller, sign
+from tests.fakes.office import dial, texting
 from tests.fakes.virtual_loop import virtual_time
 
 GREETING = "Hello, this is Acme. What can I do for you?"
@@ -41,7 +32,7 @@ def event_for(user: User, name: str = "message", **changed: Any) -> bytes:
 
 @virtual_time
 async def test_hp22_h10_hp01_a_caller_is_registered_greeted_and_answered(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.hears(GREETING)
         await caller.hears(MENU)
         await caller.say("what about your opening hours")
@@ -74,7 +65,7 @@ async def test_hp22_h11_by_voice_and_by_key_on_a_real_line(tmp_path: Path, line:
 
 @virtual_time
 async def test_h11_hp19_the_samples_menu_by_key(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path, bot={"start_message": ""}) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path, bot={"start_message": ""}) as (office, lab), texting(office) as caller:
         await caller.say("hello")
         await caller.hears(GREETING)
         user = only_user(lab)
@@ -91,7 +82,7 @@ async def test_h11_hp19_the_samples_menu_by_key(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_h8_h9_hp22_the_sample_webhook_is_spoken_once_and_answered_at_once(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         event = event_for(only_user(lab))
         before = caller.now()
@@ -120,7 +111,7 @@ async def test_h9_the_known_signature_over_http(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_h14_what_the_platform_has_not_told_us_about_is_taken(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         user = only_user(lab)
         assert (await post_over_http(office, event_for(user, event_name="agent_typing"))).status_code == 200
@@ -135,7 +126,7 @@ async def test_h14_what_the_platform_has_not_told_us_about_is_taken(tmp_path: Pa
 
 @virtual_time
 async def test_h13_hp22_the_end_of_a_conversation_is_in_the_record(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         await post_over_http(office, event_for(only_user(lab), "conversation_complete"))
         await caller.over()
@@ -146,7 +137,7 @@ async def test_h13_hp22_the_end_of_a_conversation_is_in_the_record(tmp_path: Pat
 
 @virtual_time
 async def test_h16_hp19_a_link_goes_to_the_links_policy(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         body = VECTORS["hsl_button"]
         await post_over_http(office, event_for(only_user(lab), message={"id": 9, "body": body}))
@@ -160,7 +151,7 @@ async def test_h16_hp19_a_link_goes_to_the_links_policy(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_hp19_a_form_is_filled_in_by_voice(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("the form please")
         await caller.hears("Your name")
@@ -173,7 +164,7 @@ async def test_hp19_a_form_is_filled_in_by_voice(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_two_messages_are_both_heard_before_the_caller_is_listened_to(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("two things")
         await caller.hears("This is the first thing.")
@@ -183,7 +174,7 @@ async def test_two_messages_are_both_heard_before_the_caller_is_listened_to(tmp_
 @virtual_time
 async def test_silence_is_asked_about_here_and_never_sent(tmp_path: Path) -> None:
     number = {"no_input": {"retries": 1, "then": "hangup"}}
-    async with haptik_office(tmp_path, number=number) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path, number=number) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         await caller.over()
     assert caller.words.count(MENU) == 2
@@ -196,7 +187,7 @@ async def test_the_synchronous_variant_needs_no_webhook(tmp_path: Path) -> None:
     async with haptik_office(tmp_path) as (_, lab):
         sync = {"mode": "sync", "message_url": f"{lab.url}/v1.0/log_message_from_user/sync/", "url": lab.url}
         (tmp_path / "sync").mkdir()
-        async with haptik_office(tmp_path / "sync", bot=sync) as (office, _), typing(office) as caller:
+        async with haptik_office(tmp_path / "sync", bot=sync) as (office, _), texting(office) as caller:
             await caller.hears(MENU)
             await caller.say("opening hours")
             await caller.hears(HOURS)
@@ -209,7 +200,7 @@ async def test_the_synchronous_variant_needs_no_webhook(tmp_path: Path) -> None:
 async def test_webhooks_that_come_twice_late_or_unsigned_are_heard_once(tmp_path: Path) -> None:
     faults = {"faults": "duplicate,duplicate,wrong-token,ok"}
     number = {"idle_limit": 120, "no_input": {"retries": 0}}
-    async with haptik_office(tmp_path, lab=faults, number=number) as (office, lab), typing(office) as caller:
+    async with haptik_office(tmp_path, lab=faults, number=number) as (office, lab), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("two things")
         await caller.hears("This is the first thing.")
@@ -221,7 +212,7 @@ async def test_webhooks_that_come_twice_late_or_unsigned_are_heard_once(tmp_path
 
 @virtual_time
 async def test_webhooks_out_of_order_are_heard_in_order(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path, lab={"webhook_faults": "ok,reorder"}) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, lab={"webhook_faults": "ok,reorder"}) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("two things")
         await caller.hears("This is the first thing.")
@@ -230,7 +221,7 @@ async def test_webhooks_out_of_order_are_heard_in_order(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_the_last_words_are_heard_though_the_end_overtakes_them(tmp_path: Path) -> None:
-    async with haptik_office(tmp_path, lab={"webhook_faults": "ok,reorder"}) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, lab={"webhook_faults": "ok,reorder"}) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("goodbye")
         await caller.hears("Thank you for calling. Goodbye!")
@@ -243,7 +234,7 @@ async def test_the_last_words_are_heard_though_the_end_overtakes_them(tmp_path: 
 async def test_a_webhook_beyond_reason_harms_nobody(tmp_path: Path, fault: str) -> None:
     async with (
         haptik_office(tmp_path, lab={"webhook_faults": f"ok,{fault}"}) as (office, lab),
-        typing(office) as caller,
+        texting(office) as caller,
     ):
         await caller.hears(MENU)
         await caller.say("two things")
@@ -256,7 +247,7 @@ async def test_a_webhook_beyond_reason_harms_nobody(tmp_path: Path, fault: str) 
 @pytest.mark.parametrize("fault", ["500", "drop", "cut", "garbage", "oversized", "deep", "slow:20", "drip:2"])
 @virtual_time
 async def test_a_message_that_fails_is_apologised_for_and_the_next_one_goes_through(tmp_path: Path, fault: str) -> None:
-    async with haptik_office(tmp_path, lab={"faults": f"ok,ok,{fault}"}) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, lab={"faults": f"ok,ok,{fault}"}) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("rooms please now")
         await caller.hears(APOLOGY)
@@ -269,7 +260,7 @@ async def test_a_message_that_fails_is_apologised_for_and_the_next_one_goes_thro
 async def test_a_message_that_was_not_taken_is_sent_again_and_nothing_is_heard_of_it(
     tmp_path: Path, fault: str
 ) -> None:
-    async with haptik_office(tmp_path, lab={"faults": f"ok,ok,{fault}"}) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, lab={"faults": f"ok,ok,{fault}"}) as (office, _), texting(office) as caller:
         await caller.hears(MENU)
         await caller.say("opening hours")
         await caller.hears(HOURS)
@@ -281,7 +272,7 @@ async def test_a_slow_bot_is_waited_for_with_a_filler_and_then_apologised_for(tm
     lab = {"think": 12.0}
     number = {"answer_timeout": 10, "filler_after": 2}
     async with haptik_office(tmp_path, lab=lab, number=number, bot={"greeting": "Welcome."}) as (office, _):
-        async with typing(office) as caller:
+        async with texting(office) as caller:
             await caller.hears("Welcome.")
             await caller.hears(GREETING)
             await caller.hears(MENU)
@@ -295,7 +286,7 @@ async def test_a_slow_bot_is_waited_for_with_a_filler_and_then_apologised_for(tm
 @virtual_time
 async def test_wrong_credentials_are_the_fallback_and_one_line_in_the_log(tmp_path: Path) -> None:
     number = {"fallback": {"say": "Nobody is here."}}
-    async with haptik_office(tmp_path, bot={"token": "wrong"}, number=number) as (office, _), typing(office) as caller:
+    async with haptik_office(tmp_path, bot={"token": "wrong"}, number=number) as (office, _), texting(office) as caller:
         await caller.hears("Nobody is here.")
         await caller.over()
     assert office.outcome == ("bot_failed", "gateway")

@@ -13,8 +13,8 @@ from gateway.interfaces import AfterCall, AfterCallJob
 from gateway.lab.server import LabServer
 from gateway.lab.talklift import LabTalkliftAccount
 from tests.fakes.callers import near
-from tests.fakes.office import Office, dial
-from tests.fakes.talklift import CLAIM, MAIN_MENU, NAME_LABEL, RENEWAL, SLOT, TOKEN, slots, talklift_office, typing
+from tests.fakes.office import Office, dial, texting
+from tests.fakes.talklift import CLAIM, MAIN_MENU, NAME_LABEL, RENEWAL, SLOT, TOKEN, slots, talklift_office
 from tests.fakes.virtual_loop import virtual_time
 
 REFUSAL = SLOT["validation_message"]
@@ -45,7 +45,7 @@ async def to_membership(caller: Any) -> None:
 
 @virtual_time
 async def test_t3_t5_t6_tl12_tl22_tl24_tl25_a_claim_from_the_first_question_to_the_menu(tmp_path: Path) -> None:
-    async with talklift_office(tmp_path, CLAIM, MAIN_MENU) as (office, customer), typing(office) as caller:
+    async with talklift_office(tmp_path, CLAIM, MAIN_MENU) as (office, customer), texting(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears("Thank you, Ann Miller.")
@@ -70,7 +70,7 @@ async def test_t3_t5_t6_tl12_tl22_tl24_tl25_a_claim_from_the_first_question_to_t
 
 @virtual_time
 async def test_t4_tl13_tl23_an_unknown_number_is_asked_for_again(tmp_path: Path) -> None:
-    async with talklift_office(tmp_path) as (office, _), typing(office) as caller:
+    async with talklift_office(tmp_path) as (office, _), texting(office) as caller:
         await to_membership(caller)
         await caller.say("12")
         await caller.hears("This number is not known to us.")
@@ -84,7 +84,10 @@ async def test_t4_tl13_tl23_an_unknown_number_is_asked_for_again(tmp_path: Path)
 @virtual_time
 async def test_t4_tl23_a_backend_that_copied_the_sample(tmp_path: Path, semantics: str) -> None:
     bot = {"update_semantics": semantics}
-    async with talklift_office(tmp_path, lab={"semantics": "sample"}, bot=bot) as (office, _), typing(office) as caller:
+    async with (
+        talklift_office(tmp_path, lab={"semantics": "sample"}, bot=bot) as (office, _),
+        texting(office) as caller,
+    ):
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears("Thank you, Ann Miller.")
@@ -131,7 +134,7 @@ async def test_t10_t11_tl18_tl19_conditions_and_dates(tmp_path: Path) -> None:
         {"label": "Who?", "show_condition": "1", "show_condition_value": "yes"},
         {"label": "Come on which day?", "field_type": "DATE", "date_gte_today": True, "validation_message": "Later."},
     )
-    async with talklift_office(tmp_path, module) as (office, customer), typing(office) as caller:
+    async with talklift_office(tmp_path, module) as (office, customer), texting(office) as caller:
         await caller.hears("Is anybody hurt?")
         await caller.say("no")
         await caller.hears("Come on which day?")
@@ -146,7 +149,7 @@ async def test_t10_t11_tl18_tl19_conditions_and_dates(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_tl15_t13_a_one_time_password_is_never_taken_for_granted(tmp_path: Path) -> None:
-    async with talklift_office(tmp_path, OTP) as (office, customer), typing(office) as caller:
+    async with talklift_office(tmp_path, OTP) as (office, customer), texting(office) as caller:
         await caller.hears("One time password")
         await caller.press("1234#")
         await caller.hears("That is not the password.")
@@ -168,7 +171,7 @@ async def test_tl15_t13_a_one_time_password_is_never_taken_for_granted(tmp_path:
 @virtual_time
 async def test_t2_tl04_tl08_tl21_without_validation_there_is_one_event(tmp_path: Path) -> None:
     house = talklift_office(tmp_path, {**RENEWAL, "then": "main-menu"}, MAIN_MENU)
-    async with house as (office, customer), typing(office) as caller:
+    async with house as (office, customer), texting(office) as caller:
         await caller.hears("Please enter your policy number")
         await caller.say("ncsp/ik/2018/081463.")
         await caller.hears(CLAIM_NUMBER)
@@ -185,7 +188,7 @@ async def test_t2_tl04_tl08_tl21_without_validation_there_is_one_event(tmp_path:
 async def test_t8_tl03_basic_auth_reaches_the_backend(tmp_path: Path) -> None:
     bot = {"webhook": {"username": "talk", "password": "lift"}}
     lab = {"basic": "talk:lift"}
-    async with talklift_office(tmp_path, RENEWAL, lab=lab, bot=bot) as (office, _), typing(office) as caller:
+    async with talklift_office(tmp_path, RENEWAL, lab=lab, bot=bot) as (office, _), texting(office) as caller:
         await caller.hears("Please enter your policy number")
         await caller.say("p1")
         await caller.hears(CLAIM_NUMBER)
@@ -194,7 +197,7 @@ async def test_t8_tl03_basic_auth_reaches_the_backend(tmp_path: Path) -> None:
 @virtual_time
 async def test_t15_tl26_after_the_call_nothing_is_found(tmp_path: Path) -> None:
     async with talklift_office(tmp_path, lab={"think": 3.0}) as (office, customer):
-        async with typing(office) as caller:
+        async with texting(office) as caller:
             await to_membership(caller)
             await caller.say("209192092")
             await caller.hears("One moment, please.")
@@ -206,7 +209,7 @@ async def test_t15_tl26_after_the_call_nothing_is_found(tmp_path: Path) -> None:
 @virtual_time
 async def test_t7_t12_an_early_twice_or_wrongly_signed_update_leads_on_once(tmp_path: Path) -> None:
     lab = {"early": True, "request_faults": "duplicate,wrong-token,ok"}
-    async with talklift_office(tmp_path, lab=lab) as (office, customer), typing(office) as caller:
+    async with talklift_office(tmp_path, lab=lab) as (office, customer), texting(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears("Thank you, Ann Miller.")
@@ -219,7 +222,7 @@ async def test_t7_t12_an_early_twice_or_wrongly_signed_update_leads_on_once(tmp_
 @virtual_time
 async def test_requests_of_the_backend_beyond_reason_harm_nobody(tmp_path: Path, fault: str) -> None:
     lab = {"request_faults": fault}
-    async with talklift_office(tmp_path, lab=lab) as (office, customer), typing(office) as caller:
+    async with talklift_office(tmp_path, lab=lab) as (office, customer), texting(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears(CLAIM_NUMBER)
@@ -229,7 +232,7 @@ async def test_requests_of_the_backend_beyond_reason_harm_nobody(tmp_path: Path,
 @pytest.mark.parametrize("fault", ["500", "429:2", "drop"])
 @virtual_time
 async def test_an_event_about_a_slot_is_sent_once_more(tmp_path: Path, fault: str) -> None:
-    async with talklift_office(tmp_path, lab={"faults": fault}) as (office, _), typing(office) as caller:
+    async with talklift_office(tmp_path, lab={"faults": fault}) as (office, _), texting(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears("Thank you, Ann Miller.")
@@ -240,7 +243,7 @@ async def test_an_event_about_a_slot_is_sent_once_more(tmp_path: Path, fault: st
 @virtual_time
 async def test_an_event_about_a_slot_that_does_not_arrive_is_no_yes(tmp_path: Path, fault: str) -> None:
     lab = {"faults": fault, "think": 60.0}
-    async with talklift_office(tmp_path, lab=lab) as (office, _), typing(office) as caller:
+    async with talklift_office(tmp_path, lab=lab) as (office, _), texting(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears(SORRY)
@@ -250,7 +253,7 @@ async def test_an_event_about_a_slot_that_does_not_arrive_is_no_yes(tmp_path: Pa
 @virtual_time
 async def test_whoever_speaks_while_the_backend_checks_loses_nothing(tmp_path: Path) -> None:
     bot, lab = {"post_module_wait": 30}, {"think": 12.0}
-    async with talklift_office(tmp_path, lab=lab, bot=bot) as (office, _), typing(office) as caller:
+    async with talklift_office(tmp_path, lab=lab, bot=bot) as (office, _), texting(office) as caller:
         await to_membership(caller)
         await caller.say("209192092")
         await caller.hears("One moment, please.")
@@ -263,7 +266,7 @@ async def test_whoever_speaks_while_the_backend_checks_loses_nothing(tmp_path: P
 async def test_silence_repeats_the_question_and_then_falls_back(tmp_path: Path) -> None:
     number = {"fallback": {"say": "Nobody is here."}}
     house = talklift_office(tmp_path, RENEWAL, bot={"max_retries": 2}, number=number)
-    async with house as (office, _), typing(office) as caller:
+    async with house as (office, _), texting(office) as caller:
         await caller.hears("Nobody is here.")
         await caller.over()
     question = "Please enter your policy number"
@@ -285,7 +288,7 @@ async def after(office: Office) -> None:
 @virtual_time
 async def test_tl04_an_event_that_was_not_delivered_goes_out_after_the_call(tmp_path: Path) -> None:
     async with talklift_office(tmp_path, RENEWAL, lab={"faults": "500*2"}) as (office, customer):
-        async with typing(office) as caller:
+        async with texting(office) as caller:
             await caller.hears("Please enter your policy number")
             await caller.say("p1")
             await caller.wait(1)
@@ -302,7 +305,7 @@ async def test_tl04_an_event_that_was_not_delivered_goes_out_after_the_call(tmp_
 @virtual_time
 async def test_tl04_an_event_that_was_delivered_does_not(tmp_path: Path) -> None:
     async with talklift_office(tmp_path, RENEWAL) as (office, customer):
-        async with typing(office) as caller:
+        async with texting(office) as caller:
             await caller.hears("Please enter your policy number")
             await caller.say("p1")
             await caller.hears(CLAIM_NUMBER)
@@ -315,7 +318,7 @@ async def test_tl04_an_event_that_was_delivered_does_not(tmp_path: Path) -> None
 @virtual_time
 async def test_a_module_that_is_left_in_the_middle(tmp_path: Path, partial: bool) -> None:
     async with talklift_office(tmp_path, bot={"partial_webhook": partial}) as (office, customer):
-        async with typing(office) as caller:
+        async with texting(office) as caller:
             await caller.hears(FIRST)
             await caller.say("Mr Awesome Customer")
             await caller.hears("Email Address")
@@ -330,7 +333,7 @@ async def test_a_module_that_is_left_in_the_middle(tmp_path: Path, partial: bool
 @virtual_time
 async def test_what_is_sensitive_is_sent_but_not_written_down(tmp_path: Path) -> None:
     module = slots({"label": "Your PIN", "sensitive": True}, {"label": "Your name"})
-    async with talklift_office(tmp_path, module) as (office, customer), typing(office) as caller:
+    async with talklift_office(tmp_path, module) as (office, customer), texting(office) as caller:
         await caller.hears("Your PIN")
         await caller.say("very secret")
         await caller.hears("Your name")
