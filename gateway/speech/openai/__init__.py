@@ -1,0 +1,1 @@
+"""OpenAI's speech API, and any server of the same shape."""
