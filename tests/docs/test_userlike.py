@@ -11,7 +11,8 @@ from config.loading import load
 from config.settings import NumberSection
 from gateway.backends.userlike import names
 from gateway.backends.userlike.settings import UnassignedSection, UserlikeBotSection
-from gateway.backends.userlike.triggers import MAX_BODY, MAX_DELAY, MAX_OPTIONS, READERS
+from gateway.backends.userlike.payloads import MAX_DELAY, READERS
+from gateway.backends.userlike.triggers import MAX_BODY, MAX_OPTIONS
 from gateway.checking import examine
 from gateway.plugins import installed
 from tests.pages import ROOT

@@ -150,4 +150,6 @@ def message_left(
     if text is None:
         return gone, [Hangup(reason="unassigned")]
     note = Record(kind="note", data={"about": "voicemail", "text": text})
-    return gone, [note, *_tell("voicemail", gone, settings, media), Hangup(reason="unassigned")]
+    thanks = settings.unassigned.thanks
+    spoken: list[Action] = [] if thanks is None else [_own(thanks)]
+    return gone, [note, *_tell("voicemail", gone, settings, media), *spoken, Hangup(reason="unassigned")]

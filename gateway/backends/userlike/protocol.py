@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gateway.backends.userlike.triggers import MAX_BODY, Message, Trigger, Unusable, read_trigger
+from gateway.backends.userlike.payloads import Unusable, read_trigger
+from gateway.backends.userlike.triggers import MAX_BODY, Message, Trigger
 from gateway.kit.jsonbody import JsonRefused, parse_json
 
 MAX_CONTEXT_BYTES = 10 * 1024  # "not bigger than 10 KB", counted as compact JSON in UTF-8

@@ -36,6 +36,8 @@ class UnassignedSection(Section):
     """A name under `hooks` that is told after the call, for `callback` and `voicemail`."""
     mail: str | None = None
     """Address that gets the call's transcript, for `callback` and `voicemail`."""
+    thanks: str | None = None
+    """Said once a message for the `voicemail` was left. Unset: the call ends at once."""
     longest_message: float = Field(default=120.0, ge=5, le=600)
     """Longest message of `voicemail`."""
 

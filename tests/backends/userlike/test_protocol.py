@@ -14,6 +14,7 @@ from gateway.actions import Hangup, Release, Transfer
 from gateway.backends.userlike import names
 from gateway.backends.userlike.carrying import carry_out, cut, listening
 from gateway.backends.userlike.contacts import Contact, Contacts
+from gateway.backends.userlike.payloads import READERS
 from gateway.backends.userlike.protocol import (
     MAX_EVENTS,
     Unreadable,
@@ -24,7 +25,7 @@ from gateway.backends.userlike.protocol import (
 )
 from gateway.backends.userlike.session import Session, info
 from gateway.backends.userlike.settings import UserlikeBotSection
-from gateway.backends.userlike.triggers import MAX_BODY, READERS, Delay, Message
+from gateway.backends.userlike.triggers import MAX_BODY, Delay, Message
 from tests.fakes.userlike import CALL, CID, event
 
 SETTINGS = UserlikeBotSection(webhook_url="https://bot.example.com", group="a", groups={"a": "100"})

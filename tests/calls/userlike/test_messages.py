@@ -156,7 +156,7 @@ async def test_ul18_in_text_there_is_nothing_to_record(tmp_path: Path) -> None:
 @virtual_time
 async def test_u12_ul18_the_hook_of_the_voicemail_gets_the_sound_and_the_bot_hears_no_more(tmp_path: Path) -> None:
     bot = ScriptedBot([says("One moment."), event("forward_any")], EMPTY)
-    policy = {"then": "voicemail", "say": SPEAK, "hook": "crm"}
+    policy = {"then": "voicemail", "say": SPEAK, "thanks": "We will call you.", "hook": "crm"}
     async with (
         bot,
         userlike_office(tmp_path, bot, number=RECORDS, unassigned=policy) as office,
@@ -167,6 +167,7 @@ async def test_u12_ul18_the_hook_of_the_voicemail_gets_the_sound_and_the_bot_hea
         await office.calls_over()
         (job,) = office.notes("post_call_addon")
         recording = await fetched(job["payload"]["media"]["link"])
+    assert caller.words[-1] == "We will call you."
     assert (job["hook"], job["payload"]["type"]) == ("crm", "voicemail")
     assert is_message(recording.content, SAID)
     assert [note["text"] for note in office.notes("note") if note["about"] == "voicemail"] == [SAID]
