@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import structlog
 
+from config.targets import canonical
 from gateway.actions import Action, ActionBatch, Menu, PostCall, Record, Release, Say, Transfer
 from gateway.backends.chatlayer.history import missed
 from gateway.backends.chatlayer.identity import call_data
@@ -212,6 +213,17 @@ class ChatlayerChat:
             self._flush()
         else:
             log.info("message delivered again", bot=self._name, call_id=self._call.call_id)
+        return True
+
+    def offload(self) -> bool:
+        """The bot gives the caller to a person; False when there is nobody, or no room."""
+        target = self._settings.offload_to
+        if target is None or self._outbox.is_full:
+            return False
+        transfer = Transfer(transfer_id="offload", target=canonical(target) or target)
+        self._outbox.put(ActionBatch(actions=(transfer,), turn=None))
+        self._has_arrived = True
+        self._answered.set()
         return True
 
     def _flush(self) -> None:

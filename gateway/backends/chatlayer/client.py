@@ -12,6 +12,7 @@ from gateway.actions import Record
 from gateway.backends.chatlayer.chat import ChatlayerChat
 from gateway.backends.chatlayer.history import records_of
 from gateway.backends.chatlayer.identity import is_shared, new_uuid, sender_of
+from gateway.backends.chatlayer.offloading import Desk
 from gateway.backends.chatlayer.platform import Platform
 from gateway.backends.chatlayer.settings import ChatlayerBotSection
 from gateway.backends.chatlayer.webhook import MAX_BYTES, Inlet, path_of
@@ -55,8 +56,12 @@ class ChatlayerBackend:
             transfer_feedback=settings.transfer_failed_dialogstate is not None,
         )
         inlet = Inlet(name, settings.verify_token.get_secret_value(), self._chats.get)
-        self.routes: Sequence[Webhook] = (
-            Webhook(path=path_of(name), methods=("POST", "GET"), handle=inlet.handle, max_bytes=MAX_BYTES),
+        desk = Desk(name, settings.verify_token.get_secret_value(), self._chats.get)
+        doors = [(path_of(name), inlet.handle)]
+        if settings.offload_to is not None:
+            doors.append((f"{path_of(name)}/offloading", desk.handle))
+        self.routes: Sequence[Webhook] = tuple(
+            Webhook(path=path, methods=("POST", "GET"), handle=handle, max_bytes=MAX_BYTES) for path, handle in doors
         )
 
     def open_chat(self, call: CallInfo, claim: Callable[[str], None]) -> AbstractAsyncContextManager[ChatlayerChat]:

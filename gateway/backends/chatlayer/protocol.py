@@ -107,6 +107,7 @@ class Delivery:
         message: The message object; None when there is none.
         counter: ``messageCounter``, where it has one.
         intent: What the bot understood, ``{"name": ..., "score": ...}``, where it says so.
+        event: What the offloading webhook is told of, such as ``offload``.
     """
 
     ids: tuple[str, ...]
@@ -114,6 +115,7 @@ class Delivery:
     message: dict[str, Any] | None
     counter: int | None = None
     intent: dict[str, Any] = field(default_factory=dict)
+    event: str = ""
 
     @property
     def digest(self) -> str:
@@ -133,13 +135,14 @@ def parse_delivery(body: bytes) -> Delivery:
         raise RemoteProtocolError(f"a message of the bot cannot be read: {error.reason}") from error
     if not isinstance(value, dict):
         raise RemoteProtocolError("a message of the bot is no JSON object")
-    token, message = value.get("verifyToken"), value.get("message")
+    token, message, event = (value.get(name) for name in ("verifyToken", "message", "event"))
     return Delivery(
         ids=_ids(value),
         token=token if isinstance(token, str) else "",
         message=message if isinstance(message, dict) else None,
         counter=_counter(value.get("messageCounter")),
         intent=_intent(value.get("nlp")),
+        event=event if isinstance(event, str) else "",
     )
 
 

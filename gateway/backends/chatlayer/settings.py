@@ -111,6 +111,9 @@ class ChatlayerBotSection(BotSection):
     """Sent as the caller's words instead. Neither: the number's fallback."""
     transfer_failed_dialogstate: str | None = None
     """Jumped to when a transfer has failed. Unset: the caller hears so, and is listened to."""
+    offload_to: str | None = Field(default=None, min_length=1, max_length=200)
+    """Where a caller is transferred when the bot offloads him to people: a number or SIP address that `transfer.allow`
+    has. Opens the offloading webhook, at the channel's address with `/offloading` behind it."""
     hangup_dialogstate: str | None = None
     """Jumped to when the call is over."""
     send_links: bool = False

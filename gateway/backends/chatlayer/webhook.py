@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -53,29 +53,36 @@ class Inlet:
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         if request.method == "GET":
-            is_right = equal(self._verify_token, request.query.get(CHALLENGE, ""))
-            return _said(200, {"status": "ok"}) if is_right else _said(401, {"error": "wrong verify token"})
+            return health(request, self._verify_token)
         try:
             delivery = parse_delivery(request.body)
         except RemoteProtocolError as error:
-            return _said(400, {"error": error.hint})
+            return said(400, {"error": error.hint})
         if not equal(self._verify_token, delivery.token):
             log.warning("message with a wrong verify token", bot=self._name)
-            return _said(401, {"error": "wrong verify token"})
+            return said(401, {"error": "wrong verify token"})
         if delivery.message is None:
-            return _said(400, {"error": "there is no message"})
+            return said(400, {"error": "there is no message"})
         return self._taken(delivery)
 
     def _taken(self, delivery: Delivery) -> HttpReply:
         chat = next((chat for name in delivery.ids if (chat := self._find(name)) is not None), None)
         if chat is None:
-            reply = _said(200, {"status": "ignored"})
             known = delivery.ids[-1] if delivery.ids else None
-            return HttpReply(status=200, body=reply.body, unknown_call=known)
+            return said(200, {"status": "ignored"}, unknown_call=known)
         if not chat.receive(delivery):
-            return _said(503, {"error": "too many messages"})
+            return said(503, {"error": "too many messages"})
         return RECEIVED
 
 
-def _said(status: int, body: dict[str, str]) -> HttpReply:
-    return HttpReply(status=status, body=json.dumps(body).encode(), content_type="application/json; charset=utf-8")
+def health(request: HttpRequest, verify_token: str) -> HttpReply:
+    """The platform asks whether this is the right address."""
+    is_right = equal(verify_token, request.query.get(CHALLENGE, ""))
+    return said(200, {"status": "ok"}) if is_right else said(401, {"error": "wrong verify token"})
+
+
+def said(status: int, body: dict[str, Any], *, unknown_call: str | None = None) -> HttpReply:
+    """An answer in JSON."""
+    written = json.dumps(body).encode()
+    kind = "application/json; charset=utf-8"
+    return HttpReply(status=status, body=written, content_type=kind, unknown_call=unknown_call)

@@ -153,7 +153,7 @@ def test_what_an_operator_does_not_say() -> None:
     assert bare == {
         **dict.fromkeys(("access_token", "url", "channel_url", "channel_token", "identity_secret")),
         **dict.fromkeys(("sender_id", "start", "greeting", "silence_dialogstate", "silence_text")),
-        **dict.fromkeys(("transfer_failed_dialogstate", "hangup_dialogstate", "connect_label")),
+        **dict.fromkeys(("transfer_failed_dialogstate", "hangup_dialogstate", "connect_label", "offload_to")),
         **dict.fromkeys(("transfer_marker", "hangup_marker")),
         **dict.fromkeys(("insecure", "send_links", "obey_events", "recover_missed"), False),
         "environment": "production",
