@@ -75,7 +75,7 @@ def listening() -> Callable[[Frame], object]:
 
 def new_ears(timeline: Timeline) -> tuple[Ears, Ear]:
     """A call's ears with one stream open, whose messages nobody takes: the queue drops the oldest."""
-    ears = Ears(PCMU_8K, None, lambda _: False, lambda _: None, timeline.time_of, reports_speech=False)  # type: ignore[arg-type]
+    ears = Ears(PCMU_8K, None, lambda _: False, lambda _: None, timeline.time_of, reports_speech=False)  # type: ignore[arg-type]  # nothing is asked to listen
     ear = Ear(1, ListenSettings(), PCMU_8K, speech_only=False)
     ears._ears[1] = ear
     return ears, ear

@@ -16,7 +16,7 @@ LIMIT = 1.0
 """Seconds a callback may take: far more than any should, because build machines are slow and shared."""
 _LAST_STEPS = 5  # turns of the loop that a task which was just cancelled may still need
 
-_cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
+_cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]  # asyncio's own
 _run_handle = asyncio.Handle._run
 
 
@@ -51,13 +51,13 @@ class Watchdog:
         return found
 
     def __enter__(self) -> Watchdog:
-        self._before = asyncio.runners._cancel_all_tasks, asyncio.Handle._run  # type: ignore[attr-defined]
-        asyncio.runners._cancel_all_tasks = self._end  # type: ignore[attr-defined]
-        asyncio.Handle._run = self._timed()  # type: ignore[method-assign,assignment]
+        self._before = asyncio.runners._cancel_all_tasks, asyncio.Handle._run  # type: ignore[attr-defined]  # asyncio's own
+        asyncio.runners._cancel_all_tasks = self._end  # type: ignore[attr-defined]  # asyncio's own
+        asyncio.Handle._run = self._timed()  # type: ignore[method-assign,assignment]  # asyncio's own
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.runners._cancel_all_tasks, asyncio.Handle._run = self._before  # type: ignore[attr-defined,method-assign]
+        asyncio.runners._cancel_all_tasks, asyncio.Handle._run = self._before  # type: ignore[attr-defined,method-assign]  # asyncio's own
 
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         for _ in range(_LAST_STEPS):

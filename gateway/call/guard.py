@@ -118,7 +118,7 @@ def plug_in(what: str) -> Iterator[None]:
         yield
     except GatewayError:
         raise
-    except Exception as bug:
+    except Exception as bug:  # the border: whatever an adapter raises is its bug
         log.exception("plug-in failed", plug_in=what)
         raise PlugInFailed(f"raised {type(bug).__name__}", vendor=what) from bug
 
@@ -133,7 +133,7 @@ def shielded(what: str, call: Callable[P, object]) -> Callable[P, None]:
             return
         try:
             call(*args, **kwargs)
-        except Exception:
+        except Exception:  # a watcher's bug is its own: the call goes on without it
             broken = True
             log.exception("observer failed", observer=what)
 

@@ -83,7 +83,7 @@ async def open_ports(
         for listen, hooks in _by_listener(plugged).items():
             sockets = await bind(*address_of(listen), field=f"the listener of {hooks[0].path}")
             listeners[listen] = Server(build_listener(hooks, observe=observe), sockets)
-    except BaseException:
+    except BaseException:  # also when cancelled: what is bound is let go
         for server in (shared, *listeners.values()):
             server.close()
         raise

@@ -121,7 +121,7 @@ def test_a_path_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [lambda path: path / "absent.wav", lambda path: path])
 def test_a_path_that_cannot_be_read_is_a_media_error(make: object, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="cannot read"):
-        files.read(make(tmp_path), L16_8K)  # type: ignore[operator]
+        files.read(make(tmp_path), L16_8K)  # type: ignore[operator]  # a table of functions
 
 
 def test_files_are_bounded_in_size(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_files_are_bounded_in_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [lambda: wav_file(seconds=2.0), lambda: compressed("mp3", seconds=2.0)])
 def test_files_are_bounded_in_duration(make: object) -> None:
     with pytest.raises(MediaError, match="longer than"):
-        files.read(make(), L16_8K, max_seconds=1.5)  # type: ignore[operator]
+        files.read(make(), L16_8K, max_seconds=1.5)  # type: ignore[operator]  # a table of functions
 
 
 @pytest.mark.parametrize(

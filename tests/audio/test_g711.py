@@ -124,5 +124,5 @@ def test_half_a_sample_is_refused(target: Encoding) -> None:
 
 @pytest.mark.parametrize("audio_format", [PCMU_8K, PCMA_8K])
 def test_a_frame_decodes_itself(audio_format: object) -> None:
-    frame = Frame(EVERY_CODE, audio_format)  # type: ignore[arg-type]
+    frame = Frame(EVERY_CODE, audio_format)  # type: ignore[arg-type]  # a parameter
     assert frame.pcm() == g711.decode(EVERY_CODE, frame.format.encoding)

@@ -16,7 +16,7 @@ RATES = [8000, 16000, 24000]
 ALL_DIGITS = "123A456B789C*0#D"
 
 
-def spectrum(pcm: bytes, rate: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def spectrum(pcm: bytes, rate: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # whatever numbers they are
     samples = levels.samples_of(pcm)
     return np.fft.rfftfreq(len(samples), 1 / rate), np.abs(np.fft.rfft(samples))
 

@@ -47,7 +47,7 @@ def verdict(
         interruptible=interruptible,
     )
     permitted = [one for one in ("speech", "digits") if one in allowed]
-    return judge(attempt, BargeInSection.model_validate(rules), permitted)  # type: ignore[arg-type]
+    return judge(attempt, BargeInSection.model_validate(rules), permitted)  # type: ignore[arg-type]  # one of a table of tests
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def test_a_new_answer_takes_the_place_of_the_one_before_it() -> None:
 def fail(play: Playbook, *, result: str = "failed") -> Commands:
     """The first outstanding prompt ends without a sound."""
     prompt_id = next(iter(play.outstanding))
-    return play(PromptEnded(prompt_id=prompt_id, result=result), at=play.now + 0.1)  # type: ignore[arg-type]
+    return play(PromptEnded(prompt_id=prompt_id, result=result), at=play.now + 0.1)  # type: ignore[arg-type]  # one of a table of tests
 
 
 def test_a_sentence_that_nothing_can_speak_is_apologised_for_once() -> None:

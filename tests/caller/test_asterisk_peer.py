@@ -122,7 +122,7 @@ def test_a_marker_is_reported_when_the_frame_before_it_has_left() -> None:
     assert names(peer) == []
     peer.advance(100.1)
     assert names(peer) == ["MEDIA_MARK_PROCESSED"]
-    assert peer.take_events()[-1] == MarkAnswered("m", pytest.approx(100.1))  # type: ignore[arg-type]
+    assert peer.take_events()[-1] == MarkAnswered("m", pytest.approx(100.1))  # type: ignore[arg-type]  # about so much
 
 
 def test_a_flush_drops_frames_and_markers_and_ends_buffering() -> None:
@@ -132,7 +132,7 @@ def test_a_flush_drops_frames_and_markers_and_ends_buffering() -> None:
     command(peer, "MARK_MEDIA", 100.0, correlation_id="m")
     command(peer, "FLUSH_MEDIA", 101.0)
     assert [event for event in peer.take_events() if isinstance(event, Cleared)] == [
-        Cleared(101.0, pytest.approx(50 * 0.02 + 1 / 8000))  # type: ignore[arg-type]
+        Cleared(101.0, pytest.approx(50 * 0.02 + 1 / 8000))  # type: ignore[arg-type]  # about so much
     ]
     peer.receive(FRAME + b"\x55" * 10, 101.0)
     peer.advance(200.0)

@@ -66,7 +66,7 @@ class ScriptedChat:
             return
         try:
             if self._steps and isinstance(self._steps[0], float):
-                await asyncio.sleep(self._steps.pop(0))  # type: ignore[arg-type]
+                await asyncio.sleep(self._steps.pop(0))  # type: ignore[arg-type]  # by the test before it
         except asyncio.CancelledError:
             self._backend.cancelled.append(event)
             raise
@@ -75,7 +75,7 @@ class ScriptedChat:
         step = self._steps.pop(0)
         if isinstance(step, Exception):
             raise step
-        actions = (Say(text=step),) if isinstance(step, str) else tuple(step)  # type: ignore[arg-type]
+        actions = (Say(text=step),) if isinstance(step, str) else tuple(step)  # type: ignore[arg-type]  # by the test before it
         self.push(ActionBatch(actions=actions, turn=event.turn))
 
     async def actions(self) -> AsyncIterator[ActionBatch]:

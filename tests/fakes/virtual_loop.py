@@ -173,7 +173,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def jump(self) -> None:
         """Go to the next timer."""
         self._jumps += 1
-        scheduled = self._scheduled  # type: ignore[attr-defined]
+        scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's own
         if scheduled:
             self._time = max(self._time, scheduled[0].when())
 
@@ -187,7 +187,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _make_socket_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
         counted = _CountedSocket(sock, self.wire)
-        made = super()._make_socket_transport(counted, *args, **kwargs)  # type: ignore[misc]
+        made = super()._make_socket_transport(counted, *args, **kwargs)  # type: ignore[misc]  # asyncio's own
         assert isinstance(made, asyncio.Transport)
         return made
 
@@ -237,7 +237,7 @@ def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
     def run(*args: Any, **kwargs: Any) -> None:
         run_virtual(test(*args, **kwargs))
 
-    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]  # what pytest asks for
     return run
 
 

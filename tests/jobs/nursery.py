@@ -150,7 +150,7 @@ def _be_born(life: Life) -> None:
     try:
         asyncio.run(life.live())
         code = 0
-    except BaseException:
+    except BaseException:  # nobody above: `os._exit` follows
         traceback.print_exc()
     finally:
         os._exit(code)  # a fork leaves nothing of its parent's undone

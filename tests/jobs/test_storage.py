@@ -195,7 +195,7 @@ async def test_what_ended_long_ago_is_removed(store: JobStore) -> None:
     await due(store, *"abcd")
     await claimed(store)
     for seconds, (key, state) in enumerate({"a": "done", "b": "done", "c": "given_up"}.items()):
-        await store.finish(key, state, later(seconds))  # type: ignore[arg-type]
+        await store.finish(key, state, later(seconds))  # type: ignore[arg-type]  # one of a table of tests
     assert await store.expire(None, None) == 0
     assert await store.expire(later(1), None) == 1
     assert await store.expire(later(100), later(2)) == 1

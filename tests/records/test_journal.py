@@ -144,7 +144,7 @@ def test_a_step_that_cannot_be_written_ends_the_journal_and_nothing_else(tmp_pat
 
 def test_a_setup_that_cannot_be_written_leaves_a_journal_that_says_so(tmp_path: Path) -> None:
     disk = DiskWriter()
-    journal = Journal(object(), "", AppendOnly(tmp_path / "call.jsonl", disk))  # type: ignore[arg-type]
+    journal = Journal(object(), "", AppendOnly(tmp_path / "call.jsonl", disk))  # type: ignore[arg-type]  # no setup can be written
     journal.write(0.0, CallOffered(), [])
     journal.close()
     disk.close()

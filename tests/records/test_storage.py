@@ -298,7 +298,7 @@ def test_an_address_that_cannot_be_one_is_refused_without_its_password(url: str)
 
 # --- portability ---------------------------------------------------------------------------------------------------
 def test_the_table_can_be_made_in_postgresql() -> None:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped there
     made = str(CreateTable(calls).compile(dialect=dialect))
     assert "TIMESTAMP WITH TIME ZONE" in made
     assert all(str(CreateIndex(index).compile(dialect=dialect)) for index in calls.indexes)

@@ -134,8 +134,8 @@ class RefusingDesk(Desk):
     """Hangs up without ever reading the leg's events."""
 
     async def offer(self, leg: object) -> None:
-        self.calls.append(TakenCall(leg))  # type: ignore[arg-type]
-        await leg.hang_up("unknown_number")  # type: ignore[attr-defined]
+        self.calls.append(TakenCall(leg))  # type: ignore[arg-type]  # as much of one as is used
+        await leg.hang_up("unknown_number")  # type: ignore[attr-defined]  # a leg
 
 
 @virtual_time
@@ -160,7 +160,7 @@ async def test_media_that_is_not_spoken_is_refused_with_the_change_to_the_dialpl
     desk = Desk()
     async with open_line(transport(), desk) as port:
         line = AsteriskCaller().connect(port.url + PATH)
-        line.peer = Scripted(start)  # type: ignore[assignment]
+        line.peer = Scripted(start)  # type: ignore[assignment]  # as much of one as is used
         async with line:
             over = await line.wait_until_over()
     assert over.code == 1008
@@ -314,7 +314,7 @@ async def test_an_asterisk_that_is_away_is_said() -> None:
 async def test_a_dialled_channel_that_never_starts_is_given_up() -> None:
     async def play(line: AsteriskTransport, server: AsteriskServer, desk: Desk) -> None:
         channel = server.expect(AsteriskCaller(), "id-1")
-        channel.peer.start = lambda now: None  # type: ignore[method-assign]
+        channel.peer.start = lambda now: None  # type: ignore[method-assign]  # a peer that never begins
         dialled = asyncio.create_task(line.connect("id-1"))
         async with channel:
             with pytest.raises(VendorUnavailable):
@@ -329,9 +329,9 @@ async def test_a_dialled_call_that_breaks_leaves_its_neighbours_alone() -> None:
     class BrokenDesk(Desk):
         async def offer(self, leg: object) -> None:
             if not self.calls:
-                self.calls.append(TakenCall(leg))  # type: ignore[arg-type]
+                self.calls.append(TakenCall(leg))  # type: ignore[arg-type]  # as much of one as is used
                 raise ZeroDivisionError
-            await super().offer(leg)  # type: ignore[arg-type]
+            await super().offer(leg)  # type: ignore[arg-type]  # as much of one as is used
 
     async with AsteriskServer() as server:
         line, desk = transport(dial=server.url), BrokenDesk()

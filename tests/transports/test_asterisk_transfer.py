@@ -46,7 +46,7 @@ class House:
     def returning(self, status: str, *, call_id: str = "call-1", codec: str = "ulaw") -> CallerLine:
         """The dialplan dials us again, with what is inherited by the channel."""
         custom = {"pbx_channel": CHANNEL, "__talkpath_call": call_id, "__talkpath_status": status}
-        caller = AsteriskCaller(codec=codec, answers_itself=False)  # type: ignore[arg-type]
+        caller = AsteriskCaller(codec=codec, answers_itself=False)  # type: ignore[arg-type]  # one of a table of tests
         return caller.connect(self.port.url + PATH, custom=custom)
 
 

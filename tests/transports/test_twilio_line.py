@@ -94,7 +94,7 @@ async def test_a_start_that_never_comes_costs_ten_seconds_and_that_socket() -> N
     desk = Desk()
     async with open_line(transport(OPEN), desk) as port:
         caller = TwilioCaller().connect(port.url + PATH)
-        caller.peer = Quiet(caller.peer)  # type: ignore[assignment]
+        caller.peer = Quiet(caller.peer)  # type: ignore[assignment]  # as much of one as is used
         begin = asyncio.get_running_loop().time()
         async with caller:
             over = await caller.wait_until_over()
@@ -130,7 +130,7 @@ async def test_a_first_message_that_is_not_a_start_closes_the_socket(message: st
     desk = Desk()
     async with open_line(transport(OPEN), desk) as port:
         caller = TwilioCaller().connect(port.url + PATH)
-        caller.peer = Quiet(caller.peer)  # type: ignore[assignment]
+        caller.peer = Quiet(caller.peer)  # type: ignore[assignment]  # as much of one as is used
         async with caller:
             await caller.send_raw(message)
             over = await caller.wait_until_over()

@@ -50,7 +50,7 @@ def postback(title: str, payload: Any = "p") -> dict[str, Any]:
     ],
 )
 def test_text_is_said_in_its_format_and_language(text: str, format: str, language: str | None) -> None:
-    assert heard({"text": text}).actions == (Say(text=text, format=format, language=language),)  # type: ignore[arg-type]
+    assert heard({"text": text}).actions == (Say(text=text, format=format, language=language),)  # type: ignore[arg-type]  # one of a table of tests
 
 
 @pytest.mark.parametrize("message", [{"text": ""}, {"text": "  "}, {"text": None}, {}, {"foo": 1}, {"text": ["a"]}])

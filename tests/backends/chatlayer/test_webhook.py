@@ -227,7 +227,7 @@ async def test_what_the_bot_understood_is_kept() -> None:
     async with chat_rig() as rig:
         await rig.deliver({**HELLO, "nlp": {"intent": {"name": "greet", "score": 0.9, "x": []}}})
         (batch,) = await rig.taken()
-        assert batch.actions[0].data == {"intent": {"name": "greet", "score": 0.9}}  # type: ignore[union-attr]
+        assert batch.actions[0].data == {"intent": {"name": "greet", "score": 0.9}}  # type: ignore[union-attr]  # a Record
         for nlp in (None, 3, {"intent": "greet"}, {"intent": {}}):
             await rig.deliver({**HELLO, "nlp": nlp})
         assert all(len(batch.actions) == 1 for batch in await rig.taken())

@@ -57,7 +57,7 @@ async def test_c2_cl18_a_click_as_in_the_document() -> None:
         button = {"type": "postback", "title": "Dutch", "payload": payload}
         template = {"template_type": "button", "text": "Language?", "buttons": [button]}
         await rig.deliver({"message": {"attachment": {"type": "template", "payload": template}}})
-        menu_id = (await rig.taken())[-1].actions[-1].menu_id  # type: ignore[union-attr]
+        menu_id = (await rig.taken())[-1].actions[-1].menu_id  # type: ignore[union-attr]  # a Menu
         await rig.send(UserChoice(turn=1, menu_id=menu_id, option_id="1", label="Dutch", source="digits"))
     assert json.dumps(rig.bodies[0]) == json.dumps(VECTORS["button_click_request"])
     clicked = json.loads(rig.bodies[0]["text"])

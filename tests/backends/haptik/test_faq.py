@@ -94,11 +94,11 @@ async def test_h7_hp13_hp01_the_file_goes_as_a_form_and_the_task_comes_back() ->
     kind = request.headers["content-type"]
     assert kind.startswith("multipart/form-data; boundary=")
     parts = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body).get_payload()
-    fields = {part.get_param("name", header="content-disposition"): part for part in parts}  # type: ignore[union-attr]
+    fields = {part.get_param("name", header="content-disposition"): part for part in parts}  # type: ignore[union-attr]  # a multipart message has parts
     assert set(fields) == {"domain_name", "csv_file"}
-    assert fields["domain_name"].get_payload(decode=True) == b"acme"  # type: ignore[union-attr]
-    assert fields["csv_file"].get_payload(decode=True) == GOOD.encode()  # type: ignore[union-attr]
-    assert fields["csv_file"].get_filename() == "faq.csv"  # type: ignore[union-attr]
+    assert fields["domain_name"].get_payload(decode=True) == b"acme"  # type: ignore[union-attr]  # a multipart message has parts
+    assert fields["csv_file"].get_payload(decode=True) == GOOD.encode()  # type: ignore[union-attr]  # a multipart message has parts
+    assert fields["csv_file"].get_filename() == "faq.csv"  # type: ignore[union-attr]  # a multipart message has parts
 
 
 @pytest.mark.asyncio

@@ -286,7 +286,7 @@ def test_hp19_a_plain_text_with_items_is_no_menu() -> None:
 def test_hp19_fields_of_forms(type_: str, kind: str) -> None:
     for key in ("fields", "form_fields", "inputs", "items"):
         body = {"type": "FORM", "text": "x", "data": {key: [{"label": "L{task}", "type": type_}, {"type": "x"}]}}
-        assert parse_body(body).fields == (Field("L", kind),)  # type: ignore[arg-type]
+        assert parse_body(body).fields == (Field("L", kind),)  # type: ignore[arg-type]  # one of a table of tests
 
 
 @pytest.mark.parametrize("key", ["voice_text", "voice_says", "ssml"])

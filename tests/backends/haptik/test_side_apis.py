@@ -194,7 +194,7 @@ async def test_h6_hp07_hp08_both_groups_are_group_one_and_neither_is_refused_her
     assert both == {"business_id": "1234", "user_name": "u", "conversation_no": "2"}
     for incomplete in ({"user_name": "u"}, {"business_id": 1234}, {}):
         with pytest.raises(LocalProtocolError):
-            history_query(conversation_no=2, **incomplete)  # type: ignore[arg-type]
+            history_query(conversation_no=2, **incomplete)  # type: ignore[arg-type]  # incomplete on purpose
     with pytest.raises(LocalProtocolError):
         history_query(conversation_no=None, pxut="p")
 
