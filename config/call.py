@@ -104,6 +104,19 @@ class EndSilenceSection(Section):
     """Of a question for an e-mail address."""
 
 
+class FallbackRecognizerSection(Section):
+    """A recognizer to take over when the one before it fails. It hears what has not become text of the turn so far."""
+
+    vendor: str
+    """A name under `speech`, or `local`."""
+    language: str | None = None
+    """BCP 47 tag; unset: that of the recognizer it stands in for."""
+    model: str | None = None
+    """The vendor's name of a model; unset: the one its adapter recommends."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The vendor's own, by the names its API has for them; `docs/speech/` lists them."""
+
+
 class RecognizerSection(Section):
     """Who listens, and for what."""
 
@@ -135,6 +148,11 @@ class RecognizerSection(Section):
     Unset: the gateway."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The vendor's own, by the names its API has for them; `docs/speech/` lists them."""
+    final_within: float = Field(default=0.8, ge=0.1, le=10)
+    """From the end of a turn until the transcript counts as late. Then the last partial is taken for it; is there none,
+    the next recognizer hears the audio as well, and the first one to understand something is believed."""
+    fallback: tuple[FallbackRecognizerSection, ...] = ()
+    """Tried in order when the vendor fails. Behind the last one stands the local recognizer, for what it can hear."""
 
 
 class FallbackVoiceSection(Section):
@@ -170,6 +188,8 @@ class SynthesizerSection(Section):
     """Decibels above or below the voice's own."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The vendor's own, by the names its API has for them; `docs/speech/` lists them."""
+    first_audio_within: float = Field(default=2.0, ge=0.2, le=15)
+    """Until a voice that has not been heard yet counts as failed, and the next one is asked."""
     fallback: tuple[FallbackVoiceSection, ...] = ()
     """Tried in order when the vendor fails. The local voice always stands behind the last one."""
 

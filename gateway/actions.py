@@ -101,7 +101,7 @@ class SynthesizerChoice:
     voice: str | None = None
     language: str | None = None
     model: str | None = None
-    prosody: Prosody = Prosody()
+    prosody: Prosody = field(default_factory=Prosody)
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +117,7 @@ class RecognizerChoice:
     end_silence: float | None = None
     max_length: float | None = None
     barge_in: bool | None = None
-    tuning: Tuning = Tuning()
+    tuning: Tuning = field(default_factory=Tuning)
     options: dict[str, Any] = field(default_factory=dict)
 
 

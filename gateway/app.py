@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -46,11 +47,13 @@ from gateway.records.disk import DiskWriter
 from gateway.records.retention import keep_expiring
 from gateway.records.storage import CallStore, sqlite_url
 from gateway.routes import SocketRoute, Webhook
+from gateway.speech.breaker import Breaker
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import LOCAL, SpeechDirectory
+from gateway.speech.guarded import GuardedRecognizer, GuardedSynthesizer
 from gateway.speech.own_words import sentences_of
 from gateway.speech.spoken_prompts import SpokenPrompts
-from gateway.speech_interfaces import Synthesizer
+from gateway.speech_interfaces import Recognizer, Synthesizer
 from gateway.switchboard import Switchboard
 from gateway.text import values
 from gateway.text.catalogue import Catalogue, WordOverrides
@@ -96,6 +99,7 @@ class App:
         self._ports: Ports | None = None
         self._spoken = SpokenPrompts()
         self._voices: dict[str, CachedSynthesizer] = {}
+        self._ears: dict[str, GuardedRecognizer] = {}
         server = settings.server
         self._messages = MessageShelf(self._clock, lambda: server.public_url or self.url + server.prefix)
         self.port = settings.server.port
@@ -123,6 +127,7 @@ class App:
         """
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(HttpClient())
+            self._metrics = Metrics()
             self._vendors = speech = await self._start_speech(stack, http)
             equipment = await self._equip(stack)
             reception = Reception(self._furnish(self._settings, http, speech), equipment)
@@ -153,9 +158,17 @@ class App:
         cache = PromptCache()
         for name, vendor in vendors.items():
             if vendor.synthesizer is not None:
-                self._voices[name] = voice = CachedSynthesizer(vendor.synthesizer, cache)
+                guarded = GuardedSynthesizer(vendor.synthesizer, self._breaker(name, "synthesizer"), self._clock.now)
+                self._voices[name] = voice = CachedSynthesizer(guarded, cache)
                 stack.push_async_callback(voice.close)
+            if vendor.recognizer is not None:
+                breaker = self._breaker(name, "recognizer")
+                self._ears[name] = GuardedRecognizer(vendor.recognizer, breaker, self._clock.now)
         return vendors
+
+    def _breaker(self, vendor: str, part: str) -> Breaker:
+        tell = functools.partial(self._metrics.circuit_changed, part, vendor)
+        return Breaker(vendor, part, self._clock.now, on_change=tell)
 
     async def _equip(self, stack: AsyncExitStack) -> Equipment:
         records = self._settings.records
@@ -165,7 +178,7 @@ class App:
         store = CallStore(database)
         await store.open()
         stack.push_async_callback(store.close)
-        metrics = Metrics()
+        metrics = self._metrics
         metrics.prepare(list(self._settings.lines))
         self._jobs = JobWork(records, self._clock, metrics)
         await self._jobs.open()
@@ -220,7 +233,7 @@ class App:
     ) -> House:
         """What a configuration amounts to; of the one before, the bots that have not changed are kept."""
         synthesizers: dict[str, Synthesizer] = dict(self._voices)
-        recognizers = {name: vendor.recognizer for name, vendor in vendors.items() if vendor.recognizer is not None}
+        recognizers: dict[str, Recognizer] = dict(self._ears)
         for language in {number.language for number in settings.numbers.values()}:
             values.warm(language)  # else the first call in a language reads its words on the event loop
         return House(

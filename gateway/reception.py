@@ -19,7 +19,13 @@ import structlog
 
 from audio.endpointing import VoiceEvent
 from audio.format import AudioFormat
-from config.call import FallbackVoiceSection, NumberSettings, SynthesizerSection
+from config.call import (
+    FallbackRecognizerSection,
+    FallbackVoiceSection,
+    NumberSettings,
+    RecognizerSection,
+    SynthesizerSection,
+)
 from config.settings import Settings
 from gateway.call.conversation import Conversation
 from gateway.call.facts import CallSetup
@@ -39,7 +45,7 @@ from gateway.records.keeping import CallKeeping, day_folder
 from gateway.records.record import CallRecord
 from gateway.records.recording import CallRecorder
 from gateway.records.storage import CallStore
-from gateway.speech_interfaces import ListenSettings, RecognizerCapabilities
+from gateway.speech_interfaces import ListenSettings, RecognizerCapabilities, SpeechUsed
 
 log = structlog.get_logger()
 
@@ -228,12 +234,20 @@ class Call:
             canceller=equipment.canceller,
             speech_only=lambda settings: _is_speech_only(house.recognizers, settings),
             fallback_voices=_voices_of(self._number.synthesizer),
+            first_audio_within=self._number.synthesizer.first_audio_within,
+            fallback_recognizers=_recognizers_of(self._number.recognizer),
+            final_within=self._number.recognizer.final_within,
+            on_use=self._used,
             fetch_media=equipment.fetch_media,
             media_root=equipment.media_root,
             put_message=equipment.put_message,
             observers=self._observers(),
             recorder=self._recorder,
         )
+
+    def _used(self, use: SpeechUsed) -> None:
+        self.record.usage.add(use)
+        self._equipment.metrics.speech_used(use)
 
     def _observers(self) -> list[Observer]:
         metrics = CallMetrics(self._equipment.metrics, self._number.bot)
@@ -281,6 +295,11 @@ class Call:
 def _voices_of(own: SynthesizerSection) -> tuple[FallbackVoiceSection, ...]:
     """Who speaks when the voice a bot has chosen fails: the number's own voice, then those behind it."""
     return (FallbackVoiceSection(vendor=own.vendor, voice=own.voice, options=own.options), *own.fallback)
+
+
+def _recognizers_of(own: RecognizerSection) -> tuple[FallbackRecognizerSection, ...]:
+    """Who listens when the recognizer a bot has chosen fails: the number's own, then those behind it."""
+    return (FallbackRecognizerSection(vendor=own.vendor, model=own.model, options=own.options), *own.fallback)
 
 
 def _is_speech_only(recognizers: Mapping[str, RecognizerCapabilities], settings: ListenSettings) -> bool:

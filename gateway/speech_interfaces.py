@@ -64,7 +64,7 @@ class ListenSettings:
     end_silence: float = 0.8
     max_length: float = 30.0
     sensitive: bool = False
-    tuning: Tuning = Tuning()
+    tuning: Tuning = field(default_factory=Tuning)
     options: Mapping[str, Any] = field(default_factory=dict)
     format: AudioFormat | None = None
 
@@ -121,7 +121,7 @@ class Utterance:
     language: str = "en-GB"
     voice: str | None = None
     model: str | None = None
-    prosody: Prosody = Prosody()
+    prosody: Prosody = field(default_factory=Prosody)
     options: Mapping[str, Any] = field(default_factory=dict)
     sensitive: bool = False
     format: AudioFormat | None = None
@@ -184,3 +184,22 @@ class ListsVoices(Protocol):
     async def voices(self) -> Sequence[VoiceInfo]:
         """Raises VendorError."""
         ...
+
+
+# --- for the books -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechUsed:
+    """What a vendor did for the call, and may charge for.
+
+    Attributes:
+        vendor: Its name in the configuration.
+        seconds: Of audio a recognizer was given.
+        characters: Of the text a synthesizer was asked to say.
+        cached: It had been said before; nobody was asked.
+    """
+
+    part: Literal["synthesizer", "recognizer"]
+    vendor: str
+    seconds: float = 0.0
+    characters: int = 0
+    cached: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from audio.framing import Timeline
+from config.call import FallbackRecognizerSection
 from gateway.call.botline import BotLine
 from gateway.call.caller_audio import CallerAudio
 from gateway.call.commands import (
@@ -38,6 +39,7 @@ from gateway.call.troubles import Troubles
 from gateway.caller_events import UserMedia
 from gateway.events import CallEvent
 from gateway.interfaces import Leg
+from gateway.speech_interfaces import ListenSettings
 
 MESSAGE_ASKED = "message_asked"
 """The record by which it says that the bot is to have the sound of what the caller says next."""
@@ -67,7 +69,14 @@ class Performer:
         troubles = Troubles(post)
         ears = Ears(
             able.format,
-            lambda settings, source: speech.listen(settings, source, troubles.recognizer),
+            lambda settings, source: speech.listen(
+                settings,
+                source,
+                troubles.recognizer,
+                fallback=_recognizers_behind(services, settings),
+                on_use=services.on_use,
+                final_within=services.final_within,
+            ),
             services.speech_only,
             post,
             timeline.time_of,
@@ -137,3 +146,9 @@ class Performer:
             return media
         wav = self._audio.message(media.started_at, media.ended_at)
         return dataclasses.replace(media, url=self._put_message(wav), size=len(wav))
+
+
+def _recognizers_behind(services: Services, settings: ListenSettings) -> list[FallbackRecognizerSection]:
+    """Who stands in. The recognizer that is asked first is not asked again."""
+    first = (settings.vendor, settings.model)
+    return [it for it in services.fallback_recognizers if (it.vendor, it.model) != first]

@@ -85,7 +85,14 @@ class Renderer:
     async def _spoken(self, utterance: Utterance) -> AsyncIterator[Piece]:
         with plug_in("synthesizer"):
             behind = self._voices_behind(utterance)
-            frames = self._speech.speak(utterance, self._format, behind, self._troubles.synthesizer)
+            frames = self._speech.speak(
+                utterance,
+                self._format,
+                behind,
+                self._troubles.synthesizer,
+                on_use=self._services.on_use,
+                first_within=self._services.first_audio_within,
+            )
             async with closing(frames) as spoken:
                 async for piece in spoken:
                     yield self._checked(piece), piece.chars

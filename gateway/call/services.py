@@ -11,14 +11,15 @@ from typing import Protocol
 from audio.endpointing import VoiceEvent
 from audio.format import AudioFormat
 from audio.frame import Frame
-from config.call import FallbackVoiceSection
+from config.call import FallbackRecognizerSection, FallbackVoiceSection
 from gateway.call.commands import Command
 from gateway.clock import Clock, LoopClock
 from gateway.errors import VendorError
 from gateway.events import CallEvent
-from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpokenFrame, Utterance
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechUsed, SpokenFrame, Utterance
 
 OnTrouble = Callable[[VendorError], None]
+OnUse = Callable[[SpeechUsed], None]
 
 
 class Decider(Protocol):
@@ -37,8 +38,16 @@ class Speech(Protocol):
         target: AudioFormat,
         fallback: Sequence[FallbackVoiceSection] = (),
         on_trouble: OnTrouble | None = None,
+        *,
+        on_use: OnUse | None = None,
+        first_within: float | None = None,
     ) -> AsyncIterator[SpokenFrame]:
-        """Audio in the target format; `on_trouble` is told of each voice that failed.
+        """Audio in the target format.
+
+        Args:
+            on_trouble: Told of each voice that failed.
+            on_use: Told of each voice that was asked.
+            first_within: Seconds until a voice's first audio; then it has failed.
 
         Raises:
             VendorError: Every voice has failed.
@@ -50,9 +59,22 @@ class Speech(Protocol):
         ...
 
     def listen(
-        self, settings: ListenSettings, source: AudioFormat, on_trouble: OnTrouble | None = None
+        self,
+        settings: ListenSettings,
+        source: AudioFormat,
+        on_trouble: OnTrouble | None = None,
+        *,
+        fallback: Sequence[FallbackRecognizerSection] = (),
+        on_use: OnUse | None = None,
+        final_within: float | None = None,
     ) -> AbstractAsyncContextManager[RecognitionStream]:
-        """A stream; `on_trouble` is told of a recognizer that failed and that another one stood in for."""
+        """A stream.
+
+        Args:
+            on_trouble: Told of a recognizer that failed and that another one stood in for.
+            on_use: Told of each recognizer that was given audio.
+            final_within: Seconds from the end of the turn until a final is late.
+        """
         ...
 
 
@@ -94,6 +116,10 @@ def _claim_nothing(key: str) -> None:
     pass
 
 
+def _not_kept(use: SpeechUsed) -> None:
+    pass
+
+
 def _whole_stream(settings: ListenSettings) -> bool:
     return False
 
@@ -110,6 +136,10 @@ class Services:
         canceller: Makes the call's echo canceller. None: the line's own is trusted.
         speech_only: Whether the recognizer of these settings wants only audio with speech in it.
         fallback_voices: The number's synthesizers, in order: its own first, because a bot may have chosen another.
+        first_audio_within: Seconds a voice has for its first audio. None: what the directory says.
+        fallback_recognizers: The number's, in order: its own first, because a bot may have chosen another.
+        final_within: Seconds a recognizer has for its final. None: what the directory says.
+        on_use: Told of what speech vendors did, also after the last event of the call.
         fetch_media: Downloads a recording by URL, with its own bounds. None: recordings by URL are not played.
         media_root: Where recordings by path lie. None: recordings by path are not played.
         observers: See `Observer`.
@@ -123,6 +153,10 @@ class Services:
     canceller: Callable[[AudioFormat], Canceller] | None = None
     speech_only: Callable[[ListenSettings], bool] = _whole_stream
     fallback_voices: Sequence[FallbackVoiceSection] = ()
+    first_audio_within: float | None = None
+    fallback_recognizers: Sequence[FallbackRecognizerSection] = ()
+    final_within: float | None = None
+    on_use: OnUse = _not_kept
     fetch_media: Callable[[str], Awaitable[bytes]] | None = None
     media_root: Path | None = None
     observers: Sequence[Observer] = ()

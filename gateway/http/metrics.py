@@ -16,7 +16,7 @@ from gateway.events import BotFailed, BotReplied, CallEvent, PromptEnded, Prompt
 from gateway.events import TransferFinished as Transferred
 from gateway.records.record import CallRecord, is_barge_in
 from gateway.records.waterfall import STAGES
-from gateway.speech_interfaces import Utterance
+from gateway.speech_interfaces import SpeechUsed, Utterance
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # what `generate_latest` writes
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -63,6 +63,18 @@ class Metrics:
             "talkpath_prompts_total", "Prompts by what became of them.", ["result"], registry=registry
         )
         self.cached = Counter("talkpath_prompts_cached_total", "Prompts that came from the cache.", registry=registry)
+        self.heard = Counter(
+            "talkpath_recognized_seconds_total", "Audio that recognizers were given.", ["vendor"], registry=registry
+        )
+        self.spoken = Counter(
+            "talkpath_synthesized_characters_total",
+            "Text that voices were given to say.",
+            ["vendor"],
+            registry=registry,
+        )
+        self.circuits = Gauge(
+            "talkpath_circuit_open", "1 while a speech vendor is not asked.", ["part", "vendor"], registry=registry
+        )
         self.webhooks = Counter(
             "talkpath_webhook_requests_total", "Requests to webhooks.", ["path", "status"], registry=registry
         )
@@ -94,6 +106,17 @@ class Metrics:
         """Count a request to a webhook; ``path`` is the route's, with its parameters unfilled."""
         self.webhooks.labels(path, str(status)).inc()
         self.webhook_time.labels(path).observe(seconds)
+
+    def speech_used(self, use: SpeechUsed) -> None:
+        """Count what a speech vendor did."""
+        if use.part == "recognizer":
+            self.heard.labels(use.vendor).inc(use.seconds)
+        elif not use.cached:
+            self.spoken.labels(use.vendor).inc(use.characters)
+
+    def circuit_changed(self, part: str, vendor: str, state: str) -> None:
+        """Note whether a speech vendor is asked."""
+        self.circuits.labels(part, vendor).set(0 if state == "closed" else 1)
 
     def job_stored(self, kind: str) -> None:
         """Count a job that a call has left."""

@@ -36,6 +36,7 @@ from gateway.events import (
     SpeechSustained,
     TranscriptUpdated,
 )
+from gateway.records.usage import Usage
 from gateway.records.waterfall import Stopwatch, Waterfall
 
 MAX_TURNS = 1000
@@ -85,6 +86,7 @@ class CallRecord:
     Attributes:
         started_at: When the call was offered, as ISO 8601 in UTC.
         has_announcement: The recording is announced before the bot is heard.
+        usage: What speech vendors did; not part of a journal.
         said: Every prompt that ended, the gateway's own included: when, what was heard of it, for how long.
     """
 
@@ -95,6 +97,7 @@ class CallRecord:
     said: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
     outcome: CallOutcome | None = None
     seconds: float = 0.0
     _watch: Stopwatch = field(init=False)
@@ -213,6 +216,7 @@ class CallRecord:
             "direction": self.info.direction,
             "display_name": plain(self.info.display_name),
             "custom": plain_data(self.info.custom),
+            "usage": self.usage.to_json(),
             "said": list(self.said),
             "exchange": [turn.to_json() for turn in self.turns],
             "notes": list(self.notes),

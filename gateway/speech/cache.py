@@ -46,7 +46,7 @@ class PromptCache:
         return self._size
 
     def __contains__(self, key: str) -> bool:
-        return key in self._prompts
+        return key in self._prompts or (self._disk is not None and self._disk.holds(key))
 
     async def find(self, key: str) -> Prompt | None:
         """A finished prompt, from memory or disk."""
@@ -96,7 +96,7 @@ class CachedSynthesizer:
         self.capabilities = synthesizer.capabilities
 
     def holds(self, utterance: Utterance) -> bool:
-        """Whether the utterance is in memory."""
+        """Whether the utterance was said before and was kept."""
         return key_of(utterance, self._salt) in self._cache
 
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:

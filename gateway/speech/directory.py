@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from audio.format import AudioFormat
-from config.call import FallbackVoiceSection
-from gateway.errors import VendorError
+from config.call import FallbackRecognizerSection, FallbackVoiceSection
+from gateway.errors import VendorError, VendorUnavailable
 from gateway.interfaces import Problem
 from gateway.kit.closing import closing
 from gateway.speech.cache import CachedSynthesizer
 from gateway.speech.convert import Converter, nearest
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
-from gateway.speech.listening import listen_guarded
+from gateway.speech.listening import Listener, ListeningPatience, listen_in_turn
 from gateway.speech.spoken_prompts import SpokenPrompts
 from gateway.speech_interfaces import (
     ListenSettings,
     RecognitionStream,
     Recognizer,
     RecognizerCapabilities,
+    SpeechUsed,
     SpokenFrame,
     Synthesizer,
     Utterance,
@@ -32,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 LOCAL = "local"
 OnTrouble = Callable[[VendorError], None]
+OnUse = Callable[[SpeechUsed], None]
 
 
 class SpeechDirectory:
@@ -63,6 +66,9 @@ class SpeechDirectory:
         target: AudioFormat,
         fallback: Sequence[FallbackVoiceSection] = (),
         on_trouble: OnTrouble | None = None,
+        *,
+        on_use: OnUse | None = None,
+        first_within: float | None = None,
     ) -> AsyncIterator[SpokenFrame]:
         """Speak in the leg's format, by whoever can: the vendor, the fallbacks in order, the local voice, the sentences
         spoken in advance. Frames have whatever length the vendor gives them.
@@ -70,6 +76,8 @@ class SpeechDirectory:
         Args:
             target: What the leg takes.
             on_trouble: Told of every voice that failed.
+            on_use: Told of every voice that was asked.
+            first_within: Seconds a voice has for its first audio. None: as the directory was made.
 
         Raises:
             VendorError: nobody could; a tone is what is left.
@@ -79,7 +87,9 @@ class SpeechDirectory:
         if not voices:
             raise self.prompts.nobody(utterance.vendor)
         last: SpokenFrame | None = None
-        async with closing(speak_with_fallback(voices, self._patience, on_trouble)) as pieces:
+        patience = self._patience if first_within is None else replace(self._patience, first=first_within)
+        on_asked = None if on_use is None else partial(_tell_use, on_use)
+        async with closing(speak_with_fallback(voices, patience, on_trouble, on_asked)) as pieces:
             async for spoken in pieces:
                 frame = converter.convert(spoken.frame)
                 last = spoken
@@ -99,23 +109,35 @@ class SpeechDirectory:
         )
 
     def listen(
-        self, settings: ListenSettings, source: AudioFormat, on_trouble: OnTrouble | None = None
+        self,
+        settings: ListenSettings,
+        source: AudioFormat,
+        on_trouble: OnTrouble | None = None,
+        *,
+        fallback: Sequence[FallbackRecognizerSection] = (),
+        on_use: OnUse | None = None,
+        final_within: float | None = None,
     ) -> AbstractAsyncContextManager[RecognitionStream]:
         """A stream that takes frames as the leg sends them.
 
-        Where the vendor is not configured, or fails, the local recognizer listens, if the question is one it can hear.
+        Where the vendor is not configured, fails, or is late, the fallbacks listen in their order, and the local
+        recognizer last, if the question is one it can hear.
 
         Args:
-            on_trouble: Told of a vendor that failed and that the local recognizer stood in for.
+            on_trouble: Told of a vendor that failed and that another one stood in for.
+            on_use: Told of every vendor that was given audio.
+            final_within: Seconds from the end of the turn until a final is late. None: the usual.
 
         Raises:
             VendorError: on entering, or from `results`, when nobody can listen.
         """
-        vendor = settings.vendor if settings.vendor in self._recognizers else LOCAL
-        if vendor != settings.vendor:
-            log.warning("there is no such recognizer, the local one listens", vendor=settings.vendor)
-        standby = self._recognizers.get(LOCAL) if vendor != LOCAL else None
-        return listen_guarded(self._recognizers[vendor], standby, replace(settings, vendor=vendor), source, on_trouble)
+
+        def heard(vendor: str, seconds: float) -> None:
+            if on_use is not None and seconds:
+                on_use(SpeechUsed(part="recognizer", vendor=vendor, seconds=round(seconds, 3)))
+
+        patience = ListeningPatience() if final_within is None else ListeningPatience(final=final_within)
+        return listen_in_turn(self._listeners(settings, fallback), source, patience, on_trouble, heard)
 
     def hears(self, vendor: str) -> RecognizerCapabilities:
         """What the recognizer that would listen can do."""
@@ -140,6 +162,21 @@ class SpeechDirectory:
         spoken_before = self.prompts.voice_for(utterance)
         return [voice for voice in (*voices, spoken_before) if voice is not None]
 
+    def _listeners(self, settings: ListenSettings, fallback: Sequence[FallbackRecognizerSection]) -> list[Listener]:
+        asked = [settings, *(_to_other_ears(settings, recognizer) for recognizer in fallback)]
+        if all(each.vendor != LOCAL for each in asked):
+            asked.append(_to_other_ears(settings, FallbackRecognizerSection(vendor=LOCAL)))
+        found = []
+        for each in asked:
+            recognizer = self._recognizers.get(each.vendor)
+            if recognizer is None:
+                log.warning("there is no such recognizer, the next one listens", vendor=each.vendor)
+            else:
+                found.append(Listener(recognizer, each))
+        if not found:
+            raise VendorUnavailable("nobody can listen", vendor=settings.vendor, operation="listen")
+        return found
+
     def _voice(self, utterance: Utterance, target: AudioFormat) -> Voice | None:
         synthesizer = self._synthesizers.get(utterance.vendor)
         if synthesizer is None:
@@ -161,3 +198,20 @@ def _in_other_words(utterance: Utterance, voice: FallbackVoiceSection) -> Uttera
         model=None,
         options=voice.options,
     )
+
+
+def _to_other_ears(settings: ListenSettings, recognizer: FallbackRecognizerSection) -> ListenSettings:
+    """The same question for another recognizer; the first vendor's own settings mean nothing to it."""
+    return replace(
+        settings,
+        vendor=recognizer.vendor,
+        language=recognizer.language or settings.language,
+        model=recognizer.model,
+        options=recognizer.options,
+    )
+
+
+def _tell_use(on_use: OnUse, voice: Voice) -> None:
+    utterance = voice.utterance
+    cached = isinstance(voice.synthesizer, CachedSynthesizer) and voice.synthesizer.holds(utterance)
+    on_use(SpeechUsed(part="synthesizer", vendor=utterance.vendor, characters=len(utterance.text), cached=cached))

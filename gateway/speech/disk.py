@@ -61,6 +61,10 @@ class PromptDisk:
             os.utime(path)  # the time of last use decides what goes first
         return prompt
 
+    def holds(self, key: str) -> bool:
+        """Whether there is a prompt of that name; it may still turn out not to be sound."""
+        return self._path(key).exists()
+
     def write(self, key: str, prompt: Prompt) -> None:
         """Keep a prompt. A full or read-only disk is logged and otherwise ignored."""
         content = _to_bytes(prompt)

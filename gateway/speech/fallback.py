@@ -41,7 +41,7 @@ class Patience:
         next: Until each further piece; counted only while somebody waits for it.
     """
 
-    first: float = 3.0
+    first: float = 2.0
     next: float = 2.0
 
 
@@ -76,7 +76,10 @@ class _Progress:
 
 
 async def speak_with_fallback(
-    voices: Sequence[Voice], patience: Patience, on_trouble: Callable[[VendorError], None] | None = None
+    voices: Sequence[Voice],
+    patience: Patience,
+    on_trouble: Callable[[VendorError], None] | None = None,
+    on_asked: Callable[[Voice], None] | None = None,
 ) -> AsyncIterator[SpokenFrame]:
     """Audio of the first voice that can, in whatever format it makes; `chars` counts in the first utterance's text.
 
@@ -85,6 +88,7 @@ async def speak_with_fallback(
 
     Args:
         on_trouble: Told of every voice that failed.
+        on_asked: Told of every voice that is asked, with what it is asked to say.
 
     Raises:
         VendorError: of the last voice, when none could finish.
@@ -97,6 +101,8 @@ async def speak_with_fallback(
         utterance = voice.utterance
         if rest != whole:
             utterance = replace(utterance, text=rest, plain=rest, ssml=False)
+        if on_asked is not None:
+            on_asked(replace(voice, utterance=utterance))
         try:
             async with closing(_bounded(voice.synthesizer, utterance, patience)) as pieces:
                 async for spoken in pieces:

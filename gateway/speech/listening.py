@@ -1,23 +1,25 @@
-"""A recognition stream that takes the leg's frames as they are, and survives the vendor behind it.
+"""A recognition stream that takes the leg's frames as they are, and survives the vendors behind it.
 
-The audio of the turn is kept until it has become text, so that the recognizer that stands behind the vendor can hear
-all of it, when the vendor cannot be reached or breaks off in the middle.
+The audio of the turn is kept until it has become text. When a recognizer cannot be reached, or breaks off, the next one
+hears it. When a final is late, what was last understood is taken; where that is nothing, the next
+recognizer hears the audio as well, and the first of them to understand something has the word.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
 from audio.format import AudioFormat
 from audio.frame import Frame
-from gateway.errors import VendorError
+from gateway.errors import VendorError, VendorUnavailable
 from gateway.events import Transcript
-from gateway.kit.closing import closing
-from gateway.speech.convert import Converter, nearest
+from gateway.speech.attempt import Attempt, Outcomes, Result, Sound, listen_converted
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
 from gateway.text.values import phrases_for
 
@@ -25,156 +27,199 @@ log = structlog.get_logger(__name__)
 
 SPARE_SECONDS = 15.0
 """Audio beyond the longest turn that is kept: pre-roll and pauses."""
-REPLAY_SECONDS = 0.1
+MAX_RESULTS = 1000
+"""Results that wait to be read; then the vendor waits."""
 
 
-def can_hear(recognizer: Recognizer, settings: ListenSettings) -> bool:
-    """Whether a recognizer can do anything with a question."""
-    if not recognizer.capabilities.needs_hints or settings.phrases or settings.hints:
-        return True
-    return bool(phrases_for(settings.kind, settings.language))
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Somebody who can listen, and how the question is put to them."""
+
+    recognizer: Recognizer
+    settings: ListenSettings
+
+    def can_hear(self) -> bool:
+        """Whether it can do anything with the question."""
+        if not self.recognizer.capabilities.needs_hints or self.settings.phrases or self.settings.hints:
+            return True
+        return bool(phrases_for(self.settings.kind, self.settings.language))
 
 
-@asynccontextmanager
-async def listen_converted(
-    recognizer: Recognizer, settings: ListenSettings, source: AudioFormat
-) -> AsyncIterator[RecognitionStream]:
-    """Open a stream in the format that costs least to convert to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListeningPatience:
+    """Seconds until a recognizer counts as failed.
 
-    Raises:
-        VendorError: the recognizer cannot listen.
+    Attributes:
+        open: Until its stream is open.
+        final: From the end of the turn until there is a final.
     """
-    format = nearest(source, recognizer.capabilities.formats)
-    async with recognizer.listen(replace(settings, format=format)) as stream:
-        yield stream if format == source else _Converting(stream, format)
+
+    open: float = 2.0
+    final: float = 0.8
 
 
 @asynccontextmanager
-async def listen_guarded(
-    recognizer: Recognizer,
-    standby: Recognizer | None,
-    settings: ListenSettings,
+async def listen_in_turn(
+    listeners: Sequence[Listener],
     source: AudioFormat,
+    patience: ListeningPatience | None = None,
     on_trouble: Callable[[VendorError], None] | None = None,
+    on_heard: Callable[[str, float], None] = lambda vendor, seconds: None,
 ) -> AsyncIterator[RecognitionStream]:
-    """Open a stream with another recognizer behind it.
+    """Open a stream at the first of the recognizers, with the others behind it.
 
     Args:
-        standby: Takes over when the first one fails; None: its failure is passed on.
-        on_trouble: Told when it does.
+        listeners: At least one. Those that could do nothing with the question are passed over.
+        on_trouble: Told of each recognizer that failed, and that another one stood in for.
+        on_heard: Told by vendor how many seconds each was given.
 
     Raises:
-        VendorError: neither can listen.
+        VendorError: on entering or from `results`: nobody can listen.
     """
-    async with AsyncExitStack() as stack:
-        if standby is None:
-            yield await stack.enter_async_context(listen_converted(recognizer, settings, source))
-            return
-        stream = _Guarded(stack, standby, settings, source, on_trouble or _log)
-        await stream.open(recognizer)
-        yield stream
+    first, *behind = listeners
+    behind = [listener for listener in behind if listener.can_hear()]
+
+    def open_stream(listener: Listener) -> AbstractAsyncContextManager[RecognitionStream]:
+        vendor = listener.settings.vendor
+        return listen_converted(
+            listener.recognizer, listener.settings, source, lambda seconds: on_heard(vendor, seconds)
+        )
+
+    if not behind:
+        async with open_stream(first) as stream:
+            yield stream
+        return
+    chain = _Chain([first, *behind], source, patience or ListeningPatience(), on_trouble or _log, open_stream)
+    try:
+        chain.begin()
+        yield chain
+    finally:
+        await chain.close()
 
 
 def _log(error: VendorError) -> None:
     log.warning("a recognizer failed, another one listens", vendor=error.vendor, reason=error.reason)
 
 
-class _Converting:
-    def __init__(self, stream: RecognitionStream, format: AudioFormat) -> None:
-        self._stream = stream
-        self._converter = Converter(format)
-        self._finished = False
+class _Chain:
+    """The turn, and who is at work on it: mostly one recognizer, two while a final is late."""
 
-    async def push(self, frame: Frame) -> None:
-        await self._push(self._converter.convert(frame))
-
-    async def finish(self) -> None:
-        if not self._finished:
-            self._finished = True
-            await self._push(self._converter.flush())
-            await self._stream.finish()
-
-    def results(self) -> AsyncIterator[Transcript | SpeechHeard]:
-        return self._stream.results()
-
-    async def _push(self, frame: Frame) -> None:
-        if frame.data:
-            await self._stream.push(frame)
-
-
-class _Guarded:
     def __init__(
         self,
-        stack: AsyncExitStack,
-        standby: Recognizer,
-        settings: ListenSettings,
+        listeners: Sequence[Listener],
         source: AudioFormat,
+        patience: ListeningPatience,
         on_trouble: Callable[[VendorError], None],
+        open_stream: Callable[[Listener], AbstractAsyncContextManager[RecognitionStream]],
     ) -> None:
-        self._stack = stack
+        self._waiting = deque(listeners)
+        self._patience = patience
         self._on_trouble = on_trouble
-        self._standby: Recognizer | None = standby
-        self._settings = settings
-        self._source = source
-        self._stream: RecognitionStream | None = None
-        self._error: VendorError | None = None
-        self._audio = bytearray()  # what has not become text yet
-        self._limit = source.size(settings.max_length + SPARE_SECONDS)
-        self._finished = False
+        self._open_stream = open_stream
+        self._sound = Sound(listeners[0].settings.max_length + SPARE_SECONDS)
+        self._out: Outcomes = asyncio.Queue(MAX_RESULTS)
+        self._attempts: list[Attempt] = []
+        self._begun: list[Attempt] = []
+        self._late_at: float | None = None
+        self._partial = ""
+        self._turn_is_over = False  # by the vendor's own word
 
-    async def open(self, recognizer: Recognizer) -> None:
-        """Raises VendorError where neither recognizer can listen."""
-        try:
-            self._stream = await self._stack.enter_async_context(
-                listen_converted(recognizer, self._settings, self._source)
-            )
-        except VendorError as error:
-            await self._take_over(error)
+    def begin(self) -> None:
+        """Let the next recognizer hear the turn from what has not become text."""
+        listener = self._waiting.popleft()
+        attempt = Attempt(
+            self._sound, self._open_stream(listener), self._patience.open, listener.settings.vendor, self._out
+        )
+        self._attempts.append(attempt)
+        self._begun.append(attempt)
+
+    async def close(self) -> None:
+        for attempt in self._begun:
+            attempt.task.cancel()
+        await asyncio.gather(*(attempt.task for attempt in self._begun), return_exceptions=True)
 
     async def push(self, frame: Frame) -> None:
-        if len(self._audio) < self._limit:
-            self._audio += frame.data
-        try:
-            if self._stream is not None:
-                await self._stream.push(frame)
-        except VendorError as error:
-            self._error = error  # `results` learns of it, too, and takes over; until then the audio is kept
+        if not self._sound.is_over:
+            self._sound.add(frame)
+            self._tell()
 
     async def finish(self) -> None:
-        self._finished = True
-        try:
-            if self._stream is not None:
-                await self._stream.finish()
-        except VendorError as error:
-            self._error = error
+        if not self._sound.is_over:
+            self._sound.is_over = True
+            self._late_at = asyncio.get_running_loop().time() + self._patience.final
+            self._tell()
+            self._wake_reader()
 
-    async def results(self) -> AsyncIterator[Transcript | SpeechHeard]:
-        while self._stream is not None:
-            self._error = None
+    async def results(self) -> AsyncIterator[Result]:
+        """Raises VendorError when nobody is left."""
+        while True:
             try:
-                async with closing(self._stream.results()) as results:
-                    async for result in results:
-                        if isinstance(result, Transcript) and result.final:
-                            self._audio.clear()
-                        yield result
-            except VendorError as error:
-                self._error = error
-            if self._error is None:
-                return
-            await self._take_over(self._error)
+                async with asyncio.timeout_at(self._late_at):
+                    attempt, outcome = await self._out.get()
+            except TimeoutError:
+                self._late_at = None
+                if last := self._taken_for_final():
+                    yield last
+                    return
+                continue
+            if attempt is None or attempt not in self._attempts:
+                continue
+            if isinstance(outcome, Transcript | SpeechHeard):
+                if self._has_the_word(attempt, outcome):
+                    yield outcome
+            elif outcome is not None:
+                self._attempts.remove(attempt)
+                self._replace(outcome)
+            else:
+                self._attempts.remove(attempt)
+                if not self._attempts and (self._sound.is_over or self._turn_is_over):
+                    return
+                if not self._attempts:
+                    self._replace(VendorUnavailable("it stopped listening", vendor=attempt.vendor, operation="listen"))
 
-    async def _take_over(self, error: VendorError) -> None:
-        """Let the standby hear what has not become text; raises the vendor's error where there is no standby left."""
-        standby, self._standby = self._standby, None
-        self._stream = None
-        if standby is None or not can_hear(standby, self._settings):
+    def _has_the_word(self, attempt: Attempt, result: Result) -> bool:
+        """Whether a result counts; the first to have a final, of two at work, has the rest of the turn to itself."""
+        is_final = isinstance(result, Transcript) and result.final
+        if len(self._attempts) > 1:
+            if not (is_final and isinstance(result, Transcript) and result.text.strip()):
+                return False
+            for other in self._attempts:
+                if other is not attempt:
+                    other.task.cancel()
+            self._attempts = [attempt]
+        if is_final:
+            self._sound.has_become_text()
+            self._late_at = None if self._sound.is_over else self._late_at
+        if isinstance(result, Transcript):
+            self._partial = "" if result.final else result.text
+            self._turn_is_over |= result.ends_turn
+        return True
+
+    def _taken_for_final(self) -> Transcript | None:
+        """What becomes of a turn whose final is late: its last partial, else somebody else hears it, too."""
+        attempt = self._attempts[0]
+        late = VendorUnavailable("its final is late", vendor=attempt.vendor, operation="listen")
+        if self._partial.strip():
+            self._on_trouble(late)
+            return Transcript(text=self._partial, final=True)
+        if self._waiting:
+            self._on_trouble(late)
+            self.begin()
+        return None
+
+    def _replace(self, error: VendorError) -> None:
+        """Raises the error where there is nobody else."""
+        if not self._attempts and not self._waiting:
             raise error
         self._on_trouble(error)
-        stream = await self._stack.enter_async_context(listen_converted(standby, self._settings, self._source))
-        size, at = self._source.size(REPLAY_SECONDS), 0
-        while at < len(self._audio):  # it may grow meanwhile
-            await stream.push(Frame(bytes(self._audio[at : at + size]), self._source, self._source.samples(at)))
-            at += size
-        self._stream = stream
-        if self._finished:
-            await stream.finish()
+        if not self._attempts:
+            self.begin()
+
+    def _tell(self) -> None:
+        for attempt in self._attempts:
+            attempt.news.set()
+
+    def _wake_reader(self) -> None:
+        """Whoever waits for results learns that there is a deadline now."""
+        if not self._out.full():  # where it is full, nobody waits
+            self._out.put_nowait((None, None))

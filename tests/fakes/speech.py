@@ -129,6 +129,7 @@ class ScriptedSpeech:
         target: AudioFormat,
         fallback: Sequence[FallbackVoiceSection] = (),
         on_trouble: OnTrouble | None = None,
+        **patience_and_books: object,
     ) -> AsyncIterator[SpokenFrame]:
         return self.synthesizer.speak(utterance, target)
 
@@ -137,7 +138,11 @@ class ScriptedSpeech:
 
     @asynccontextmanager
     async def listen(
-        self, settings: ListenSettings, source: AudioFormat, on_trouble: OnTrouble | None = None
+        self,
+        settings: ListenSettings,
+        source: AudioFormat,
+        on_trouble: OnTrouble | None = None,
+        **patience_and_books: object,
     ) -> AsyncIterator[RecognitionStream]:
         if self._open_error is not None:
             raise self._open_error
