@@ -16,8 +16,8 @@ USER_ID_PATHS: tuple[tuple[str, ...], ...] = (
 )
 """Where a delivery names its user. The first two are documented, the others are what such bodies usually have."""
 
-ID_PREFIXES = ("default-", "emulator-")
-"""Prefixes a published example puts before a user's id; any other that ends in a dash is taken off, too."""
+PREFIX_END = "-"
+"""What ends a prefix before a user's id, such as ``default-`` in a published example."""
 
 FIRST_COUNTER = 1
 """`messageCounter` of a conversation's first message; one that begins with another waits for the gap, and is played."""

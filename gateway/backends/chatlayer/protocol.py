@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from gateway.backends.chatlayer.assumed import ID_PREFIXES, USER_ID_PATHS
+from gateway.backends.chatlayer.assumed import PREFIX_END, USER_ID_PATHS
 from gateway.backends.chatlayer.settings import MIN_SENDER_CHARS
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.kit.jsonbody import JsonRefused, parse_json
@@ -160,8 +160,7 @@ def _ids(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 def without_prefix(name: str) -> str | None:
     """The id behind what the platform has put before it; None when nothing long enough is left."""
-    known = next((prefix for prefix in ID_PREFIXES if name.startswith(prefix)), None)
-    rest = name[len(known) :] if known else name.partition("-")[2]
+    rest = name.partition(PREFIX_END)[2]
     return rest if len(rest) >= MIN_SENDER_CHARS else None
 
 

@@ -9,13 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backends.chatlayer.protocol import message_digest, parse_delivery, without_prefix
+from gateway.backends.chatlayer.protocol import endpoint, message_digest, parse_delivery, without_prefix
 from gateway.errors import RemoteProtocolError
 from tests.fakes.chatlayer import VECTORS
 
 
 def parsed(**body: Any) -> Any:
     return parse_delivery(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("query", [None, {}])
+def test_an_address_without_query_ends_with_its_path(query: dict[str, str] | None) -> None:
+    assert endpoint("https://api.example", "bots", "a/b", query=query) == "https://api.example/api/bots/a%2Fb"
+
+
+def test_a_query_is_encoded() -> None:
+    assert (
+        endpoint("https://api.example", "webview", query={"a": "b c&d"}) == "https://api.example/api/webview?a=b+c%26d"
+    )
+
+
+@pytest.mark.parametrize(("event", "told"), [("offload", "offload"), (None, ""), (3, "")])
+def test_what_the_offloading_webhook_is_told_of(event: Any, told: str) -> None:
+    assert parsed(event=event).event == told
 
 
 def test_c3_c4_both_published_shapes() -> None:
