@@ -58,6 +58,7 @@ class OpenAiEmulator:
     """Says `spoken_pcm`, hears by resemblance. Its attributes are its faults; each holds until it is changed.
 
     Attributes:
+        arrived: Set once a request with sound in it, or a session's sound, is there.
         known: What can be heard: L16 at 8 kHz by what is said in it.
         script: What is heard instead, a list of finals for each turn.
         status: Answers everything with this status.
@@ -87,6 +88,7 @@ class OpenAiEmulator:
         self.opened = asyncio.Event()
         self.opened.set()
         self.silent = asyncio.Event()
+        self.arrived = asyncio.Event()
         self.error: dict[str, Any] | None = None
         self.late = False
         self.app = Starlette(
@@ -142,6 +144,7 @@ class OpenAiEmulator:
             return _error(400, "invalid_request_error", "invalid_value")
         rate = int.from_bytes(file[24:28], "little")
         noted.audio += file[44:]
+        self.arrived.set()
         if len(noted.audio) < rate // 5:
             return _error(400, "invalid_request_error", "audio_too_short")
         if self.stall_after is not None:
@@ -234,6 +237,7 @@ class _Session:
         self._buffer += data
         self._noted.audio += data
         emulator = self._emulator
+        emulator.arrived.set()
         if emulator.break_after is not None and len(self._noted.audio) >= emulator.break_after:
             await self._socket.close(1011)
             raise WebSocketDisconnect
