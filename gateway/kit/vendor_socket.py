@@ -25,6 +25,8 @@ MAX_WAITING = 64
 """Messages of the vendor that wait to be read; then it waits."""
 MAX_SAID = 200
 """Characters of a vendor's own words on why it refused."""
+PROPER_ENDS = frozenset({1000, 1001, 1005})
+"""Codes of a vendor that closes as one closes (RFC 6455 section 7.4.1); 1005 stands for a close frame without one."""
 TRY_LATER = frozenset({408, 425, 429})
 
 
@@ -64,7 +66,7 @@ class VendorSocket:
         except TimeoutError as error:
             raise self._error("nothing came in time") from error
         except ConnectionClosed as error:
-            if error.rcvd is not None and error.rcvd.code in (1000, 1001):
+            if error.rcvd is not None and error.rcvd.code in PROPER_ENDS:
                 return None
             raise self._broken(error) from error
 

@@ -1,0 +1,1 @@
+"""Deepgram (deepgram.com): recognition by Nova and Flux models, speech by Aura voices."""
