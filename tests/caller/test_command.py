@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from tests.fakes.office import NUMBER, TWILIO_TOKEN, open_office
+from tests.fakes.office import NUMBER, TWILIO_TOKEN
+from tests.fakes.talkr_office import open_office
 
 PUBLIC = "https://voice.example.com/gw"
 SIGNED = "wss://voice.example.com/gw/media/twilio"

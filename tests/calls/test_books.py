@@ -13,7 +13,8 @@ from audio.format import Encoding
 from gateway.lab.talkr_bot import BOTS
 from gateway.records.journal import read
 from tests.fakes.callers import own_words, sound
-from tests.fakes.office import LINES, Line, Office, dial, open_office
+from tests.fakes.office import LINES, Line, Office, dial
+from tests.fakes.talkr_office import open_office
 from tests.fakes.trouble import no_file_over
 from tests.fakes.virtual_loop import virtual_time
 

@@ -24,7 +24,8 @@ from gateway.caller.line import CallerClient, CallerLine
 from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
 from tests.fakes.callers import sound
-from tests.fakes.office import CALLER, LINES, NUMBER, Line, auth_of, open_office
+from tests.fakes.office import CALLER, LINES, NUMBER, Line, auth_of
+from tests.fakes.talkr_office import open_office
 from tests.fakes.terse import TerseBot
 from tests.fakes.virtual_loop import VirtualLoop, run_virtual
 

@@ -10,7 +10,8 @@ import httpx
 
 from gateway.lab.talkr_bot import BOTS
 from gateway.records.journal import read, replay
-from tests.fakes.office import dial, open_office
+from tests.fakes.office import dial
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 GREETING = BOTS["en"].greeting

@@ -12,9 +12,10 @@ import pytest
 
 from gateway.lab.talkr_bot import BOTS
 from tests.fakes.callers import Phone
-from tests.fakes.office import LINES, Line, Office, dial, open_office
+from tests.fakes.office import LINES, Line, Office, dial
 from tests.fakes.room import Echo, Room, real_ears, room
 from tests.fakes.sounds import RATE, Sound, at_level, spoken, trimmed
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 from tests.fakes.voices import RecordedVoice
 

@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus
 from gateway.caller.peer import CallerAuth, basic_headers
 from gateway.kit.signature import twilio_signature
 from gateway.lab.talkr_bot import BOTS
-from tests.fakes.office import LINES, NUMBER, TWILIO_TOKEN, Line, Office, auth_of, client_of, dial, open_office
+from tests.fakes.office import LINES, NUMBER, TWILIO_TOKEN, Line, Office, auth_of, client_of, dial
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 BOT = BOTS["en"]

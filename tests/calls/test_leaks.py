@@ -23,8 +23,9 @@ from audio.frame import Frame
 from audio.judge_batch import JudgeBatch
 from gateway.caller.line import CallerLine
 from tests.fakes.callers import sound
-from tests.fakes.office import CALLER, LINES, NUMBER, Line, Office, auth_of, client_of, open_office
+from tests.fakes.office import CALLER, LINES, NUMBER, Line, Office, auth_of, client_of
 from tests.fakes.sounds import judge
+from tests.fakes.talkr_office import open_office
 from tests.fakes.terse import BROKEN_ID, TerseBot
 from tests.fakes.virtual_loop import VirtualLoop, run_virtual
 

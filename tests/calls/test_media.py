@@ -21,7 +21,8 @@ from gateway.actions import Action, Play, Say
 from gateway.kit.media import MediaFetcher
 from gateway.lab.server import LabReply, LabRequest, LabServer
 from tests.fakes.backend import ScriptedBackend
-from tests.fakes.office import LINES, Line, Office, dial, open_office
+from tests.fakes.office import LINES, Line, Office, dial
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 RATE, PITCH, SECONDS = 8000, 440, 1.5

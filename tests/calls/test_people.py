@@ -16,8 +16,9 @@ from gateway.clock import LoopClock
 from gateway.errors import VendorUnavailable
 from gateway.lab.talkr_bot import BOTS
 from gateway.reception import Reception
-from tests.fakes.office import Office, open_office
+from tests.fakes.office import Office
 from tests.fakes.party import BUSY, Party, rings
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 GREETING = BOTS["en"].greeting

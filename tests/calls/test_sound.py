@@ -10,9 +10,10 @@ import pytest
 
 from config.call import BargeInSection
 from gateway.lab.talkr_bot import BOTS
-from tests.fakes.office import LINES, Line, dial, open_office
+from tests.fakes.office import LINES, Line, dial
 from tests.fakes.room import real_ears, room
 from tests.fakes.sounds import NOISES, RATE, Sound, at_level, pink_noise, spoken, trimmed
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 from tests.fakes.voices import RecordedVoice
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.lab.talkr_bot import BOTS
-from tests.fakes.office import LINES, Line, dial, open_office
+from tests.fakes.office import LINES, Line, dial
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 BOT = BOTS["en"]

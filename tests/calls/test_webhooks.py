@@ -13,8 +13,9 @@ from gateway.actions import ActionBatch, Say
 from gateway.http.port import build_listener
 from gateway.routes import HttpReply, HttpRequest, Webhook
 from tests.fakes.backend import ScriptedBackend
-from tests.fakes.office import LINES, Line, dial, open_office
+from tests.fakes.office import LINES, Line, dial
 from tests.fakes.shared_port import served
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 SAID = "This takes a caller quite some time to hear"

@@ -11,7 +11,8 @@ import pytest
 from gateway.lab.talkr_bot import BOTS
 from gateway.speech.scripted.signal import duration_of
 from tests.fakes.callers import Phone, own_words
-from tests.fakes.office import LINES, Line, dial, open_office
+from tests.fakes.office import LINES, Line, dial
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 BOT = BOTS["en"]

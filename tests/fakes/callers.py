@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,11 +24,11 @@ from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerLine
 from gateway.caller.peer import Cleared, Complained, FarEvent, HungUp
 from gateway.caller.twilio import TwilioCaller
+from gateway.lab.server import LabRequest
 from gateway.speech.scripted.signal import duration_of, spoken_pcm
 from gateway.text.catalogue import Catalogue
-from tests.fakes.gateway import NUMBER, Gateway
 
-FROM = "+33612345678"
+NUMBER, FROM = "601", "+33612345678"
 READING_SPEED = 15.0
 """Characters per second of somebody who reads the text of a call."""
 SHORTEST_PIECE = 0.02
@@ -69,11 +69,36 @@ class Word:
     whole: bool = True
 
 
+class Speaking(Protocol):
+    """Who is called, as far as what he says is to be known."""
+
+    @property
+    def texts(self) -> set[str]:
+        """Everything any of his voices was asked to say."""
+        ...
+
+
+class Asked(Protocol):
+    """A bot, and what it was asked."""
+
+    @property
+    def requests(self) -> list[LabRequest]: ...
+
+
+class Called(Speaking, Protocol):
+    """A gateway that can be called."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def bot(self) -> Asked: ...
+
+
 class Phone:
     """Somebody on the phone."""
 
-    def __init__(self, gateway: Gateway, line: CallerLine) -> None:
-        self._gateway = gateway
+    def __init__(self, called: Speaking, line: CallerLine) -> None:
+        self._called = called
         self.line = line
         self.began = asyncio.get_running_loop().time()
         self._seen = 0.0
@@ -134,7 +159,7 @@ class Phone:
     @property
     def heard(self) -> list[Word]:
         """Everything that was heard, in order."""
-        texts = sorted(self._gateway.texts, key=len, reverse=True)
+        texts = sorted(self._called.texts, key=len, reverse=True)
         return [word for stretch in self.line.heard() for word in _words(stretch.data, stretch.at - self.began, texts)]
 
     @property
@@ -198,7 +223,7 @@ def _common(data: bytes, start: int, wanted: bytes) -> int:
 
 
 @asynccontextmanager
-async def phone(gateway: Gateway, *, steady: bool = False) -> AsyncIterator[Phone]:
+async def phone(gateway: Called, *, steady: bool = False) -> AsyncIterator[Phone]:
     """A call to the gateway's number over its media socket; hung up at the end, if it is still up.
 
     Args:
@@ -211,7 +236,7 @@ async def phone(gateway: Gateway, *, steady: bool = False) -> AsyncIterator[Phon
 
 
 @asynccontextmanager
-async def desk_phone(gateway: Gateway) -> AsyncIterator[Phone]:
+async def desk_phone(gateway: Called) -> AsyncIterator[Phone]:
     """The same call from behind an Asterisk."""
     client = AsteriskCaller()
     async with client.connect(gateway.url + "/media/asterisk", caller=FROM, called=NUMBER) as line:
@@ -323,7 +348,7 @@ class Typist:
 
 
 @asynccontextmanager
-async def typist(gateway: Gateway) -> AsyncIterator[Typist]:
+async def typist(gateway: Called) -> AsyncIterator[Typist]:
     """A call as text to the gateway's number; hung up at the end, if it is still up."""
     async with connect(gateway.url + "/api/chat", compression=None, proxy=None, ping_interval=None) as connection:
         await connection.send(json.dumps({"type": "start", "to": NUMBER, "from": FROM}))
@@ -339,7 +364,7 @@ async def typist(gateway: Gateway) -> AsyncIterator[Typist]:
             await asyncio.wait(tasks)
 
 
-def request_times(gateway: Gateway, caller: Phone | Typist) -> list[float]:
+def request_times(gateway: Called, caller: Phone | Typist) -> list[float]:
     """When the bot was asked, in seconds since a call began."""
     return [request.at - caller.began for request in gateway.bot.requests]
 

@@ -38,7 +38,6 @@ from gateway.http.port import build
 from gateway.interfaces import Leg, Transport
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabRequest, LabServer
-from gateway.lab.talkr import LabTalkr
 from gateway.operator import Operator
 from gateway.plugins import installed
 from gateway.reception import Equipment, House, Reception
@@ -52,7 +51,7 @@ from gateway.speech_interfaces import Synthesizer
 from gateway.transports.sockets import LineContext
 from gateway.transports.text.transport import TextTransport
 from tests.fakes.callers import Phone, Typist
-from tests.fakes.gateway import CleanDetector, KeptRecords, NoCanceller
+from tests.fakes.fittings import CleanDetector, KeptRecords, NoCanceller
 from tests.fakes.shared_port import served
 
 Line = Literal["cloud", "pbx"]
@@ -69,7 +68,7 @@ CLOSING = 0.01
 
 
 class Bot(Protocol):
-    """A chat platform's other side; `LabTalkr` and what looks like it."""
+    """A chat platform's other side; a lab and what looks like one."""
 
     @property
     def url(self) -> str: ...
@@ -181,7 +180,7 @@ async def dial(
         office.socket_url(line), caller=CALLER, called=called, custom=custom, auth=auth_of(line)
     )
     async with connection as up:
-        caller = Phone(office, up)  # type: ignore[arg-type]  # of the gateway it wants to know what is being said
+        caller = Phone(office, up)
         office.callers.append(caller)
         yield caller
 
@@ -226,9 +225,7 @@ def written(
                 **pbx,
             },
         },
-        "bots": {
-            "reception": bot if "backend" in bot else {"backend": "talkr", "company": "acme", "bot_id": 42, **bot}
-        },
+        "bots": {"reception": bot},
         "speech": {"local": {"engine": "scripted", "echo": True}, **speech},
         "records": {"directory": str(folder / "records")},
         "defaults": {"language": "en-GB"},
@@ -249,8 +246,8 @@ def settings_of(file: Path) -> Settings:
 async def open_office(
     folder: Path,
     *,
-    bot: Bot | None = None,
-    bot_settings: Mapping[str, Any] | None = None,
+    bot: Bot,
+    bot_settings: Mapping[str, Any],
     number: Mapping[str, Any] | None = None,
     speech: Mapping[str, Any] | None = None,
     server: Mapping[str, Any] | None = None,
@@ -259,30 +256,17 @@ async def open_office(
     detector: Detectors = CleanDetector,
     canceller: Cancellers = lambda format: NoCanceller(),
     voice: Synthesizer | None = None,
-    faults: str = "",
-    slow: float = 2.0,
 ) -> AsyncIterator[Office]:
-    """Open an office; by default with the lab's bot.
+    """Open an office.
 
     Args:
-        bot_settings, number, speech, server, pbx: Further settings of theirs; all, where a bot names its ``backend``.
+        bot: Who is asked.
+        bot_settings: All of the bot's.
+        number, speech, server, pbx: Further settings of theirs.
         more: Further entries by section, such as other bots and numbers.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
-        faults, slow: Of the lab's bot.
     """
-    if bot is None:
-        async with LabTalkr(slow=slow, faults=faults) as lab:
-            given = {"bot_settings": bot_settings, "number": number, "speech": speech, "server": server}
-            given |= {"pbx": pbx, "more": more}
-            fittings: dict[str, Any] = {"detector": detector, "canceller": canceller, "voice": voice}
-            async with open_office(folder, bot=lab, **given, **fittings) as office:
-                yield office
-            await asyncio.sleep(CLOSING)
-        return
-    chosen = dict(bot_settings or {})
-    if "backend" not in chosen:
-        chosen = {"url": bot.url, **chosen}
-    file = written(folder, chosen, number or {}, speech or {}, server or {}, pbx or {}, more or {})
+    file = written(folder, bot_settings, number or {}, speech or {}, server or {}, pbx or {}, more or {})
     async with HttpClient() as http:
         office, disk = _furnish(settings_of(file), bot, http, folder, detector, canceller, voice)
         try:

@@ -19,7 +19,8 @@ from gateway.lab.server import LabReply, LabRequest, LabServer
 from tests.fakes.backend import ScriptedBackend, Step
 from tests.fakes.callers import own_words
 from tests.fakes.jobs import OfficeJobs, ScriptedPerformer, jobs_at
-from tests.fakes.office import CALLER, NUMBER, Office, dial, open_office, settings_of
+from tests.fakes.office import CALLER, NUMBER, Office, dial, settings_of
+from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 LINK = SendLink(url="https://acme.example/way", text="The way to us")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.callers import on_each_line, own_words, phone, typist
-from tests.fakes.gateway import talkr_gateway
 from tests.fakes.talkr import VECTORS, response
+from tests.fakes.talkr_gateway import talkr_gateway
 from tests.fakes.virtual_loop import virtual_time
 
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.lab.server import LabReply
 from tests.fakes.callers import typist
-from tests.fakes.gateway import talkr_gateway
+from tests.fakes.talkr_gateway import talkr_gateway
 from tests.fakes.virtual_loop import run_virtual
 
 texts = st.one_of(

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.speech_interfaces import ListenSettings, Utterance
 from tests.fakes.callers import own_words, phone, typist
-from tests.fakes.gateway import Gateway, talkr_gateway
 from tests.fakes.talkr import response, telephony
+from tests.fakes.talkr_gateway import Gateway, talkr_gateway
 from tests.fakes.virtual_loop import virtual_time
 
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"

@@ -13,8 +13,8 @@ import pytest
 
 from gateway.lab.server import LabReply, json_reply
 from tests.fakes.callers import near, on_each_line, own_words, phone, request_times, typist
-from tests.fakes.gateway import talkr_gateway
 from tests.fakes.talkr import response
+from tests.fakes.talkr_gateway import talkr_gateway
 from tests.fakes.virtual_loop import virtual_time
 
 WAIT, ANSWER, AGAIN = "Please wait...", "Final bot response", "Sorry, what did you say?"

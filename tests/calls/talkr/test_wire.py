@@ -12,8 +12,8 @@ from gateway.lab.server import LabReply
 from gateway.lab.talkr import LabTalkr
 from gateway.lab.talkr_bot import BOTS
 from tests.fakes.callers import FROM, on_each_line, phone, typist
-from tests.fakes.gateway import NUMBER, talkr_gateway
 from tests.fakes.talkr import VECTORS, response
+from tests.fakes.talkr_gateway import NUMBER, talkr_gateway
 from tests.fakes.virtual_loop import virtual_time
 
 
