@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
@@ -29,6 +28,7 @@ from gateway.speech_interfaces import (
     Synthesizer,
     Utterance,
 )
+from gateway.text.sentences import sentences
 
 log = structlog.get_logger(__name__)
 
@@ -82,25 +82,44 @@ class SpeechDirectory:
         Raises:
             VendorError: nobody could; a tone is what is left.
         """
-        converter = Converter(target)
-        voices = self._voices(utterance, target, fallback)
-        if not voices:
-            raise self.prompts.nobody(utterance.vendor)
-        last: SpokenFrame | None = None
+        converter, relay = Converter(target), _Relay(on_use)
         patience = self._patience if first_within is None else replace(self._patience, first=first_within)
-        on_asked = None if on_use is None else partial(_tell_use, on_use)
-        async with closing(speak_with_fallback(voices, patience, on_trouble, on_asked)) as pieces:
-            async for spoken in pieces:
-                frame = converter.convert(spoken.frame)
-                last = spoken
-                if frame.data:
-                    yield SpokenFrame(frame, spoken.chars)
+        chars: int | None = None
+        for sentence, start in self._sentences(utterance):
+            voices = relay.left_of(self._voices(sentence, target, fallback))
+            if not voices:
+                raise self.prompts.nobody(utterance.vendor)
+            chars = start or None
+            async with closing(speak_with_fallback(voices, patience, on_trouble, relay.asks)) as pieces:
+                async for spoken in pieces:
+                    chars = chars if spoken.chars is None else start + spoken.chars
+                    frame = converter.convert(spoken.frame)
+                    if frame.data:
+                        yield SpokenFrame(frame, chars)
         rest = converter.flush()
-        if rest.data and last is not None:
-            yield SpokenFrame(rest, last.chars)
+        if rest.data:
+            yield SpokenFrame(rest, chars)
+
+    def _sentences(self, utterance: Utterance) -> Iterator[tuple[Utterance, int]]:
+        """What is asked for at a time, each with its beginning in the plain text.
+
+        A voice that cannot say how far it came speaks sentence by sentence: what was heard is known to the sentence,
+        the next one is made while this one plays, and a failure costs no more than the sentence it befalls.
+        """
+        synthesizer = self._synthesizers.get(utterance.vendor)
+        whole = utterance.plain or utterance.text
+        if utterance.ssml or synthesizer is None or synthesizer.capabilities.word_times:
+            yield utterance, 0
+            return
+        end = 0
+        for sentence in sentences(whole, utterance.language) or [whole]:
+            start = whole.index(sentence, end)
+            end = start + len(sentence)
+            yield replace(utterance, text=sentence, plain=sentence), start
 
     def holds(self, utterance: Utterance, target: AudioFormat) -> bool:
         """Whether the utterance is in the prompt cache, so that its first audio comes at once."""
+        utterance, _ = next(self._sentences(utterance))
         voice = self._voice(utterance, target)
         return (
             voice is not None
@@ -188,6 +207,26 @@ class SpeechDirectory:
         return Voice(synthesizer, replace(utterance, format=nearest(target, capabilities.formats)))
 
 
+class _Relay:
+    """The voices of an utterance, one behind the other; who has failed is not asked again for its next sentence."""
+
+    def __init__(self, on_use: OnUse | None) -> None:
+        self._on_use = on_use
+        self._failed = 0
+        self._asked = 0
+
+    def left_of(self, voices: list[Voice]) -> list[Voice]:
+        """Those to be asked for a sentence; all of them again, where nobody would be left."""
+        self._failed += max(0, self._asked - 1)
+        self._asked = 0
+        return voices[self._failed :] or voices
+
+    def asks(self, voice: Voice) -> None:
+        self._asked += 1
+        if self._on_use is not None:
+            self._on_use(_use_of(voice))
+
+
 def _in_other_words(utterance: Utterance, voice: FallbackVoiceSection) -> Utterance:
     """The same text for another voice; the first vendor's own settings mean nothing to it."""
     return replace(
@@ -211,7 +250,7 @@ def _to_other_ears(settings: ListenSettings, recognizer: FallbackRecognizerSecti
     )
 
 
-def _tell_use(on_use: OnUse, voice: Voice) -> None:
+def _use_of(voice: Voice) -> SpeechUsed:
     utterance = voice.utterance
     cached = isinstance(voice.synthesizer, CachedSynthesizer) and voice.synthesizer.holds(utterance)
-    on_use(SpeechUsed(part="synthesizer", vendor=utterance.vendor, characters=len(utterance.text), cached=cached))
+    return SpeechUsed(part="synthesizer", vendor=utterance.vendor, characters=len(utterance.text), cached=cached)

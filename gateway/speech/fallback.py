@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import structlog
 
+from audio.frame import Frame
 from gateway.errors import MediaError, VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.kit.closing import closing
 from gateway.speech_interfaces import SpokenFrame, Synthesizer, Utterance
@@ -21,6 +23,10 @@ log = structlog.get_logger(__name__)
 
 CHARACTERS_PER_SECOND = 14.0
 """How fast speech is, where a vendor does not say how far it came."""
+FASTEST = 20.0
+"""Characters in a second that a voice hardly exceeds."""
+TAIL = 0.03
+SILENT_PEAK = 100  # -50 dBFS
 _SENTENCE_END = re.compile(r"[.!?…。！？:;\n]+[\"'»”)]*\s*")
 
 
@@ -53,10 +59,12 @@ class _Progress:
         self._begun = 0  # where the present voice began
         self._reached: int | None = None
         self._seconds = 0.0
+        self._last: Frame | None = None
 
     def note(self, spoken: SpokenFrame) -> SpokenFrame:
         """Count a frame; returns it with its reach in the whole text."""
         self._seconds += spoken.frame.duration
+        self._last = spoken.frame
         if spoken.chars is None:
             return spoken
         self._reached = min(self._begun + spoken.chars, len(self._plain))
@@ -69,10 +77,20 @@ class _Progress:
         """What the next voice has to say; it is taken that it will."""
         if self._reached is not None:
             self._begun = self._reached
+        elif self._has_come_to_its_end():
+            self._begun = len(self._plain)
         elif self._seconds:
             self._begun = _sentence_start(self._plain, self._begun, round(self._seconds * CHARACTERS_PER_SECOND))
-        self._reached, self._seconds = None, 0.0
+        self._reached, self._seconds, self._last = None, 0.0, None
         return self._plain[self._begun :]
+
+    def _has_come_to_its_end(self) -> bool:
+        """Everything was said, and only the goodbye was missing: what came is long enough, and ends in silence."""
+        rest = self._plain[self._begun :].rstrip()
+        if self._last is None or self._seconds * FASTEST < len(rest) or _SENTENCE_END.search(rest, 0, len(rest) - 1):
+            return False
+        tail = np.frombuffer(self._last.pcm(), "<i2")[-round(TAIL * self._last.format.rate) :].astype(np.int32)
+        return bool(np.abs(tail).max(initial=0) < SILENT_PEAK)
 
 
 async def speak_with_fallback(
