@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from gateway.backends.userlike.protocol import (
-    MAX_CONTEXT_BYTES,
     Event,
     Unreadable,
     context_bytes,
@@ -99,7 +98,9 @@ def with_context(context: Any) -> Event:
 
 @pytest.mark.parametrize("context", [None, {}])
 def test_ul44_an_empty_context_leaves_the_old_one(context: Any):
-    assert with_context(context) == Event(name="end", trigger=End())
+    read = with_context(context)
+    assert read == Event(name="end", trigger=End())
+    assert (read.context, read.is_context_too_big, read.oddities) == (None, False, ())
 
 
 @pytest.mark.parametrize("context", [[], [1], "state", 0, 3, False, True])
@@ -112,7 +113,7 @@ def test_u10_a_context_is_measured_as_compact_json_in_utf_8():
     assert context_bytes({}) == 2
     assert context_bytes({"a": 1, "b": [1, 2]}) == len('{"a":1,"b":[1,2]}')
     assert context_bytes({"k": "ü"}) == len('{"k":""}') + 2
-    full = {"k": "x" * (MAX_CONTEXT_BYTES - len('{"k":""}'))}
+    full = {"k": "x" * (10_240 - len('{"k":""}'))}
     assert with_context(full) == Event(name="end", trigger=End(), context=full)
     too_big = with_context({"k": full["k"] + "x"})
     assert too_big == Event(name="end", trigger=End(), is_context_too_big=True)
