@@ -214,6 +214,7 @@ def test_tl16_this_number_needs_one_and_numbers_abroad_keep_theirs() -> None:
     assert read(slot(field_type="PHONE"), "this number", nobody) == Invalid("invalid_phone")
     assert answer("00 44 20 7946 0000", field_type="PHONE") == "+442079460000"
     assert answer("this number", field_type="NUMBER") is None
+    assert answer("712", field_type="NUMBER", country="254") == "712"
 
 
 def test_tl16_an_answer_is_taken_up_to_a_thousand_characters() -> None:

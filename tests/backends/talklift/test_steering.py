@@ -213,6 +213,23 @@ def test_tl25_a_button_answers_the_slot_that_is_open() -> None:
     assert data_of(one) == ["5", None]
 
 
+def test_tl25_a_button_is_not_taken_for_an_option_of_another_menu() -> None:
+    one = runner(slots({"label": "Which?", "choice_options": "Car,Home"}, {"label": "Name"}))
+    one.start()
+    message(one, {"buttons": [{"type": "postback", "title": "Home"}]})
+    assert said(one.chosen("slot-102", "1", "Car")) == ["Name"]
+    assert data_of(one) == ["Car", None]
+
+
+def test_words_after_the_last_slot_that_name_no_module_are_passed_over() -> None:
+    one = runner(RENEWAL, max_retries=2)
+    one.start()
+    one.heard("p1")
+    for _ in range(3):
+        assert [type(output) for output in one.heard("what now?")] == [Listen]
+    assert one.standing.mode is Mode.CLOSING
+
+
 def test_tl25_a_button_while_the_backend_checks_is_nothing() -> None:
     one, timer = checking()
     (menu,) = of(Menu, message(one, {"buttons": [{"type": "postback", "title": "5"}]}).outputs)
