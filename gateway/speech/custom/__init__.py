@@ -1,0 +1,1 @@
+"""An engine of one's own, by the contract in ``docs/speech/custom.md``."""

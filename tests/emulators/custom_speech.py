@@ -1,0 +1,140 @@
+"""An engine that keeps the contract of ``docs/speech/custom.md``, or breaks it on demand.
+
+The example engine in ``examples/custom-speech`` is the one that keeps it well; this one is for everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tests.fakes.shared_port import served
+
+KEY = "key-of-the-engine"
+
+
+@dataclass
+class Noted:
+    """A request or a turn, and when its connection was closed (time of the loop)."""
+
+    headers: Mapping[str, str]
+    body: Any = None
+    messages: list[Any] = field(default_factory=list)
+    audio: bytearray = field(default_factory=bytearray)
+    finished: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    closed_at: float | None = None
+
+    def close(self) -> None:
+        self.closed_at = asyncio.get_running_loop().time()
+        self.closed.set()
+
+
+class CustomEmulator:
+    """Its attributes are its faults.
+
+    Attributes:
+        status: Refuses everything with this status.
+        sound, content_type, piece: What it says, as what, in pieces of how many bytes.
+        stall_after, break_after: Bytes after which speech, or hearing, stalls or breaks.
+        during: What it says of a turn once so many bytes have come, each once, in order.
+        answers: What it says at the end of a turn. None: nothing, ever.
+        hangs_up: Whether it hangs up then.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Noted] = []
+        self.status: int | None = None
+        self.sound = b"\x10\x20" * 8000
+        self.content_type = "audio/l16;rate=8000"
+        self.piece = 1600
+        self.stall_after: int | None = None
+        self.break_after: int | None = None
+        self.during: Sequence[tuple[int, str]] = ()
+        self.answers: Sequence[str] | None = ()
+        self.hangs_up = True
+        self.opened = asyncio.Event()
+        self.opened.set()
+        self.arrived = asyncio.Event()
+        self.silent = asyncio.Event()
+        routes = [Route("/speak", self._speak, methods=["POST"]), WebSocketRoute("/listen", self._listen)]
+        self.app = Starlette(routes=routes)
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Gives the base address."""
+        async with served(self.app) as where:
+            yield f"http://{where}"
+
+    def _refusal(self, headers: Mapping[str, str]) -> Response | None:
+        if self.status is not None:
+            return Response(status_code=self.status)
+        return None if headers.get("authorization") == f"Bearer {KEY}" else Response(status_code=401)
+
+    async def _speak(self, request: Request) -> Response:
+        noted = Noted(dict(request.headers), await request.json())
+        self.requests.append(noted)
+        return self._refusal(request.headers) or StreamingResponse(self._pieces(noted), media_type=self.content_type)
+
+    async def _pieces(self, noted: Noted) -> AsyncIterator[bytes]:
+        end = len(self.sound) if self.break_after is None else self.break_after
+        try:
+            for start in range(0, end, self.piece):
+                if self.stall_after is not None and start >= self.stall_after:
+                    await self.silent.wait()
+                yield self.sound[start : min(end, start + self.piece)]
+                await asyncio.sleep(0)
+            if self.break_after:
+                raise ConnectionAbortedError
+            noted.finished = True
+        finally:
+            noted.close()
+
+    async def _listen(self, socket: WebSocket) -> None:
+        noted = Noted(dict(socket.headers))
+        self.requests.append(noted)
+        if (refusal := self._refusal(socket.headers)) is not None:
+            await socket.send_denial_response(refusal)
+            return
+        await self.opened.wait()
+        await socket.accept()
+        try:
+            await self._hear(socket, noted)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            noted.close()
+
+    async def _hear(self, socket: WebSocket, noted: Noted) -> None:
+        waiting = list(self.during)
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect
+            if message.get("bytes") is not None:
+                noted.audio += message["bytes"]
+                self.arrived.set()
+                if self.break_after is not None and len(noted.audio) >= self.break_after:
+                    await socket.close(1011)
+                    return
+                while waiting and len(noted.audio) >= waiting[0][0]:
+                    await socket.send_text(waiting.pop(0)[1])
+                continue
+            noted.messages.append(json.loads(message["text"]))
+            if noted.messages[-1]["type"] == "stop" and self.answers is not None:
+                for answer in self.answers:
+                    await socket.send_text(answer)
+                if self.hangs_up:
+                    noted.finished = True
+                    await socket.close()
+                    return
