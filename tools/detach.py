@@ -1,6 +1,7 @@
-"""Proves that a chat vendor is a folder: without it, in a copy of the repository, everything else still passes.
+"""Proves that a vendor is a folder: without it, in a copy of the repository, everything else still passes.
 
-``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, all of them by default. In a copy of what
+``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, all chat vendors by default; a speech
+vendor is ``speech:VENDOR``, because several are both. In a copy of what
 is committed it deletes the vendor's files, wherever they lie, and the lines that register or link to them; then import
 contracts, generated documents, the shipped configurations and the tests must pass. ``--quick`` runs only the tests of
 configuration, contracts, documents and labs; ``--keep`` leaves the copy behind.
@@ -27,6 +28,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = "talkr"
 """The vendor that the shipped example, the demonstration and the tests of the core are written with."""
+SPEECH = "speech:"
+OWN_SPEECH = frozenset({"local", "scripted"})
+"""What the shipped example and the tests speak and listen with; no vendor's."""
+SPEECH_ROOMS = ("gateway/speech", "tests/speech", "tests/emulators", "tests/fixtures/speech", "docs/speech")
+"""Where a speech vendor's files lie."""
 ROOMS = ("audio", "config", "gateway", "tests")
 QUICK = ("tests/config", "tests/contracts", "tests/docs", "tests/lab", "tests/demo", "tests/http", "tests/jobs")
 LINKING = (".md", ".toml", ".yaml", ".cfg", ".importlinter", "Makefile")
@@ -52,12 +58,27 @@ def vendors(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in (folder / "gateway" / "backends").glob("*/__init__.py"))
 
 
+def speech_vendors(folder: Path) -> list[str]:
+    """The speech vendors there are, each with its prefix."""
+    found = {path.parent.name for path in (folder / "gateway" / "speech").glob("*/__init__.py")}
+    return sorted(SPEECH + name for name in found - OWN_SPEECH)
+
+
+def package_of(vendor: str) -> str:
+    """The folder that is the vendor, from the root."""
+    name = vendor.removeprefix(SPEECH)
+    return f"gateway/speech/{name}" if vendor.startswith(SPEECH) else f"gateway/backends/{name}"
+
+
 def is_of(vendor: str, path: Path, others: Iterable[str] = ()) -> bool:
     """Whether a path bears the vendor's name: ``haptik``, ``haptik_bot.py``, ``test_haptik.py``, ``haptik.md`` ...
 
     The first vendor's name in it counts: ``talklift/rest.py`` is TalkLift's.
     """
-    if {"speech", "transports"} & set(path.parts):  # where a vendor of the same name is another plug-in
+    if vendor.startswith(SPEECH):
+        rooms = [room for room in SPEECH_ROOMS if path.is_relative_to(room) and path != Path(room)]
+        return any(bears(path.relative_to(room).parts[0], vendor.removeprefix(SPEECH)) for room in rooms)
+    if {"speech", "transports", "emulators"} & set(path.parts):  # where a vendor of the same name is another plug-in
         return False
     for part in path.parts:
         if bears(part, vendor):
@@ -100,6 +121,8 @@ def unregister(folder: Path, vendor: str, removed: set[str]) -> list[str]:
     for path in files_of(folder):
         if path.suffix in LINKING or path.name in LINKING or path.parent.name == "tools":
             changed += [path] if edit(path, folder, vendor, removed) else []
+    if vendor.startswith(SPEECH):
+        return [str(path.relative_to(folder)) for path in changed]
     labs = folder / "gateway" / "lab" / "directory.py"
     others = re.sub(rf'"{vendor}",? ?', "", labs.read_text("utf-8"))
     labs.write_text(re.sub(r'= \(("\w+")\)', r"= (\1,)", others), "utf-8")
@@ -117,10 +140,11 @@ def edit(path: Path, folder: Path, vendor: str, removed: set[str]) -> bool:
 
 def registers(line: str, path: Path, vendor: str) -> bool:
     """Whether a line says that there is this vendor, to packaging, tools or a reader who types commands."""
-    if path.name == "pyproject.toml":
-        return bool(re.match(rf"{vendor} = ", line))
-    if path.suffix == ".py" or path.name in LINKING:
-        return f"backends/{vendor}" in line or f"backends.{vendor}" in line
+    package = package_of(vendor)
+    if path.name == "pyproject.toml" or path.suffix == ".py" or path.name in LINKING:
+        return bool(re.search(rf"\b({package}|{package.replace('/', '[.]')})\b", line))
+    if vendor.startswith(SPEECH):
+        return False
     return path.suffix == ".md" and bool(re.search(rf"talkpath (lab |demo --bot )?{vendor}\b", line))
 
 
@@ -194,17 +218,18 @@ def is_there(name: str, folder: Path) -> bool:
 # --- the proof -----------------------------------------------------------------------------------------------------
 def prove(vendor: str, *, quick: bool, keep: bool) -> None:
     """Raises Failed."""
-    folder = Path(tempfile.mkdtemp(prefix=f"without-{vendor}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"without-{vendor.replace(':', '-')}-"))
     try:
         copied(folder)
-        if vendor not in vendors(folder):
-            raise Failed(f"there is no vendor {vendor}; there are {', '.join(vendors(folder))}")
+        known = [*vendors(folder), *speech_vendors(folder)]
+        if vendor not in known:
+            raise Failed(f"there is no vendor {vendor}; there are {', '.join(known)}")
         removed = remove_files(folder, vendor)
         changed = unregister(folder, vendor, removed)
         write_metadata(folder)
         print(f"{vendor}: {len(removed)} files deleted, lines deleted in {', '.join(changed)}", flush=True)
         left_out = leave_out(folder, vendor)
-        check(folder, quick=quick, left_out=left_out)
+        check(folder, vendor, quick=quick, left_out=left_out)
         print(f"{vendor}: everything else passes without it", flush=True)
     finally:
         if keep:
@@ -230,10 +255,10 @@ def leave_out(folder: Path, vendor: str) -> list[str]:
     return sorted(lacking)
 
 
-def check(folder: Path, *, quick: bool, left_out: Iterable[str]) -> None:
+def check(folder: Path, vendor: str, *, quick: bool, left_out: Iterable[str]) -> None:
     run(folder, "import contracts", [_tool("lint-imports")])
     run(folder, "documents", [sys.executable, "-m", "tools.docs"])
-    for example in configurations(folder):
+    for example in configurations(folder, vendor):
         given = variables(folder / example)
         run(folder, f"talkpath check {example}", [sys.executable, "-m", "gateway", "check", "-c", example], given)
     tests = [name for name in QUICK if any((folder / name).rglob("test_*.py"))] if quick else ["tests"]
@@ -242,13 +267,15 @@ def check(folder: Path, *, quick: bool, left_out: Iterable[str]) -> None:
         print(f"{len(left_out)} files of tests were left out: they call or show the suite's example")
 
 
-def configurations(folder: Path) -> list[str]:
-    """Shipped configurations that name no bot that is gone."""
+def configurations(folder: Path, gone: str) -> list[str]:
+    """Shipped configurations that name neither a bot nor a voice that is gone."""
     known = vendors(folder)
     found = []
     for path in [folder / "config" / "example.yaml", *sorted((folder / "examples").glob("*/talkpath.yaml"))]:
-        named = set(re.findall(r"backend:\s*[\"']?(\w+)", path.read_text("utf-8")))
-        if named <= set(known):
+        text = path.read_text("utf-8")
+        named = set(re.findall(r"backend:\s*[\"']?(\w+)", text))
+        speaking = {SPEECH + name for name in re.findall(r"(?:vendor|engine):\s*[\"']?(\w+)", text)}
+        if named <= set(known) and gone not in speaking:
             found.append(str(path.relative_to(folder)))
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.detach import edit, is_of, remove_files, still_needing, unregister, write_metadata
+from tools.detach import edit, is_of, remove_files, speech_vendors, still_needing, unregister, write_metadata
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,41 @@ from tools.detach import edit, is_of, remove_files, still_needing, unregister, w
 )
 def test_what_bears_the_name(path: str, is_its_own: bool) -> None:
     assert is_of("acme", Path(path), ["other"]) is is_its_own
+
+
+@pytest.mark.parametrize(
+    ("path", "is_its_own"),
+    [
+        ("gateway/speech/acme/client.py", True),
+        ("tests/speech/acme/test_client.py", True),
+        ("tests/speech/test_acme.py", True),
+        ("tests/emulators/acme_speech.py", True),
+        ("tests/emulators/test_acme_sdk.py", True),
+        ("docs/speech/acme.md", True),
+        ("gateway/backends/acme/client.py", False),
+        ("gateway/speech/other/acme.py", False),
+        ("gateway/speech/acmeplus/client.py", False),
+        ("docs/acme.md", False),
+    ],
+)
+def test_what_bears_the_name_of_a_speech_vendor(path: str, is_its_own: bool) -> None:
+    assert is_of("speech:acme", Path(path)) is is_its_own
+    assert not (is_its_own and is_of("acme", Path(path)))
+
+
+def test_of_a_vendor_that_is_both_only_one_goes(tmp_path: Path) -> None:
+    folder = repository(tmp_path, **{"gateway/speech/acme/__init__.py": "", "gateway/speech/local/__init__.py": ""})
+    project = folder / "pyproject.toml"
+    project.write_text(
+        project.read_text() + '[project.entry-points."gateway.speech"]\nacme = "gateway.speech.acme:It"\n'
+    )
+    assert speech_vendors(folder) == ["speech:acme"]
+    removed = remove_files(folder, "speech:acme")
+    assert removed == {"gateway/speech/acme/__init__.py"}
+    assert unregister(folder, "speech:acme", removed) == ["pyproject.toml"]
+    text = project.read_text()
+    assert "gateway.backends.acme" in text
+    assert "gateway.speech.acme" not in text
 
 
 def repository(folder: Path, **more: str) -> Path:
