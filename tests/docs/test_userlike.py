@@ -10,8 +10,8 @@ from config.call import AnswerWhenSection
 from config.loading import load
 from config.settings import NumberSection
 from gateway.backends.userlike import names
-from gateway.backends.userlike.settings import UnassignedSection, UserlikeBotSection
 from gateway.backends.userlike.payloads import MAX_DELAY, READERS
+from gateway.backends.userlike.settings import UnassignedSection, UserlikeBotSection
 from gateway.backends.userlike.triggers import MAX_BODY, MAX_OPTIONS
 from gateway.checking import examine
 from gateway.plugins import installed

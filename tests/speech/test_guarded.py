@@ -52,9 +52,7 @@ async def test_a_voice_that_keeps_failing_is_not_asked_any_more() -> None:
     synthesizer, voice, breaker = guarded(fail_speech_after=0)
     await fail(synthesizer, 5)
     assert len(voice.requests) == 2
-    with pytest.raises(
-        VendorUnavailable, match=r"not asked, because it keeps failing; the next try is in 10 s"
-    ):
+    with pytest.raises(VendorUnavailable, match=r"not asked, because it keeps failing; the next try is in 10 s"):
         await say(synthesizer)
     assert breaker.state == "open"
 

@@ -130,7 +130,9 @@ class RealtimeRecognizer:
         options = read_options(ListenOptions, settings.options, self._vendor)
         model = settings.model or options.model or self._settings.model_heard
         partials = self.capabilities.partials and settings.tuning.interim is not False
-        turn: Dialect[str | bytes] = RealtimeTurn(self._vendor, settings, options, settings.format or PCMU_8K, model, partials)
+        turn: Dialect[str | bytes] = RealtimeTurn(
+            self._vendor, settings, options, settings.format or PCMU_8K, model, partials
+        )
         return turn_at(self._vendor, lambda: self._connect(model), turn, settings, result_within=self._settings.timeout)
 
     def _connect(self, model: str) -> AbstractAsyncContextManager[VendorSocket]:
