@@ -117,3 +117,8 @@ def test_any_object_is_a_delivery(body: dict[str, Any]) -> None:
     assert isinstance(found.token, str)
     assert found.message is None or isinstance(found.message, dict)
     assert found.digest
+
+
+@pytest.mark.parametrize(("digits", "counter"), [("9" * 15, 10**15 - 1), ("1" * 16, None)])
+def test_a_counter_in_quotes_is_one_up_to_fifteen_digits(digits: str, counter: int | None) -> None:
+    assert parsed(messageCounter=digits).counter == counter
