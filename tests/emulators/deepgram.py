@@ -204,6 +204,11 @@ class Deepgram:
     def abort(self, scope: Mapping[str, Any]) -> None:
         self._connections.abort(scope)
 
+    def break_all(self) -> None:
+        """Reset every connection."""
+        for transport in self._connections.transports.values():
+            transport.abort()
+
     def write(self, scope: Mapping[str, Any], data: bytes) -> None:
         self._connections.write(scope, data)
 
@@ -273,7 +278,6 @@ class _Stream:
             await self.socket.close(*self.faults.close_after[1:])
             raise WebSocketDisconnect
         if _reached(self.faults.error_after, received):
-            self.faults.error_after = None
             await self.error()
 
     async def error(self) -> None:

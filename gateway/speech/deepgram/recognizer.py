@@ -49,6 +49,11 @@ class DeepgramRecognizer:
 
         return hear_by_socket(nova, connect, vendor=self._name, format=format, warm=self._warm, limits=self._limits)
 
+    @property
+    def connections_waiting(self) -> int:
+        """How many connections wait for their next turn."""
+        return self._warm.waiting
+
     async def close(self) -> None:
         await self._warm.close()
 

@@ -5,61 +5,38 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from gateway.kit.http import HttpClient
-from gateway.speech.deepgram.settings import DeepgramSpeechSection
-from gateway.speech.deepgram.vendor import DeepgramSpeech
 from gateway.speech_interfaces import Recognizer, Synthesizer
 from tests.contracts import test_recognizers as hearing
 from tests.contracts import test_synthesizers as speaking
-from tests.emulators.deepgram import KEY, Deepgram
-from tests.recordings import recording, transcripts
+from tests.fakes.deepgram_setup import emulated, plugin
 
 LIVE_KEY = "DEEPGRAM_API_KEY"
 
 
 @asynccontextmanager
-async def plugin(**settings: Any) -> AsyncIterator[DeepgramSpeech]:
-    async with HttpClient() as http:
-        vendor = DeepgramSpeech("deepgram", DeepgramSpeechSection(**settings), http)
-        await vendor.start()
-        try:
-            yield vendor
-        finally:
-            await vendor.close()
-
-
-@asynccontextmanager
-async def emulated(**settings: Any) -> AsyncIterator[DeepgramSpeech]:
-    known = {transcripts("en")[name]: recording("en", name) for name in hearing.NAMES}
-    async with Deepgram(known).serve() as office, plugin(api_key=KEY, url=office.url, **settings) as vendor:
-        yield vendor
-
-
-@asynccontextmanager
 async def nova() -> AsyncIterator[Recognizer]:
-    async with emulated() as vendor:
+    async with emulated(*hearing.NAMES) as (vendor, _):
         yield vendor.recognizer
 
 
 @asynccontextmanager
 async def flux() -> AsyncIterator[Recognizer]:
-    async with emulated(model="flux") as vendor:
+    async with emulated(*hearing.NAMES, model="flux") as (vendor, _):
         yield vendor.recognizer
 
 
 @asynccontextmanager
 async def by_request() -> AsyncIterator[Synthesizer]:
-    async with emulated() as vendor:
+    async with emulated() as (vendor, _):
         yield vendor.synthesizer
 
 
 @asynccontextmanager
 async def by_socket() -> AsyncIterator[Synthesizer]:
-    async with emulated(synthesis="websocket") as vendor:
+    async with emulated(synthesis="websocket") as (vendor, _):
         yield vendor.synthesizer
 
 
