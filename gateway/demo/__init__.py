@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import socket
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from gateway.demo.bundle import opened
 from gateway.errors import ConfigError
 
 LAB_PORT = 9101
+SPARE_PORTS = (20_000, 32_000)
+PICKS = 50
 STARTS_WITHIN = 60.0
 CALL_WITHIN = 180.0
 STOPS_WITHIN = 10.0
@@ -76,8 +79,13 @@ def ports(asked: int) -> tuple[int, int]:
 
 
 def _free(port: int) -> int:
-    """The port, or a free one when it is taken."""
-    for candidate in (port, 0):
+    """The port, or any free one when it is taken, or 0.
+
+    A port that is found free here is bound a second later by another process. So it is not one that the system gives
+    to outgoing connections meanwhile, and demonstrations side by side hardly pick the same.
+    """
+    picked = [random.randrange(*SPARE_PORTS) for _ in range(PICKS)]
+    for candidate in ([port] if port else []) + picked:
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", candidate))
