@@ -41,7 +41,7 @@ class Said:
 
 @dataclass(slots=True)
 class Recognition:
-    """A stream as it came."""
+    """A stream as it came. ``is_half_closed``: no more audio will come; gRPC tells that of a cancelled one, too."""
 
     version: str
     opening: Any

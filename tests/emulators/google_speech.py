@@ -88,6 +88,7 @@ class GoogleEmulator:
     Attributes:
         recognitions: Streams of recognition that were opened, in order.
         syntheses: Likewise requests for speech.
+        peers: The addresses that asked: one for each connection.
         began: Set when audio, or a request for speech, has arrived.
     """
 
@@ -107,7 +108,8 @@ class GoogleEmulator:
         self.syntheses: list[Synthesis] = []
         self.began = asyncio.Event()
         self.released = asyncio.Event()
-        self.connections = 0
+        self.peers: set[str] = set()
+        self._moved = asyncio.Event()
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -127,6 +129,22 @@ class GoogleEmulator:
     @property
     def url(self) -> str:
         return f"http://{self.address}"
+
+    async def heard(self, messages: int) -> bool:
+        """Wait until the first stream has heard so many pieces of audio, or is over; whether it still goes on."""
+        while not self.recognitions or not self._is_through(messages):
+            self._moved.clear()
+            await self._moved.wait()
+        return not self.recognitions[0].closed.is_set()
+
+    async def opened(self, streams: int) -> None:
+        """Wait until so many streams have been opened."""
+        while len(self.recognitions) < streams:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _is_through(self, messages: int) -> bool:
+        return self.recognitions[0].messages >= messages or self.recognitions[0].closed.is_set()
 
     async def vanish(self) -> None:
         """Stop at once, in the middle of whatever goes on."""
@@ -190,13 +208,14 @@ class GoogleEmulator:
                 yield response
 
     async def _recognize(self, version: str, requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
-        await self._admit(context, SPEECH_AUDIENCE)
         opening = await anext(aiter(requests), None)
+        await self._admit(context, SPEECH_AUDIENCE)
         wrong = wrong_opening(version, opening)
         if wrong:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, wrong)
         taken = Recognition(version, opening)
         self.recognitions.append(taken)
+        self._moved.set()
         try:
             listening = Listening(taken, self.script, self.known, self.faults.end_after)
             async for request in requests:
@@ -204,13 +223,14 @@ class GoogleEmulator:
                 if not audio or len(audio) > MAX_AUDIO[version]:
                     await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Audio chunk can be of a limited size.")
                 taken.audio += audio
-                taken.messages += 1
                 self.began.set()
                 await self._fail_in_time(context, listening.seconds)
                 for response in listening.reached():
                     yield response
                 if listening.is_over:
                     return
+                taken.messages += 1
+                self._moved.set()
             taken.is_half_closed = True
             if self.faults.hold_final:
                 await self.released.wait()
@@ -219,6 +239,7 @@ class GoogleEmulator:
         finally:
             taken.closed_at = asyncio.get_running_loop().time()
             taken.closed.set()
+            self._moved.set()
 
     async def _fail_in_time(self, context: Any, seconds: float) -> None:
         faults = self.faults
@@ -260,8 +281,8 @@ class GoogleEmulator:
         return file[: len(file) // 2] if self.faults.cut else file
 
     async def _stream_speech(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        await self._admit(context, VOICES_AUDIENCE)
         opening = await anext(aiter(requests), None)
+        await self._admit(context, VOICES_AUDIENCE)
         taken = Synthesis(opening)
         self.syntheses.append(taken)
         self.began.set()
@@ -308,6 +329,7 @@ class GoogleEmulator:
 
     async def _admit(self, context: Any, audience: str) -> None:
         """The token is looked at as Google does: whose, for which service, signed by their key, not run out."""
+        self.peers.add(context.peer())
         told = dict(context.invocation_metadata()).get("authorization", "")
         if not is_known(told.removeprefix("Bearer "), audience):
             said = "Request had invalid authentication credentials. Expected OAuth 2 access token."

@@ -57,20 +57,46 @@ def voices(emulator: GoogleEmulator) -> Any:
 
 
 async def v1_requests(
-    pieces: list[bytes], config: dict[str, Any] | None = None, *, open_ended: bool = False, **streaming: Any
+    pieces: list[bytes], config: dict[str, Any] | None = None, *, over: asyncio.Event | None = None, **streaming: Any
 ) -> AsyncIterator[speech_v1.StreamingRecognizeRequest]:
     asked = {"config": V1 | (config or {}), **streaming}
     yield speech_v1.StreamingRecognizeRequest({"streaming_config": asked})
     for piece in pieces:
         yield speech_v1.StreamingRecognizeRequest(audio_content=piece)
-    if open_ended:
-        await asyncio.Event().wait()
+    if over is not None:
+        await over.wait()
+
+
+async def paced(emulator: GoogleEmulator, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """One after the other, until the stream is closed: gRPC's client forgets what it was told if it goes on writing."""
+    sent = 0
+    async for request in requests:
+        yield request
+        if not await emulator.heard(sent):
+            return
+        sent += 1
 
 
 async def results_of(google: Any, requests: AsyncIterator[Any]) -> list[Any]:
     """Every result; the client's own retrying would hide the first error."""
     answers = await google.streaming_recognize(requests=requests, retry=None)
     return [result async for answer in answers for result in answer.results]
+
+
+async def fail_with(
+    google: Any,
+    error: type[Exception],
+    pieces: list[bytes],
+    config: dict[str, Any] | None = None,
+    match: str | None = None,
+) -> None:
+    """Send so much, and wait; a client that went on writing might miss why it was refused."""
+    over = asyncio.Event()
+    try:
+        with pytest.raises(error, match=match):
+            await results_of(google, v1_requests(pieces, config, over=over))
+    finally:
+        over.set()
 
 
 def cut(data: bytes, size: int = 800) -> list[bytes]:
@@ -117,7 +143,8 @@ async def test_speech_that_starts_and_stops_is_told_and_a_timeout_ends_the_strea
         "voice_activity_timeout": {"speech_end_timeout": timedelta(seconds=0.5)},
     }
     async with GoogleEmulator(known={text: recording("en", NAME)}) as emulator, speech(speech_v1, emulator) as google:
-        answers = [a async for a in await google.streaming_recognize(requests=v1_requests(cut(audio), **asked))]
+        requests = paced(emulator, v1_requests(cut(audio), **asked))
+        answers = [answer async for answer in await google.streaming_recognize(requests=requests)]
     events = [answer.speech_event_type.name for answer in answers if answer.speech_event_type]
     assert events[0] == "SPEECH_ACTIVITY_BEGIN"
     assert events[-2:] == ["SPEECH_ACTIVITY_END", "SPEECH_ACTIVITY_TIMEOUT"]
@@ -139,8 +166,7 @@ async def test_speech_that_starts_and_stops_is_told_and_a_timeout_ends_the_strea
 )
 async def test_a_wrong_first_message_is_refused(config: dict[str, Any], word: str) -> None:
     async with GoogleEmulator() as emulator, speech(speech_v1, emulator) as google:
-        with pytest.raises(exceptions.InvalidArgument, match=word):
-            await results_of(google, v1_requests([b"\xff" * 800], config))
+        await fail_with(google, exceptions.InvalidArgument, [], config, match=word)
     assert emulator.recognitions == []
 
 
@@ -148,8 +174,7 @@ async def test_a_wrong_first_message_is_refused(config: dict[str, Any], word: st
 async def test_a_foreign_key_is_refused() -> None:
     foreign = account_key(rsa.generate_private_key(65537, 2048))
     async with GoogleEmulator() as emulator, speech(speech_v1, emulator, foreign) as google:
-        with pytest.raises(exceptions.Unauthenticated):
-            await results_of(google, v1_requests([]))
+        await fail_with(google, exceptions.Unauthenticated, [])
 
 
 @pytest.mark.asyncio
@@ -158,21 +183,27 @@ async def test_a_foreign_key_is_refused() -> None:
     [
         (Faults(refuse="RESOURCE_EXHAUSTED"), exceptions.ResourceExhausted),
         (Faults(break_after=0.1), exceptions.ServiceUnavailable),
-        (Faults(garbage=True), exceptions.GoogleAPICallError),
     ],
 )
 async def test_faults_reach_the_client_as_its_own_errors(faults: Faults, error: type[Exception]) -> None:
     emulator = GoogleEmulator(script=(Said(text="hello"),), faults=faults)
     async with emulator, speech(speech_v1, emulator) as google:
-        with pytest.raises(error):
-            await results_of(google, v1_requests([b"\xff" * 800] * 3))
+        pieces = [] if faults.refuse else [b"\xff" * 800]
+        await fail_with(google, error, pieces)
+
+
+@pytest.mark.asyncio
+async def test_garbage_is_no_message_to_the_client() -> None:
+    emulator = GoogleEmulator(script=(Said(text="hello"),), faults=Faults(garbage=True))
+    async with emulator, speech(speech_v1, emulator) as google:
+        answers = await google.streaming_recognize(requests=v1_requests([b"\xff" * 800]), retry=None)
+        assert [answer async for answer in answers] == [None]
 
 
 @pytest.mark.asyncio
 async def test_too_long_a_stream_is_ended() -> None:
     async with GoogleEmulator(script=(), longest=1.0) as emulator, speech(speech_v1, emulator) as google:
-        with pytest.raises(exceptions.OutOfRange, match="maximum allowed stream duration"):
-            await results_of(google, v1_requests([b"\xff" * 8000] * 2))
+        await fail_with(google, exceptions.OutOfRange, [b"\xff" * 8000] * 2, match="maximum allowed stream duration")
 
 
 @pytest.mark.asyncio
@@ -219,7 +250,8 @@ async def test_a_voice_that_streams_sends_samples_without_a_header() -> None:
         answers = await google.streaming_synthesize(requests=requests("fr-FR-Chirp3-HD-Kore"))
         pieces = [answer.audio_content async for answer in answers]
         with pytest.raises(exceptions.InvalidArgument, match="Chirp 3"):
-            await google.streaming_synthesize(requests=requests("fr-FR-Wavenet-C"))
+            async for _ in await google.streaming_synthesize(requests=requests("fr-FR-Wavenet-C")):
+                pass
     assert b"".join(pieces) == spoken_pcm("Bonjour.", 8000)
     assert len(pieces) > 1
     assert len(pieces[0]) % 2
@@ -229,12 +261,16 @@ async def test_a_voice_that_streams_sends_samples_without_a_header() -> None:
 async def test_what_a_client_cancels_is_seen_at_once() -> None:
     script = (Said(text="hello", final=False, after=0.0),)
     async with GoogleEmulator(script=script) as emulator, speech(speech_v1, emulator) as google:
-        requests = v1_requests([b"\xff" * 800], interim_results=True, open_ended=True)
-        answers = await google.streaming_recognize(requests=requests)
+        over = asyncio.Event()
+        answers = await google.streaming_recognize(
+            requests=v1_requests([b"\xff" * 800], interim_results=True, over=over)
+        )
         async with asyncio.timeout(10):
+            await emulator.began.wait()
             answers.cancel()
             await emulator.recognitions[0].closed.wait()
-    assert not emulator.recognitions[0].is_half_closed
+        over.set()
+    assert emulator.recognitions[0].closed_at is not None
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ from typing import Any
 
 from audio.format import L16_8K, L16_16K, PCMA_8K, PCMU_8K, AudioFormat
 from audio.frame import Frame
-from gateway.errors import VendorError, VendorRejected, VendorUnavailable
+from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
 from gateway.kit.options import read_options
 from gateway.speech.google.client import Api, GoogleClients
@@ -190,7 +190,7 @@ class _GoogleStream:
             sending = asyncio.create_task(self._send(call), name="audio to Google")
             try:
                 async for response in call:
-                    self._raise_for(response)
+                    self._check(response)
                     for result in self._reader.read(response, since):
                         await self._results.put(result)
                 return sending.done() and sending.result()
@@ -232,8 +232,10 @@ class _GoogleStream:
         self._waiting_seconds -= frame.duration
         self._sent_seconds += frame.duration
 
-    def _raise_for(self, response: Any) -> None:
-        """v1 may report an error inside an answer."""
+    def _check(self, response: Any) -> None:
+        """gRPC makes None of what is no message; v1 may report an error inside one."""
+        if response is None:
+            raise VendorReplyInvalid("not a message", vendor=self._clients.vendor, operation="listen")
         error = getattr(response, "error", None)
         if error is not None and error.code:
             raise self._clients.failure(error.code, "listen")

@@ -61,6 +61,8 @@ class GoogleSynthesizer:
         api = await self._clients.synthesis()
         with self._clients.translated("voices"):
             answer = await api.calls.list_voices(api.package.ListVoicesRequest(), timeout=ANSWER_WITHIN)
+        if answer is None:
+            raise self._invalid("not a message")
         return [
             VoiceInfo(
                 name=voice.name,
@@ -75,6 +77,8 @@ class GoogleSynthesizer:
         with self._clients.translated("speak", sensitive=True):
             request = api.package.SynthesizeSpeechRequest(whole_request(utterance, options))
             answer = await api.calls.synthesize_speech(request, timeout=ANSWER_WITHIN)
+        if answer is None:  # so gRPC reads what is no message
+            raise self._invalid("not a message")
         try:
             data = audio_of(answer.audio_content, format)
         except NotSpeech as error:
@@ -91,6 +95,8 @@ class GoogleSynthesizer:
                     await call.write(api.package.StreamingSynthesizeRequest(message))
                 await call.done_writing()
                 async for answer in call:
+                    if answer is None:
+                        raise self._invalid("not a message")
                     yield answer.audio_content
             finally:
                 call.cancel()

@@ -10,6 +10,8 @@ from typing import Literal
 
 import pytest
 
+from gateway.speech.google.settings import GoogleSpeechSection
+from gateway.speech.google.vendor import GoogleSpeech
 from gateway.speech_interfaces import Recognizer, SpokenFrame, Synthesizer, Utterance
 from tests.contracts import test_recognizers as recognizers
 from tests.contracts import test_synthesizers as synthesizers
@@ -71,3 +73,42 @@ async def test_its_recognizers_keep_it(check: recognizers.Check, open_recognizer
 @synthesizers.every(synthesizers.CHECKS)
 async def test_its_synthesizer_keeps_it(check: synthesizers.Check, open_synthesizer: synthesizers.Open) -> None:
     await check(open_synthesizer)
+
+
+@asynccontextmanager
+async def live() -> AsyncIterator[GoogleSpeech]:
+    vendor = GoogleSpeech("google", GoogleSpeechSection())
+    await vendor.start()
+    try:
+        yield vendor
+    finally:
+        await vendor.close()
+
+
+@asynccontextmanager
+async def live_synthesizer() -> AsyncIterator[Synthesizer]:
+    async with live() as vendor:
+        yield vendor.synthesizer
+
+
+@pytest.mark.asyncio
+@pytest.mark.live
+@needs_key
+@synthesizers.every(synthesizers.CHECKS)
+async def test_the_real_synthesizer_keeps_it(check: synthesizers.Check) -> None:
+    await check(live_synthesizer)
+
+
+@pytest.mark.asyncio
+@pytest.mark.live
+@pytest.mark.recordings
+@needs_key
+async def test_the_real_recognizer_hears_a_recording() -> None:
+    """Its spelling is its own: what is compared are words."""
+    async with live() as vendor:
+        settings = recognizers.menu(vendor.recognizer)
+        async with vendor.recognizer.listen(settings) as stream:
+            results = await recognizers.hear(stream, recognizers.audio("agent-pass", settings.format))
+    heard = set(" ".join(recognizers.finals(results)).lower().split())
+    wanted = set(recognizers.spoken("agent-pass").lower().strip(".").split())
+    assert len(heard & wanted) > len(wanted) / 2
