@@ -39,15 +39,17 @@ from gateway.interfaces import Leg, Transport
 from gateway.kit.http import HttpClient
 from gateway.lab.server import LabRequest, LabServer
 from gateway.operator import Operator
-from gateway.plugins import installed
+from gateway.plugins import SpeechVendor, installed
 from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.journal import read, replay
 from gateway.routes import SocketRoute, Webhook
+from gateway.speech.breaker import Breaker
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.directory import SpeechDirectory
+from gateway.speech.guarded import GuardedRecognizer, GuardedSynthesizer
 from gateway.speech.scripted.vendor import ScriptedSpeech
-from gateway.speech_interfaces import Synthesizer
+from gateway.speech_interfaces import Recognizer, Synthesizer
 from gateway.transports.sockets import LineContext
 from gateway.transports.text.transport import TextTransport
 from tests.fakes.callers import Phone, Typist
@@ -256,6 +258,7 @@ async def open_office(
     detector: Detectors = CleanDetector,
     canceller: Cancellers = lambda format: NoCanceller(),
     voice: Synthesizer | None = None,
+    vendors: Mapping[str, SpeechVendor] | None = None,
 ) -> AsyncIterator[Office]:
     """Open an office.
 
@@ -265,10 +268,14 @@ async def open_office(
         number, speech, server, pbx: Further settings of theirs.
         more: Further entries by section, such as other bots and numbers.
         voice: Speaks instead of the scripted voice of the vendor ``local``.
+        vendors: Speech vendors that are started already, beside the scripted ones or in their place.
     """
-    file = written(folder, bot_settings, number or {}, speech or {}, server or {}, pbx or {}, more or {})
+    scripted = {name: {"engine": "scripted"} for name in vendors or {} if name != "local"}
+    speech = {**scripted, **(speech or {})}
+    file = written(folder, bot_settings, number or {}, speech, server or {}, pbx or {}, more or {})
     async with HttpClient() as http:
-        office, disk = _furnish(settings_of(file), bot, http, folder, detector, canceller, voice)
+        fittings = Fittings(detector, canceller, voice, vendors or {})
+        office, disk = _furnish(settings_of(file), bot, http, folder, fittings)
         try:
             async with _serving(office):
                 yield office
@@ -278,14 +285,18 @@ async def open_office(
     _check_books(office)
 
 
+@dataclass
+class Fittings:
+    """What stands for the machine's own."""
+
+    detector: Detectors
+    canceller: Cancellers
+    voice: Synthesizer | None
+    vendors: Mapping[str, SpeechVendor]
+
+
 def _furnish(
-    settings: Settings,
-    bot: Bot,
-    http: HttpClient,
-    folder: Path,
-    detector: Detectors,
-    canceller: Cancellers,
-    voice: Synthesizer | None,
+    settings: Settings, bot: Bot, http: HttpClient, folder: Path, fittings: Fittings
 ) -> tuple[Office, DiskWriter]:
     plugins, clock, disk, store = installed(), LoopClock(), DiskWriter(), KeptRecords()
     vendors = {name: ScriptedSpeech(name, section, http) for name, section in settings.speech.items()}  # type: ignore[arg-type]
@@ -293,9 +304,16 @@ def _furnish(
     synthesizers: dict[str, Synthesizer] = {
         name: CachedSynthesizer(vendor.synthesizer, cache) for name, vendor in vendors.items()
     }
-    if voice is not None:
-        synthesizers["local"] = voice
-    recognizers = {name: vendor.recognizer for name, vendor in vendors.items()}
+    if fittings.voice is not None:
+        synthesizers["local"] = fittings.voice
+    recognizers: dict[str, Recognizer] = {name: vendor.recognizer for name, vendor in vendors.items()}
+    for name, plugged in fittings.vendors.items():
+        if plugged.synthesizer is not None:
+            guarded = GuardedSynthesizer(plugged.synthesizer, Breaker(name, "synthesizer", clock.now), clock.now)
+            synthesizers[name] = CachedSynthesizer(guarded, cache)
+        if plugged.recognizer is not None:
+            breaker = Breaker(name, "recognizer", clock.now)
+            recognizers[name] = GuardedRecognizer(plugged.recognizer, breaker, clock.now)
     house = House(
         settings=settings,
         backends={
@@ -312,8 +330,8 @@ def _furnish(
         metrics=Metrics(),
         store=store,  # type: ignore[arg-type]
         disk=disk,
-        detector=detector,
-        canceller=canceller,
+        detector=fittings.detector,
+        canceller=fittings.canceller,
         put_message=messages.put,
     )
     reception = Reception(house, equipment)
