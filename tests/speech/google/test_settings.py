@@ -37,11 +37,15 @@ except ConfigError as error:
 """
 
 
+def printed(script: str) -> str:
+    """What another process prints that runs the script, and nothing else."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
 def test_a_missing_client_is_one_line_that_names_the_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_CLIENT], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout == "speech.google needs Google's client: pip install 'talkpath[google]'\n"
+    assert printed(WITHOUT_CLIENT) == "speech.google needs Google's client: pip install 'talkpath[google]'\n"
 
 
 def test_the_client_is_not_loaded_before_it_is_needed() -> None:
