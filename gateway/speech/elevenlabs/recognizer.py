@@ -1,0 +1,52 @@
+"""Recognition by ElevenLabs: sockets and what waits behind them; what is said is in `scribe`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from gateway.kit.hearing import HearingLimits, hear_by_socket
+from gateway.kit.options import read_options
+from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
+from gateway.speech.elevenlabs.options import ListenOptions
+from gateway.speech.elevenlabs.protocol import HEARD_FORMATS, PRODUCTION, audio_chunk, listen_address
+from gateway.speech.elevenlabs.scribe import ScribeTurn
+from gateway.speech.elevenlabs.settings import ElevenLabsSpeechSection
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities
+
+
+class ElevenLabsRecognizer:
+    """See `gateway.speech_interfaces.Recognizer`."""
+
+    capabilities = RecognizerCapabilities(
+        partials=True, own_endpointing="utterance", takes_hints=True, formats=HEARD_FORMATS
+    )
+
+    def __init__(self, name: str, settings: ElevenLabsSpeechSection, limits: HearingLimits | None = None) -> None:
+        self._name = name
+        self._settings = settings
+        self._limits = limits or HearingLimits()
+        sign = audio_chunk(b"", HEARD_FORMATS[0].rate)
+        self._warm = WarmSockets(sign, every=self._limits.keep_alive, most=settings.warm_connections)
+
+    def listen(self, settings: ListenSettings) -> AbstractAsyncContextManager[RecognitionStream]:
+        options = read_options(ListenOptions, settings.options, self._name)
+        format = settings.format or HEARD_FORMATS[0]
+        url = listen_address(
+            self._settings.url or PRODUCTION, settings, options, self._settings.recognition_model, format
+        )
+        by_vendor, interim = settings.tuning.endpointing == "vendor", settings.tuning.interim is not False
+        turn = ScribeTurn(self._name, format, ends_turns=by_vendor, interim=interim)
+
+        async def connect() -> HeldSocket:
+            return await self._warm.take(url) or await self._open(url)
+
+        # Where the vendor commits by itself, something of the turn may still be on its way.
+        warm = None if by_vendor else self._warm
+        return hear_by_socket(turn, connect, vendor=self._name, format=format, warm=warm, limits=self._limits)
+
+    async def close(self) -> None:
+        await self._warm.close()
+
+    async def _open(self, url: str) -> HeldSocket:
+        headers = {"xi-api-key": self._settings.api_key.get_secret_value()}
+        return await hold_socket(self._name, url, operation="listen", headers=headers)
