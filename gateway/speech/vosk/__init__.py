@@ -1,0 +1,1 @@
+"""A Vosk server: recognition on a machine of one's own."""
