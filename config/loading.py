@@ -27,6 +27,7 @@ from config.numbers import normalise_pattern
 from config.origins import Layer, Origin, Origins, inherit
 from config.plugins import PluginSections, not_installed
 from config.problems import report
+from config.prompts import PromptsSection
 from config.references import check_lines, check_number
 from config.server import LoggingSection, MediaSection, RecordsSection, ServerSection
 from config.settings import NumberSection, ProfileSection, Settings
@@ -71,6 +72,7 @@ class _Builder:
             "lines": dict(self._lines()),
             "bots": dict(self._bots()),
             "speech": dict(self._speech()),
+            "prompts": self._section(PromptsSection, ("prompts",)),
             "defaults": self._defaults(),
             "profiles": dict(self._profiles()),
             "hooks": dict(self._hooks()),

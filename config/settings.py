@@ -13,6 +13,7 @@ from config.jobs import HookSection, JobsSection, MailSection
 from config.lines import LineSection
 from config.numbers import NumberTable, normalise
 from config.origins import Origins
+from config.prompts import PromptsSection
 from config.server import LoggingSection, MediaSection, RecordsSection, ServerSection
 
 
@@ -40,6 +41,7 @@ class Settings(Section):
     """Who answers, by a name of the operator's."""
     speech: dict[str, SerializeAsAny[Section]] = Field(default_factory=dict)
     """Speech vendors: one entry each for credentials, endpoint and limits. `local` needs none."""
+    prompts: PromptsSection = PromptsSection()
     defaults: ProfileSection = ProfileSection()
     """What every number inherits."""
     profiles: dict[str, ProfileSection] = Field(default_factory=dict)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import structlog
 
+from audio.format import L16_8K, L16_16K, PCMA_8K, PCMU_8K
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.kit.closing import closing
 from gateway.speech.disk import PromptDisk
@@ -22,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MAX_PROMPT_BYTES = 8 << 20
 """A longer prompt is spoken but not kept."""
+ANY_FORMAT = (PCMU_8K, PCMA_8K, L16_8K, L16_16K)
+"""What a prompt may be kept in whose synthesizer makes whatever is asked for."""
 LIMIT_BYTES = 64 << 20
 """Speech that does not end: half an hour of 16 kHz PCM."""
 
@@ -32,11 +36,15 @@ class PromptCache:
     Args:
         max_bytes: How much memory they may take.
         disk: Where they survive a restart.
+        rendered: Where those are that were synthesized in advance, and that calls never push out.
     """
 
-    def __init__(self, max_bytes: int = 64 << 20, disk: PromptDisk | None = None) -> None:
+    def __init__(
+        self, max_bytes: int = 64 << 20, disk: PromptDisk | None = None, rendered: PromptDisk | None = None
+    ) -> None:
         self._max_bytes = max_bytes
         self._disk = disk
+        self._rendered = rendered
         self._prompts: OrderedDict[str, Prompt] = OrderedDict()
         self._size = 0
 
@@ -46,25 +54,37 @@ class PromptCache:
         return self._size
 
     def __contains__(self, key: str) -> bool:
-        return key in self._prompts or (self._disk is not None and self._disk.holds(key))
+        return key in self._prompts or self.is_rendered(key) or (self._disk is not None and self._disk.holds(key))
+
+    def is_rendered(self, key: str) -> bool:
+        """Whether it was synthesized in advance."""
+        return self._rendered is not None and self._rendered.holds(key)
 
     async def find(self, key: str) -> Prompt | None:
         """A finished prompt, from memory or disk."""
         if key in self._prompts:
             self._prompts.move_to_end(key)
             return self._prompts[key]
-        if self._disk is None:
-            return None
-        prompt = await asyncio.to_thread(self._disk.read, key)
-        if prompt is not None:
-            self._remember(key, prompt)
-        return prompt
+        for disk in (self._rendered, self._disk):
+            prompt = None if disk is None else await asyncio.to_thread(disk.read, key)
+            if prompt is not None:
+                self._remember(key, prompt)
+                return prompt
+        return None
 
     async def keep(self, key: str, prompt: Prompt) -> None:
         """Keep a prompt that was found good."""
         self._remember(key, prompt)
         if self._disk is not None:
             await asyncio.to_thread(self._disk.write, key, prompt)
+
+    async def keep_rendered(self, key: str, prompt: Prompt) -> bool:
+        """Keep a prompt that was synthesized in advance. False where the disk did not take it, or there is none."""
+        if self._rendered is None:
+            return False
+        self._remember(key, prompt)
+        await asyncio.to_thread(self._rendered.write, key, prompt)
+        return self._rendered.holds(key)
 
     def _remember(self, key: str, prompt: Prompt) -> None:
         size = size_of(prompt)
@@ -97,7 +117,26 @@ class CachedSynthesizer:
 
     def holds(self, utterance: Utterance) -> bool:
         """Whether the utterance was said before and was kept."""
-        return key_of(utterance, self._salt) in self._cache
+        return self.key_of(utterance) in self._cache
+
+    def key_of(self, utterance: Utterance) -> str:
+        """What the utterance is called in the cache."""
+        return key_of(utterance, self._salt)
+
+    def as_kept(self, utterance: Utterance) -> Utterance:
+        """The utterance in the format it is kept in, if that serves a line of its own format; else as it is.
+
+        What was rendered goes first. A lower rate does not serve: a wide line would be the worse for it.
+        """
+        wanted = utterance.format
+        if wanted is None:
+            return utterance
+        serving = [each for each in self.capabilities.formats or ANY_FORMAT if each.rate >= wanted.rate]
+        serving.sort(key=lambda each: (each != wanted, each.rate))
+        asked = [(self.key_of(each), each) for each in (replace(utterance, format=format) for format in serving)]
+        rendered = (each for key, each in asked if self._cache.is_rendered(key))
+        kept = (each for key, each in asked if key in self._cache)
+        return next(rendered, None) or next(kept, utterance)
 
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:
         """As the synthesizer does, or from the cache."""
@@ -106,7 +145,7 @@ class CachedSynthesizer:
                 async for spoken in pieces:
                     yield spoken
             return
-        key = key_of(utterance, self._salt)
+        key = self.key_of(utterance)
         prompt = await self._cache.find(key)
         if prompt is not None:
             for spoken in prompt:

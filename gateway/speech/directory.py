@@ -17,6 +17,8 @@ from gateway.speech.cache import CachedSynthesizer
 from gateway.speech.convert import Converter, nearest
 from gateway.speech.fallback import Patience, Voice, speak_with_fallback
 from gateway.speech.listening import Listener, ListeningPatience, listen_in_turn
+from gateway.speech.overrides import Overrides
+from gateway.speech.prompt import Prompt
 from gateway.speech.spoken_prompts import SpokenPrompts
 from gateway.speech_interfaces import (
     ListenSettings,
@@ -45,6 +47,7 @@ class SpeechDirectory:
         recognizers: Likewise.
         prompts: The gateway's own sentences, spoken in advance: what is left when nobody can speak.
         patience: How long a synthesizer may take before the next one is asked.
+        overrides: Recordings that replace sentences, whoever would say them.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class SpeechDirectory:
         *,
         prompts: SpokenPrompts | None = None,
         patience: Patience | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         self._synthesizers = synthesizers
         self._recognizers = recognizers
         self._patience = patience or Patience()
         self.prompts = prompts or SpokenPrompts()
+        self.overrides = overrides or Overrides()
 
     async def speak(
         self,
@@ -85,6 +90,12 @@ class SpeechDirectory:
         converter, relay = Converter(target), _Relay(on_use)
         patience = self._patience if first_within is None else replace(self._patience, first=first_within)
         chars: int | None = None
+        recording = await self.overrides.prompt_for(utterance)
+        if recording is not None:
+            relay.plays(utterance)
+            async for spoken in _played(recording, converter):
+                yield spoken
+            return
         for sentence, start in self._sentences(utterance):
             voices = relay.left_of(self._voices(sentence, target, fallback))
             if not voices:
@@ -119,13 +130,17 @@ class SpeechDirectory:
 
     def holds(self, utterance: Utterance, target: AudioFormat) -> bool:
         """Whether the utterance is in the prompt cache, so that its first audio comes at once."""
-        utterance, _ = next(self._sentences(utterance))
-        voice = self._voice(utterance, target)
-        return (
-            voice is not None
-            and isinstance(voice.synthesizer, CachedSynthesizer)
-            and voice.synthesizer.holds(voice.utterance)
-        )
+        if self.overrides.find(utterance) is not None:
+            return True
+        first = next(self.requests(utterance, target), None)
+        return first is not None and _holds(first)
+
+    def requests(self, utterance: Utterance, target: AudioFormat) -> Iterator[Voice]:
+        """What the vendor that is asked first is asked for, one request after the other; none where there is none."""
+        for sentence, _ in self._sentences(utterance):
+            voice = self._voice(sentence, target)
+            if voice is not None:
+                yield voice
 
     def listen(
         self,
@@ -204,7 +219,10 @@ class SpeechDirectory:
         capabilities = synthesizer.capabilities
         if utterance.ssml and not capabilities.ssml:
             utterance = replace(utterance, text=utterance.plain, ssml=False)
-        return Voice(synthesizer, replace(utterance, format=nearest(target, capabilities.formats)))
+        utterance = replace(utterance, format=nearest(target, capabilities.formats))
+        return Voice(
+            synthesizer, synthesizer.as_kept(utterance) if isinstance(synthesizer, CachedSynthesizer) else utterance
+        )
 
 
 class _Relay:
@@ -220,6 +238,12 @@ class _Relay:
         self._failed += max(0, self._asked - 1)
         self._asked = 0
         return voices[self._failed :] or voices
+
+    def plays(self, utterance: Utterance) -> None:
+        """A recording stands for all of it."""
+        if self._on_use is not None:
+            vendor, characters = utterance.vendor, len(utterance.text)
+            self._on_use(SpeechUsed(part="synthesizer", vendor=vendor, characters=characters, cached=True))
 
     def asks(self, voice: Voice) -> None:
         self._asked += 1
@@ -252,5 +276,20 @@ def _to_other_ears(settings: ListenSettings, recognizer: FallbackRecognizerSecti
 
 def _use_of(voice: Voice) -> SpeechUsed:
     utterance = voice.utterance
-    cached = isinstance(voice.synthesizer, CachedSynthesizer) and voice.synthesizer.holds(utterance)
-    return SpeechUsed(part="synthesizer", vendor=utterance.vendor, characters=len(utterance.text), cached=cached)
+    characters = len(utterance.text)
+    return SpeechUsed(part="synthesizer", vendor=utterance.vendor, characters=characters, cached=_holds(voice))
+
+
+def _holds(voice: Voice) -> bool:
+    return isinstance(voice.synthesizer, CachedSynthesizer) and voice.synthesizer.holds(voice.utterance)
+
+
+async def _played(recording: Prompt, converter: Converter) -> AsyncIterator[SpokenFrame]:
+    """A recording in the leg's format. What of it is a word is not known."""
+    for spoken in recording:
+        frame = converter.convert(spoken.frame)
+        if frame.data:
+            yield SpokenFrame(frame)
+    rest = converter.flush()
+    if rest.data:
+        yield SpokenFrame(rest)

@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields
 
+from pydantic import BaseModel
+
 from audio.format import AudioFormat
 from gateway.speech_interfaces import SpokenFrame, Utterance
 
@@ -31,6 +33,14 @@ def key_of(utterance: Utterance, salt: str = "") -> str:
     request["format"] = [target.encoding.value, target.rate] if target else None
     text = json.dumps([salt, request], sort_keys=True, ensure_ascii=False, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def salt_of(section: BaseModel) -> str:
+    """What of a vendor's entry under `speech` goes into the names of its prompts: all of it but the secrets.
+
+    A new key to the same account costs no prompt; another endpoint or adapter makes every one anew.
+    """
+    return section.model_dump_json()  # pydantic writes asterisks for a secret
 
 
 def flaw_of(prompt: Sequence[SpokenFrame], utterance: Utterance, possible: Sequence[AudioFormat]) -> str | None:
