@@ -236,7 +236,7 @@ async def _said_after_the_greeting(office: Office) -> list[str]:
 
 
 class Resembling:
-    """A recognizer that knows the recordings `SPOKEN`, in place of the scripted one, which knows its script's sounds."""
+    """A recognizer that knows the recordings `SPOKEN`, in place of the scripted one, which knows its own sounds."""
 
     capabilities = RecognizerCapabilities(partials=False, formats=(PCMU_8K,))
 

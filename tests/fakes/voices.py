@@ -21,7 +21,7 @@ class RecordedVoice:
         seconds: How long a text takes.
     """
 
-    capabilities = SynthesizerCapabilities(formats=(L16_8K,))
+    capabilities = SynthesizerCapabilities(word_times=True, formats=(L16_8K,))
 
     def __init__(self, sentences: Sequence[tuple[str, str]] = SENTENCES, seconds: float = 8.0) -> None:
         self._sentences = sentences
