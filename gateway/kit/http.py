@@ -264,6 +264,7 @@ class HttpClient:
         *,
         operation: str = "",
         json: Any = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: Timeouts = DEFAULT_TIMEOUTS,
         max_bytes: int = MAX_REPLY_BYTES,
@@ -278,7 +279,7 @@ class HttpClient:
             VendorUnavailable, VendorReplyInvalid, VendorRejected: As `request`, on entry or while pieces are read.
         """
         where = {"vendor": vendor, "operation": operation}
-        prepared = _prepared(method, url, json, None, headers, timeout)
+        prepared = _prepared(method, url, json, content, headers, timeout)
         pieces: _Pieces = asyncio.Queue(maxsize=MAX_PIECES)
 
         async def pump() -> None:
