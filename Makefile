@@ -32,10 +32,11 @@ run: $(VENV)/.running ## a whole call on this machine: lab bot, gateway, recorde
 
 test: $(VENV)/.developing ## all tests; recorded speech is fetched first (CI=true: it must be there)
 	@$(BIN)/python -m tools.fetch_recordings || test "$$CI" != true
-	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal -m 'not demonstration' $(ARGS)
+	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal -m 'not demonstration and not crowd' $(ARGS)
 
-demos: $(VENV)/.developing ## every chat vendor's demonstration, as its user runs it: real processes in real time
+demos: $(VENV)/.developing ## every chat vendor's demonstrations as their user runs them, then two hundred calls at once
 	@$(BIN)/python -m pytest -q -m demonstration -n 3 --dist load tests/demo $(ARGS)
+	@$(BIN)/python -m pytest -q -m crowd -n 0 tests/demo $(ARGS)
 
 check: $(VENV)/.developing ## formatting, lint, types, import contract, generated documents
 	@$(BIN)/ruff format --check .

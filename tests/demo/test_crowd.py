@@ -140,6 +140,7 @@ def merged(
 
 
 @pytest.mark.asyncio
+@pytest.mark.crowd
 @pytest.mark.timeout(240)
 async def test_two_hundred_calls_at_once_over_all_vendors_lose_no_turn(tmp_path: Path) -> None:
     vendors, port = demonstrations(), free_port()
