@@ -42,16 +42,18 @@ from gateway.kit.http import HttpClient
 from gateway.kit.media import MediaFetcher
 from gateway.operator import Operator
 from gateway.plugins import Plugins, SpeechVendor, installed
+from gateway.prompts.store import beside, open_cache, open_overrides
 from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.retention import keep_expiring
 from gateway.records.storage import CallStore, sqlite_url
 from gateway.routes import SocketRoute, Webhook
 from gateway.speech.breaker import Breaker
-from gateway.speech.cache import CachedSynthesizer, PromptCache
+from gateway.speech.cache import CachedSynthesizer
 from gateway.speech.directory import LOCAL, SpeechDirectory
 from gateway.speech.guarded import GuardedRecognizer, GuardedSynthesizer
 from gateway.speech.own_words import sentences_of
+from gateway.speech.prompt import salt_of
 from gateway.speech.spoken_prompts import SpokenPrompts
 from gateway.speech_interfaces import Recognizer, Synthesizer
 from gateway.switchboard import Switchboard
@@ -72,7 +74,7 @@ WEBSOCKETS = {
     "ws_ping_timeout": PING_TIMEOUT,
     "ws_per_message_deflate": False,
 }
-FIXED = ("server", "lines", "speech", "records", "logging", "media")
+FIXED = ("server", "lines", "speech", "prompts", "records", "logging", "media")
 """Sections that only a restart puts in force."""
 TEXT_LINE = "text"  # name of the line of calls as text, in records and metrics
 
@@ -155,11 +157,13 @@ class App:
             vendors[name] = vendor = plugin(name, section, http)
             await vendor.start()
             stack.push_async_callback(vendor.close)
-        cache = PromptCache()
+        cache = open_cache(self._path, self._settings.prompts)
         for name, vendor in vendors.items():
             if vendor.synthesizer is not None:
                 guarded = GuardedSynthesizer(vendor.synthesizer, self._breaker(name, "synthesizer"), self._clock.now)
-                self._voices[name] = voice = CachedSynthesizer(guarded, cache)
+                self._voices[name] = voice = CachedSynthesizer(
+                    guarded, cache, salt=salt_of(self._settings.speech[name])
+                )
                 stack.push_async_callback(voice.close)
             if vendor.recognizer is not None:
                 breaker = self._breaker(name, "recognizer")
@@ -239,7 +243,12 @@ class App:
         return House(
             settings=settings,
             backends=self._make_backends(settings, http, kept),
-            speech=SpeechDirectory(synthesizers, recognizers, prompts=self._spoken),
+            speech=SpeechDirectory(
+                synthesizers,
+                recognizers,
+                prompts=self._spoken,
+                overrides=open_overrides(self._path, self._settings.prompts),
+            ),
             recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
             synthesizers=tuple(synthesizers),
             words=self._wording(settings),
@@ -252,8 +261,7 @@ class App:
 
     def _beside(self, named: Path | None) -> Path | None:
         """A path of the configuration's, from where that lies."""
-        path = Path(self._path)
-        return None if named is None else (path if path.is_dir() else path.parent) / named
+        return beside(self._path, named)
 
     def _make_backends(self, settings: Settings, http: HttpClient, kept: House | None) -> dict[str, Backend]:
         made: dict[str, Backend] = {}

@@ -115,6 +115,11 @@ class CachedSynthesizer:
         self._tasks: set[asyncio.Task[None]] = set()
         self.capabilities = synthesizer.capabilities
 
+    @property
+    def behind(self) -> Synthesizer:
+        """Who speaks what is not in the cache."""
+        return self._synthesizer
+
     def holds(self, utterance: Utterance) -> bool:
         """Whether the utterance was said before and was kept."""
         return self.key_of(utterance) in self._cache

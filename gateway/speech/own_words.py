@@ -32,9 +32,26 @@ def sentences_of(numbers: Iterable[NumberSettings], words: Words) -> Iterator[Ut
 
 
 def _texts(number: NumberSettings, language: str, words: Words) -> Iterator[str]:
-    catalogue = Catalogue.for_language(language, words)
-    if number.words and base(language) == base(number.language):
-        catalogue = catalogue.with_words(number.words)
+    catalogue = catalogue_of(number, language, words)
     for name in LAST_RESORT:
         yield from catalogue.variants(name)
-    yield from (text for text in (number.fallback.say, number.no_input.goodbye, number.recording.announce) if text)
+    yield from (text for _, text in texts_of(number))
+
+
+def catalogue_of(number: NumberSettings, language: str, words: Words) -> Catalogue:
+    """The gateway's sentences as a number says them in a language. The number's own words are in its own language."""
+    catalogue = Catalogue.for_language(language, words)
+    is_own = number.words and base(language) == base(number.language)
+    return catalogue.with_words(number.words) if is_own else catalogue
+
+
+def texts_of(number: NumberSettings) -> Iterator[tuple[str, str]]:
+    """What a number's settings have it say, each under the name of its setting."""
+    for place, prompt in enumerate(number.no_input.prompts, 1):
+        yield f"no_input.prompts.{place}", prompt
+    said = {
+        "no_input.goodbye": number.no_input.goodbye,
+        "fallback.say": number.fallback.say,
+        "recording.announce": number.recording.announce,
+    }
+    yield from ((name, text) for name, text in said.items() if text)
