@@ -1,10 +1,11 @@
 """Proves that a vendor is a folder: without it, in a copy of the repository, everything else still passes.
 
 ``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, all chat vendors by default; a speech
-vendor is ``speech:VENDOR``, because several are both. In a copy of what
-is committed it deletes the vendor's files, wherever they lie, and the lines that register or link to them; then import
-contracts, generated documents, the shipped configurations and the tests must pass. ``--quick`` runs only the tests of
-configuration, contracts, documents and labs; ``--keep`` leaves the copy behind.
+vendor is ``speech:VENDOR``, because several are both. In a copy of what is committed it deletes the vendor's files,
+wherever they lie, and the lines that register or link to them; then import contracts, generated documents, the shipped
+configurations and the tests must pass, as `make test` runs them. ``--demos`` adds the demonstrations of the others in
+real time; ``--quick`` runs only the tests of configuration, contracts, documents and labs; ``--keep`` leaves the copy
+behind.
 
 A file that needs the vendor and does not bear its name is what this looks for: such a file fails the proof, be it code
 or test. One vendor is the suite's own example, whose bot the tests of the core call and the pages show: those tests
@@ -216,7 +217,7 @@ def is_there(name: str, folder: Path) -> bool:
 
 
 # --- the proof -----------------------------------------------------------------------------------------------------
-def prove(vendor: str, *, quick: bool, keep: bool) -> None:
+def prove(vendor: str, *, quick: bool, demos: bool, keep: bool) -> None:
     """Raises Failed."""
     folder = Path(tempfile.mkdtemp(prefix=f"without-{vendor.replace(':', '-')}-"))
     try:
@@ -229,7 +230,7 @@ def prove(vendor: str, *, quick: bool, keep: bool) -> None:
         write_metadata(folder)
         print(f"{vendor}: {len(removed)} files deleted, lines deleted in {', '.join(changed)}", flush=True)
         left_out = leave_out(folder, vendor)
-        check(folder, vendor, quick=quick, left_out=left_out)
+        check(folder, vendor, quick=quick, demos=demos, left_out=left_out)
         print(f"{vendor}: everything else passes without it", flush=True)
     finally:
         if keep:
@@ -255,14 +256,15 @@ def leave_out(folder: Path, vendor: str) -> list[str]:
     return sorted(lacking)
 
 
-def check(folder: Path, vendor: str, *, quick: bool, left_out: Iterable[str]) -> None:
+def check(folder: Path, vendor: str, *, quick: bool, demos: bool, left_out: Iterable[str]) -> None:
     run(folder, "import contracts", [_tool("lint-imports")])
     run(folder, "documents", [sys.executable, "-m", "tools.docs"])
     for example in configurations(folder, vendor):
         given = variables(folder / example)
         run(folder, f"talkpath check {example}", [sys.executable, "-m", "gateway", "check", "-c", example], given)
     tests = [name for name in QUICK if any((folder / name).rglob("test_*.py"))] if quick else ["tests"]
-    run(folder, "tests", [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *tests])
+    chosen = [] if demos else ["-m", "not demonstration and not crowd"]
+    run(folder, "tests", [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *chosen, *tests])
     if left_out := list(left_out):
         print(f"{len(left_out)} files of tests were left out: they call or show the suite's example")
 
@@ -309,12 +311,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.detach", description=__doc__.splitlines()[0])
     parser.add_argument("vendors", nargs="*", metavar="VENDOR")
     parser.add_argument("--quick", action="store_true", help="only tests that look at what is registered")
+    parser.add_argument("--demos", action="store_true", help="the others' demonstrations, too")
     parser.add_argument("--keep", action="store_true", help="leave the copies behind")
     given = parser.parse_args(arguments)
     failed = []
     for vendor in given.vendors or vendors(ROOT):
         try:
-            prove(vendor, quick=given.quick, keep=given.keep)
+            prove(vendor, quick=given.quick, demos=given.demos, keep=given.keep)
         except Failed as error:
             failed.append(vendor)
             print(f"{vendor}: {error}", file=sys.stderr)
