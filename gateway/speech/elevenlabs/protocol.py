@@ -212,15 +212,14 @@ def language_code(language: str, model: str) -> str | None:
 
 def listen_address(url: str, settings: ListenSettings, options: ListenOptions, model: str, format: AudioFormat) -> str:
     """The WebSocket address of a recognition, with everything it is asked for."""
-    by_vendor = settings.tuning.endpointing == "vendor"
-    silence = options.vad_silence_threshold_secs or min(max(settings.end_silence, SILENCES[0]), SILENCES[1])
+    silence = vendor_silence(settings, options)
     query = {
         "model_id": options.model_id or settings.model or model,
         "audio_format": FORMATS[format],
-        "commit_strategy": "vad" if by_vendor else "manual",
+        "commit_strategy": "manual" if silence is None else "vad",
         "language_code": base(settings.language) or None,
         "secondary_languages": tuple(dict.fromkeys(base(tag) for tag in settings.tuning.alt_languages)),
-        "vad_silence_threshold_secs": silence if by_vendor else options.vad_silence_threshold_secs,
+        "vad_silence_threshold_secs": silence,
         "vad_threshold": options.vad_threshold,
         "min_speech_duration_ms": options.min_speech_duration_ms,
         "min_silence_duration_ms": options.min_silence_duration_ms,
@@ -230,6 +229,13 @@ def listen_address(url: str, settings: ListenSettings, options: ListenOptions, m
         "enable_logging": options.enable_logging,
     }
     return _address(_socket(url), "/v1/speech-to-text/realtime", query)
+
+
+def vendor_silence(settings: ListenSettings, options: ListenOptions) -> float | None:
+    """Seconds of silence after which the vendor ends an utterance; None: the gateway does."""
+    if settings.tuning.endpointing != "vendor":
+        return None
+    return options.vad_silence_threshold_secs or min(max(settings.end_silence, SILENCES[0]), SILENCES[1])
 
 
 def _keyterms(settings: ListenSettings, options: ListenOptions) -> tuple[str, ...]:

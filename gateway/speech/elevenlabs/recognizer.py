@@ -8,7 +8,7 @@ from gateway.kit.hearing import HearingLimits, hear_by_socket
 from gateway.kit.options import read_options
 from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
 from gateway.speech.elevenlabs.options import ListenOptions
-from gateway.speech.elevenlabs.protocol import HEARD_FORMATS, PRODUCTION, audio_chunk, listen_address
+from gateway.speech.elevenlabs.protocol import HEARD_FORMATS, PRODUCTION, audio_chunk, listen_address, vendor_silence
 from gateway.speech.elevenlabs.scribe import ScribeTurn
 from gateway.speech.elevenlabs.settings import ElevenLabsSpeechSection
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities
@@ -34,15 +34,13 @@ class ElevenLabsRecognizer:
         url = listen_address(
             self._settings.url or PRODUCTION, settings, options, self._settings.recognition_model, format
         )
-        by_vendor, interim = settings.tuning.endpointing == "vendor", settings.tuning.interim is not False
-        turn = ScribeTurn(self._name, format, ends_turns=by_vendor, interim=interim)
+        silence, interim = vendor_silence(settings, options), settings.tuning.interim is not False
+        turn = ScribeTurn(self._name, format, silence=silence, interim=interim)
 
         async def connect() -> HeldSocket:
             return await self._warm.take(url) or await self._open(url)
 
-        # Where the vendor commits by itself, something of the turn may still be on its way.
-        warm = None if by_vendor else self._warm
-        return hear_by_socket(turn, connect, vendor=self._name, format=format, warm=warm, limits=self._limits)
+        return hear_by_socket(turn, connect, vendor=self._name, format=format, warm=self._warm, limits=self._limits)
 
     async def close(self) -> None:
         await self._warm.close()

@@ -16,6 +16,8 @@ from gateway.kit.warm_sockets import Message
 from gateway.speech.elevenlabs.protocol import audio_chunk, parsed, trouble
 
 LEAST_COMMITTED = 0.3
+MARGIN = 0.2
+"""Seconds by which silence is made longer than the vendor waits for."""
 TOO_LITTLE = frozenset({"commit_throttled", "insufficient_audio_activity"})
 """Answers to a commit of nothing."""
 
@@ -26,20 +28,21 @@ class ScribeTurn:
     Args:
         vendor: Its name in the configuration.
         format: Of the audio.
-        ends_turns: Whether the vendor decides when the turn is over.
+        silence: Seconds of it after which the vendor commits by itself, and so ends the turn; None: we do.
         interim: Whether partials are wanted.
     """
 
-    def __init__(self, vendor: str, format: AudioFormat, *, ends_turns: bool, interim: bool = True) -> None:
+    def __init__(self, vendor: str, format: AudioFormat, *, silence: float | None = None, interim: bool = True) -> None:
         self.is_over = False
         self.is_clean = False
         self.keep_alive = audio_chunk(b"", format.rate)
         self._vendor = vendor
         self._format = format
-        self._ends_turns = ends_turns
+        self._silence = silence
         self._interim = interim
         self._sent = 0
         self._is_finished = False
+        self._is_insisting = False
         self._has_partial = False
 
     def audio(self, data: bytes) -> Message:
@@ -51,12 +54,16 @@ class ScribeTurn:
         if not self._sent:
             self.is_over = self.is_clean = True
             return ()
-        missing = self._format.samples(max(0, self._format.size(LEAST_COMMITTED) - self._sent))
-        return (audio_chunk(self._format.silence(missing), self._format.rate, commit=True),)
+        if self._silence is not None:
+            # Whether a commit answers one of ours cannot be seen, so the vendor is brought to make its own.
+            return (audio_chunk(self._quiet(self._silence + MARGIN), self._format.rate),)
+        missing = LEAST_COMMITTED - self._format.seconds(self._sent)
+        return (audio_chunk(self._quiet(max(0.0, missing)), self._format.rate, commit=True),)
 
     def insist(self) -> Sequence[Message]:
-        """There is no other way to ask. Where nothing was being said, nothing is missing."""
-        self.is_over = not self._has_partial
+        """There is no other way to ask. A commit is always answered; silence where nothing was being said is not."""
+        self._is_insisting = True
+        self.is_over = self._silence is not None and not self._has_partial
         return ()
 
     def receive(self, message: Message) -> Sequence[Result]:
@@ -84,7 +91,13 @@ class ScribeTurn:
             self._has_partial = bool(text)
             return (Transcript(text=text, final=False),) if text and self._interim else ()
         self._has_partial = False
-        self.is_over = self.is_clean = self._is_finished
+        if self._is_finished and self._silence is None:
+            self.is_over = self.is_clean = True
+        elif self._is_insisting:
+            self.is_over = True
         if not text:
             return ()
-        return (Transcript(text=text, final=True, ends_turn=self._ends_turns and not self._is_finished),)
+        return (Transcript(text=text, final=True, ends_turn=self._silence is not None),)
+
+    def _quiet(self, seconds: float) -> bytes:
+        return self._format.silence(round(seconds * self._format.rate))
