@@ -16,6 +16,8 @@ import typer
 
 from config.errors import ConfigError, GatewayError
 from gateway.jobs.commands import app as jobs
+from gateway.prompts.commands import app as prompts
+from gateway.trying.commands import app as trying
 
 app = typer.Typer(
     name="talkpath",
@@ -28,6 +30,8 @@ app = typer.Typer(
 )
 
 app.add_typer(jobs, name="jobs")
+app.add_typer(prompts, name="prompts")
+app.add_typer(trying)
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration: a YAML file, or a folder of them.")

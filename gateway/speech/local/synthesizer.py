@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -16,12 +16,13 @@ import structlog
 from audio.format import L16_8K
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorRejected, VendorUnavailable
+from gateway.speech.local.installed_voices import installed_voices
 from gateway.speech.local.markup import plain_offsets
 from gateway.speech.local.pool import PoolLimits, WorkerPool
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.voices import candidates
 from gateway.speech.local.wire import Kind, Message
-from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
+from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance, VoiceInfo
 from gateway.tuning import Prosody
 
 log = structlog.get_logger(__name__)
@@ -92,6 +93,18 @@ class LocalSynthesizer:
         finally:
             self.pool.release(number)
         self._check_voice(utterance.voice, speech.voice)
+
+    async def voices(self) -> Sequence[VoiceInfo]:
+        """One for each language, and the variants in which any of them speaks (`fr+f3`, or `f3` alone).
+
+        Raises:
+            VendorUnavailable: espeak-ng's data cannot be read.
+        """
+        try:
+            return await asyncio.to_thread(installed_voices)
+        except OSError as error:
+            reason = f"the data of espeak-ng cannot be read: {error.strerror}"
+            raise VendorUnavailable(reason, vendor="local", operation="voices") from error
 
     def _request(self, utterance: Utterance) -> dict[str, Any]:
         if len(utterance.text) > self._settings.max_text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.speech.local.options import LocalListenOptions, LocalSpeakOptions
 from gateway.speech.local.recognizer import LocalRecognizer
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.synthesizer import LocalSynthesizer
@@ -13,6 +14,9 @@ class LocalSpeech:
     """See `gateway.plugins`. ``http`` is what every plug-in is given; nothing here needs it."""
 
     Section = LocalSpeechSection
+    ListenOptions = LocalListenOptions
+    SpeakOptions = LocalSpeakOptions
+    tried = "live"
 
     def __init__(self, name: str, settings: LocalSpeechSection, http: Any = None) -> None:
         self.synthesizer = LocalSynthesizer(settings)

@@ -24,6 +24,11 @@ _VARIANT = re.compile(
 )  # it becomes a file name inside espeak-ng; an unknown one has no effect there
 
 
+def is_language(voice: str) -> bool:
+    """Whether a voice is asked for by the tag of a language."""
+    return bool(_LANGUAGE.fullmatch(voice)) and not _NUMBERED.fullmatch(voice)
+
+
 def voices_for_language(language: str) -> list[str]:
     """espeak-ng's names for a BCP 47 tag, best first; not all of them need exist."""
     tag = language.strip().lower().replace("_", "-")
@@ -44,7 +49,7 @@ def candidates(language: str, voice: str | None) -> list[str]:
     base, plus, variant = asked.partition("+")
     if not plus:
         base, variant = ("", GENDERS.get(asked.lower(), asked))
-    if not plus and _LANGUAGE.fullmatch(asked) and not _NUMBERED.fullmatch(asked):
+    if not plus and is_language(asked):
         first = voices_for_language(asked)
     elif _VARIANT.fullmatch(variant):
         first = [f"{name}+{variant}" for name in (voices_for_language(base) or own)]
