@@ -46,7 +46,8 @@ from tests.recordings import recording, transcripts
 
 Where = Literal["connect", "first", "middle", "last"]
 PLACES: tuple[Where, ...] = ("connect", "first", "middle", "last")
-SENTENCES = ("Good morning to all of you.", "We are open from nine to five.", "What can I do for you today?")
+SENTENCES = ("Good morning to all of you.", "We are open on Mondays too.", "What can I do for you then?")
+"""All of a length, so that a number of bytes is the same place in each."""
 SPOKEN = ("agent-pass", "auth-incorrect")
 """Recordings of a person, of which the first is said."""
 NEXT_WITHIN = 0.6
@@ -91,6 +92,7 @@ class EarRig:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+Breaks = Callable[[Where], None]
 OpenVoice = Callable[[], AbstractAsyncContextManager[VoiceRig]]
 OpenEar = Callable[[], AbstractAsyncContextManager[EarRig]]
 

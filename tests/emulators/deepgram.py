@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,6 +118,7 @@ class Deepgram:
     def __init__(self, known: Mapping[str, bytes] | None = None) -> None:
         self.known = dict(known or {})
         self.faults = Faults()
+        self.sounds: Callable[[str, int], bytes] = spoken_pcm
         self.requests: list[Request] = []
         self.url = ""
         self._connections = Connections()
@@ -187,7 +188,7 @@ class Deepgram:
     async def sound(self, request: Request, text: str, scope: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """A text's audio as it was asked for, with whatever goes wrong."""
         format = _format(request)
-        pcm = b"" if self.faults.empty_audio else spoken_pcm(text, format.rate)
+        pcm = b"" if self.faults.empty_audio else self.sounds(text, format.rate)
         data = pcm if format.encoding is Encoding.L16 else g711.encode(pcm, format.encoding)
         size, sent = 333 if self.faults.odd_chunks else format.size(PIECE), 0
         for start in range(0, len(data), size):
