@@ -70,6 +70,15 @@ class VendorSocket:
                 return None
             raise self._broken(error) from error
 
+    async def is_alive(self, within: float) -> bool:
+        """Whether the vendor answers a ping in time, for a connection that has been idle."""
+        try:
+            async with asyncio.timeout(within):
+                await (await self._connection.ping())
+            return True
+        except (TimeoutError, ConnectionClosed):
+            return False
+
     async def messages(self) -> AsyncIterator[str | bytes]:
         """Everything until the vendor closes. Raises VendorUnavailable."""
         while (message := await self.receive()) is not None:

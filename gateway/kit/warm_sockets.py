@@ -15,6 +15,9 @@ from gateway.kit.vendor_socket import VendorSocket, open_socket
 KEEP_ALIVE_EVERY = 4.0
 KEPT_FOR = 60.0
 MOST_KEPT = 20
+FRESH = 5.0
+"""Seconds for which a connection that waits is taken to be open."""
+ALIVE_WITHIN = 0.5
 
 Message = str | bytes
 
@@ -52,6 +55,7 @@ async def hold_socket(
 @dataclass(slots=True)
 class _Kept:
     held: HeldSocket
+    since: float
     task: asyncio.Task[None] | None = None
     has_ended: bool = False
 
@@ -64,6 +68,7 @@ class WarmSockets:
         every: Seconds between two of them.
         kept_for: Seconds a connection waits; then it is closed.
         most: How many wait; one more is closed instead.
+        fresh: Seconds after which a connection that waits is asked whether it is alive, before it is used.
     """
 
     def __init__(
@@ -73,11 +78,13 @@ class WarmSockets:
         every: float = KEEP_ALIVE_EVERY,
         kept_for: float = KEPT_FOR,
         most: int = MOST_KEPT,
+        fresh: float = FRESH,
     ) -> None:
         self._keep_alive = keep_alive
         self._every = every
         self._kept_for = kept_for
         self._most = most
+        self._fresh = fresh
         self._kept: list[_Kept] = []
         self._closed = False
 
@@ -91,7 +98,7 @@ class WarmSockets:
             if kept in self._kept and not kept.has_ended:
                 self._kept.remove(kept)
                 await _stop(kept)
-                if not kept.has_ended:
+                if not kept.has_ended and await self._is_usable(kept):
                     return kept.held
         return None
 
@@ -100,7 +107,7 @@ class WarmSockets:
         if self._closed or len(self._kept) >= self._most:
             await held.close()
             return
-        kept = _Kept(held)
+        kept = _Kept(held, asyncio.get_running_loop().time())
         self._kept.append(kept)
         kept.task = asyncio.create_task(self._tend(kept), name="warm socket")
 
@@ -111,6 +118,17 @@ class WarmSockets:
             kept = self._kept.pop()
             await _stop(kept)
             await kept.held.close()
+
+    async def _is_usable(self, kept: _Kept) -> bool:
+        """Whether a connection is still open at the other end, too; otherwise it is closed."""
+        is_fresh = asyncio.get_running_loop().time() - kept.since < self._fresh
+        is_usable = False
+        try:
+            is_usable = is_fresh or await kept.held.socket.is_alive(ALIVE_WITHIN)
+        finally:
+            if not is_usable:
+                await kept.held.close()
+        return is_usable
 
     async def _tend(self, kept: _Kept) -> None:
         socket = kept.held.socket
