@@ -6,6 +6,7 @@ from email.message import Message
 
 from audio.format import PCMA_8K, PCMU_8K, AudioFormat, Encoding, MediaError
 from audio.frame import Frame
+from audio.resample import Resampler
 
 MAX_HEADER_BYTES = 64 * 1024
 """What may stand before a WAV file's samples."""
@@ -153,3 +154,44 @@ def _format_of(chunk: bytes) -> AudioFormat:
     if encoding is None or channels != 1 or not 0 < rate <= 192_000:
         raise MediaError(f"a WAV file of format {tag}, {bits} bits and {channels} channels cannot be used")
     return AudioFormat(encoding, rate)
+
+
+class RateConverter:
+    """Takes samples of whatever rate a voice has, in pieces of any size, and gives frames of one format."""
+
+    def __init__(self, target: AudioFormat) -> None:
+        self._target = target
+        self._source_rate: int | None = None
+        self._resampler: Resampler | None = None
+        self._odd = b""
+        self._position = 0
+
+    def take(self, data: bytes, rate: int) -> Frame:
+        """Signed 16-bit little-endian samples, converted; empty where the filter waits for more.
+
+        Raises:
+            MediaError: The rate changes, or cannot be used.
+        """
+        if self._source_rate is None:
+            self._source_rate = rate
+            self._resampler = None if rate == self._target.rate else Resampler(rate, self._target.rate)
+        elif rate != self._source_rate:
+            raise MediaError("the sound changes its rate")
+        data = self._odd + data
+        size = len(data) // 2 * 2
+        self._odd = data[size:]
+        return self._frame(data[:size] if self._resampler is None else self._resampler.process(data[:size]))
+
+    def finish(self) -> Frame:
+        """What the filter still holds. Raises MediaError: there was no sound, or half a sample at its end."""
+        if self._odd:
+            raise MediaError("it ends in the middle of a sample")
+        frame = self._frame(self._resampler.flush() if self._resampler else b"")
+        if not self._position:
+            raise MediaError("there is no sound in it")
+        return frame
+
+    def _frame(self, pcm: bytes) -> Frame:
+        frame = Frame(pcm, self._target, self._position)
+        self._position += frame.samples
+        return frame

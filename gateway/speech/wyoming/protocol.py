@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from audio.format import AudioFormat, Encoding
+from audio.format import AudioFormat, Encoding, MediaError
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
@@ -45,10 +45,10 @@ def audio_chunk(frame: Frame) -> Event:
 
 
 def format_of(event: Event) -> AudioFormat:
-    """The format that ``audio-start`` or ``audio-chunk`` names. Raises ValueError: not mono of 16 bits."""
+    """The format that ``audio-start`` or ``audio-chunk`` names. Raises MediaError: not mono of 16 bits."""
     rate, width, channels = (event.data.get(name) for name in ("rate", "width", "channels"))
     if not isinstance(rate, int) or not 4000 <= rate <= 192_000 or width != 2 or channels != 1:
-        raise ValueError(f"sound of {rate} Hz, {width} bytes and {channels} channels cannot be used")
+        raise MediaError(f"sound of {rate} Hz, {width} bytes and {channels} channels cannot be used")
     return AudioFormat(Encoding.L16, rate)
 
 

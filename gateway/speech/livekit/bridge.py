@@ -1,0 +1,210 @@
+"""Everything that touches LiveKit's library (livekit-agents 1.8); imported when a plug-in is started, not before.
+
+Its streams have no seam of ours, so each is a line of `gateway.kit.vendor_turn`: frames go in, events come out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import APIConnectionError, APIConnectOptions, APIError, APIStatusError, stt, tts
+from livekit.agents.stt import SpeechEvent, SpeechEventType
+from livekit.agents.utils import http_context
+
+from audio.frame import Frame
+from config.nearest import hint
+from gateway.errors import ConfigError, VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
+from gateway.events import Transcript
+from gateway.speech_interfaces import SpeechHeard
+
+Result = Transcript | SpeechHeard
+TRY_LATER = frozenset({408, 425, 429})
+
+
+def made(vendor: str, side: type[Any], keywords: Mapping[str, Any]) -> Any:
+    """A plug-in's ``STT`` or ``TTS``. Raises ConfigError: it does not take a keyword, or not its value."""
+    takes = set(inspect.signature(side).parameters)
+    for name in keywords:
+        if name not in takes:
+            raise ConfigError(f"{side.__module__} takes no {name!r}{hint(name, takes)}", field=f"speech.{vendor}")
+    try:
+        return side(**keywords)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{side.__module__} cannot be used: {error}", field=f"speech.{vendor}") from error
+
+
+def known_keywords(side: type[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the keywords that the side takes."""
+    takes = inspect.signature(side).parameters
+    return {name: value for name, value in keywords.items() if name in takes}
+
+
+@contextmanager
+def translated(vendor: str, operation: str) -> Iterator[None]:
+    """LiveKit's errors as ours; their messages may quote what was said, so they are not told."""
+    try:
+        yield
+    except APIError as error:
+        raise _as_vendor_error(error, vendor, operation) from error
+
+
+def _as_vendor_error(error: APIError, vendor: str, operation: str) -> VendorError:
+    if isinstance(error, APIStatusError):
+        status = error.status_code
+        refused = 400 <= status < 500 and status not in TRY_LATER
+        kind: type[VendorError] = VendorRejected if refused else VendorUnavailable
+        return kind(f"status {status}", vendor=vendor, operation=operation, status=status, request_id=error.request_id)
+    if isinstance(error, APIConnectionError):  # a timeout is one as well
+        return VendorUnavailable(f"no connection ({type(error).__name__})", vendor=vendor, operation=operation)
+    return VendorReplyInvalid("the plug-in could not understand it", vendor=vendor, operation=operation)
+
+
+def _patience(timeout: float) -> APIConnectOptions:
+    """No retries of its own: who stands behind the vendor is asked instead."""
+    return APIConnectOptions(max_retry=0, retry_interval=0.0, timeout=timeout)
+
+
+class LivekitTurn:
+    """See `gateway.kit.vendor_turn.Dialect`: None is the end of the turn."""
+
+    def __init__(self, vendor: str, partials: bool) -> None:
+        self._vendor = vendor
+        self._partials = partials
+        self._is_over = False
+        self.is_done = False
+
+    def opening(self) -> Iterable[Frame | SpeechEvent | None]:
+        return []
+
+    def audio(self, frame: Frame) -> Iterable[Frame | SpeechEvent | None]:
+        return [frame]
+
+    def closing(self) -> Iterable[Frame | SpeechEvent | None]:
+        self._is_over = True
+        return [None]
+
+    def heard(self, message: Frame | SpeechEvent | None) -> Iterable[Result]:
+        assert isinstance(message, SpeechEvent)
+        is_final = message.type == SpeechEventType.FINAL_TRANSCRIPT
+        is_partial = self._partials and message.type == SpeechEventType.INTERIM_TRANSCRIPT
+        if not (is_final or is_partial) or not message.alternatives:
+            return []
+        first, *others = message.alternatives
+        if not first.text.strip():
+            return []
+        return [
+            Transcript(
+                text=first.text.strip(),
+                final=is_final,
+                confidence=min(1.0, max(0.0, first.confidence)) if first.confidence else None,
+                language=str(first.language) or None,
+                alternatives=tuple(other.text.strip() for other in others if other.text.strip()) if is_final else (),
+            )
+        ]
+
+    def hung_up(self) -> Iterable[Result]:
+        if not self._is_over:
+            raise VendorUnavailable("it hung up in the middle of a turn", vendor=self._vendor, operation="listen")
+        self.is_done = True
+        return []
+
+
+class _StreamLine:
+    """Over a plug-in's stream."""
+
+    def __init__(self, stream: stt.RecognizeStream, vendor: str) -> None:
+        self._stream = stream
+        self._vendor = vendor
+
+    async def send(self, message: Frame | SpeechEvent | None) -> None:
+        try:
+            if isinstance(message, Frame):
+                self._stream.push_frame(_audio_frame(message))
+            else:
+                self._stream.end_input()
+        except RuntimeError:
+            pass  # its task has ended, and `receive` tells why
+
+    async def receive(self) -> Frame | SpeechEvent | None:
+        with translated(self._vendor, "listen"):
+            return await anext(self._stream, None)
+
+
+class _WholeLine:
+    """Over a plug-in that hears whole turns."""
+
+    def __init__(self, ear: stt.STT[Any], language: str, vendor: str, timeout: float) -> None:
+        self._ear = ear
+        self._language = language
+        self._vendor = vendor
+        self._timeout = timeout
+        self._frames: list[rtc.AudioFrame] = []  # bounded by the longest turn
+        self._over = asyncio.Event()
+        self._is_told = False
+
+    async def send(self, message: Frame | SpeechEvent | None) -> None:
+        if isinstance(message, Frame):
+            self._frames.append(_audio_frame(message))
+        else:
+            self._over.set()
+
+    async def receive(self) -> Frame | SpeechEvent | None:
+        await self._over.wait()
+        if self._is_told or not self._frames:
+            return None
+        self._is_told = True
+        with translated(self._vendor, "listen"):
+            return await self._ear.recognize(
+                self._frames, language=self._language, conn_options=_patience(self._timeout)
+            )
+
+
+@asynccontextmanager
+async def open_line(
+    ear: stt.STT[Any], language: str, vendor: str, timeout: float
+) -> AsyncIterator[_StreamLine | _WholeLine]:
+    """A turn at a plug-in; leaving the block ends it."""
+    async with _session_for(ear):
+        if not ear.capabilities.streaming:
+            yield _WholeLine(ear, language, vendor, timeout)
+            return
+        stream = ear.stream(language=language, conn_options=_patience(timeout))
+        try:
+            yield _StreamLine(stream, vendor)
+        finally:
+            await stream.aclose()
+
+
+async def spoken(voice: tts.TTS[Any], text: str, vendor: str, timeout: float) -> AsyncIterator[tuple[bytes, int]]:
+    """Samples and their rate, as they come. Raises VendorError. Leaving the iterator cancels the request."""
+    async with _session_for(voice):
+        with translated(vendor, "speak"):
+            async with voice.synthesize(text, conn_options=_patience(timeout)) as stream:
+                while (piece := await _within(stream, timeout, vendor)) is not None:
+                    if piece.frame.num_channels != 1:
+                        raise VendorReplyInvalid("its sound has several channels", vendor=vendor, operation="speak")
+                    yield bytes(piece.frame.data), piece.frame.sample_rate
+
+
+async def _within(stream: tts.ChunkedStream, timeout: float, vendor: str) -> tts.SynthesizedAudio | None:
+    try:
+        async with asyncio.timeout(timeout):
+            return await anext(stream, None)
+    except TimeoutError as error:
+        raise VendorUnavailable("no sound in time", vendor=vendor, operation="speak") from error
+
+
+def _session_for(side: object) -> AbstractAsyncContextManager[Any]:
+    """Plug-ins that take no HTTP session find one in the context."""
+    return nullcontext() if "http_session" in inspect.signature(type(side)).parameters else http_context.open()
+
+
+def _audio_frame(frame: Frame) -> rtc.AudioFrame:
+    return rtc.AudioFrame(
+        data=frame.data, sample_rate=frame.format.rate, num_channels=1, samples_per_channel=frame.samples
+    )
