@@ -36,6 +36,10 @@ class Subject:
     recognizer: str
     abilities: Abilities
 
+    def recognizer_is_of(self, vendors: Collection[str]) -> bool:
+        """Whether the number's recognizer is among these, by the name of its entry or that of its adapter."""
+        return self.number.recognizer.vendor in vendors or self.recognizer in vendors
+
 
 def _end_silence(subject: Subject) -> Warnings:
     timeout, longest = subject.number.no_input.timeout, subject.number.max_length
@@ -50,7 +54,7 @@ def _end_silence(subject: Subject) -> Warnings:
 
 
 def _closed_recognizer(subject: Subject) -> Warnings:
-    if subject.recognizer in subject.abilities.needs_hints and not subject.number.recognizer.hints:
+    if subject.recognizer_is_of(subject.abilities.needs_hints) and not subject.number.recognizer.hints:
         yield (
             ("recognizer", "hints"),
             f"has nothing, and the recognizer {subject.number.recognizer.vendor!r} takes no dictation: of an open "
@@ -88,7 +92,7 @@ def _words_while_speaking(subject: Subject) -> Warnings:
             continue
         if heard is not None and "speech" not in heard:
             yield ("barge_in", key), "waits for words, and `hear_during_prompt` recognizes none while the bot speaks"
-        elif key == "min_words" and subject.recognizer in subject.abilities.without_partials:
+        elif key == "min_words" and subject.recognizer_is_of(subject.abilities.without_partials):
             vendor = subject.number.recognizer.vendor
             yield (
                 ("barge_in", key),

@@ -4,7 +4,7 @@ and what leaves callers or operators worse off than they expect. Opens no socket
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from config.call import NumberSettings
@@ -16,11 +16,16 @@ from config.speech import engine_of
 LOCAL = "local"
 
 
-def lint(settings: Settings, abilities: Abilities | None = None) -> list[Finding]:
+def lint(
+    settings: Settings,
+    abilities: Abilities | None = None,
+    also: Callable[[NumberSettings], Iterable[Finding]] = lambda number: (),
+) -> list[Finding]:
     """Examine a configuration.
 
     Args:
         abilities: What the plug-ins can do, where known.
+        also: What is found in a number by somebody who knows more of the plug-ins.
     Returns:
         Errors first, then warnings; what several numbers inherit from one place is said once.
     """
@@ -30,6 +35,7 @@ def lint(settings: Settings, abilities: Abilities | None = None) -> list[Finding
         findings += check_number(number, settings.bots, {*settings.speech, LOCAL}, settings.hooks)
         findings += _contradictions(settings, number, known)
         findings += _fallback_transfer(settings, number)
+        findings += also(number)
     placed = _once(_placed(settings, finding) for finding in findings)
     return sorted(placed, key=lambda finding: finding.severity != "error")
 
@@ -93,7 +99,8 @@ def _unused(settings: Settings) -> Iterator[Finding]:
 
 def _vendors(number: NumberSettings) -> set[str]:
     voices = {voice.vendor for voice in number.synthesizer.fallback}
-    return {number.recognizer.vendor, number.synthesizer.vendor, *voices}
+    ears = {ear.vendor for ear in number.recognizer.fallback}
+    return {number.recognizer.vendor, number.synthesizer.vendor, *voices, *ears}
 
 
 def _placed(settings: Settings, finding: Finding) -> Finding:

@@ -100,6 +100,8 @@ def _answering(number: NumberSettings, hooks: Collection[str], path: tuple[str, 
 
 def _vendors(number: NumberSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
     yield ("recognizer", "vendor"), number.recognizer.vendor
+    for index, recognizer in enumerate(number.recognizer.fallback):
+        yield ("recognizer", "fallback", index, "vendor"), recognizer.vendor
     yield ("synthesizer", "vendor"), number.synthesizer.vendor
     for index, voice in enumerate(number.synthesizer.fallback):
         yield ("synthesizer", "fallback", index, "vendor"), voice.vendor

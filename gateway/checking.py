@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from config.contradictions import Abilities
 from config.lint import lint
 from config.references import Finding
 from config.settings import Settings
-from config.speech import engine_of
 from gateway.kit.http import HttpClient
-from gateway.plugins import Plugins, installed
+from gateway.plugins import Plugins, SpeechVendor, installed
+from gateway.speech_check import SpeechCheck
 from gateway.text.catalogue import Catalogue
 
 
-def _abilities(settings: Settings, plugins: Plugins) -> Abilities:
-    """What the configured recognizers can do, as their classes say; none is started."""
-    without_partials, needs_hints = [], []
-    for name, section in settings.speech.items():
-        recognizer = plugins.speech[engine_of(name, section)](name, section, None).recognizer
-        if recognizer is not None and not recognizer.capabilities.partials:
-            without_partials.append(name)
-        if recognizer is not None and recognizer.capabilities.needs_hints:
-            needs_hints.append(name)
+def _abilities(vendors: Mapping[str, SpeechVendor]) -> Abilities:
+    """What the configured recognizers can do, as they say themselves; none is started."""
+    ears = {name: vendor.recognizer.capabilities for name, vendor in vendors.items() if vendor.recognizer is not None}
     return Abilities(
-        without_partials=without_partials,
-        needs_hints=needs_hints,
+        without_partials=[name for name, can in ears.items() if not can.partials],
+        needs_hints=[name for name, can in ears.items() if can.needs_hints],
         words=Catalogue.names(),
     )
 
@@ -31,7 +27,8 @@ def _abilities(settings: Settings, plugins: Plugins) -> Abilities:
 async def examine(settings: Settings, plugins: Plugins | None = None) -> list[Finding]:
     """Everything that is wrong or doubtful, errors first. Opens no socket."""
     known = plugins or installed()
-    findings = lint(settings, _abilities(settings, known))
+    speech = SpeechCheck(settings, known)
+    findings = lint(settings, _abilities(speech.made), speech.of_number)
     async with HttpClient() as http:
         for name, section in settings.bots.items():
             backend = known.backends[section.backend](name, section, http)

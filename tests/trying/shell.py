@@ -22,8 +22,6 @@ SPEECH: dict[str, Any] = {
     "breaks": {"engine": "scripted", "fail_speech_after": 0.2},
     "deaf": {"engine": "scripted", "fail_listening_after": 0.2},
     "silent": {"engine": "scripted", "stall_listening": True},
-    "ear": {"engine": "custom", "listen_url": "ws://127.0.0.1:9/listen"},
-    "voice": {"engine": "custom", "speak_url": "http://127.0.0.1:9/speak"},
 }
 
 

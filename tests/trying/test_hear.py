@@ -77,7 +77,6 @@ def test_a_vendor_that_cannot_end_turns_is_warned_of(talkpath: Shell, recording:
     [
         ("deaf", "deaf: listen: the script says so"),
         ("silent", "silent: listen: nothing came in time"),
-        ("voice", "voice speaks only: it recognizes nothing"),
         ("nobody", "nothing under `speech` is called 'nobody'"),
     ],
 )

@@ -72,7 +72,6 @@ def test_a_player_is_given_the_file(
         ("mute", "mute: speak: the script says so"),
         ("breaks", "breaks: speak: the script says so"),
         ("stuck", "stuck: speak: no audio came in time"),
-        ("ear", "ear listens only: it has no voice"),
         ("acne", "nothing under `speech` is called 'acne'; did you mean `acme`?"),
         ("deepgramm", "nothing under `speech` is called 'deepgramm'; valid: "),
         ("scripted", "scripted is not configured: it needs an entry under `speech`"),
