@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,7 +25,6 @@ from audio.judge import Judge
 from audio.judge_batch import JudgeBatch
 from config.loading import load
 from config.settings import Settings
-from config.speech import engine_of
 from gateway.call.registry import Registry
 from gateway.clock import Clock, LoopClock
 from gateway.errors import GatewayError
@@ -41,21 +39,14 @@ from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
 from gateway.kit.media import MediaFetcher
 from gateway.operator import Operator
-from gateway.plugins import Plugins, SpeechVendor, installed
-from gateway.prompts.store import beside, open_cache, open_overrides
+from gateway.plugins import Plugins, installed
+from gateway.prompts.store import beside
 from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.retention import keep_expiring
 from gateway.records.storage import CallStore, sqlite_url
 from gateway.routes import SocketRoute, Webhook
-from gateway.speech.breaker import Breaker
-from gateway.speech.cache import CachedSynthesizer
-from gateway.speech.directory import LOCAL, SpeechDirectory
-from gateway.speech.guarded import GuardedRecognizer, GuardedSynthesizer
-from gateway.speech.own_words import sentences_of
-from gateway.speech.prompt import salt_of
-from gateway.speech.spoken_prompts import SpokenPrompts
-from gateway.speech_interfaces import Recognizer, Synthesizer
+from gateway.speech_house import SpeechHouse
 from gateway.switchboard import Switchboard
 from gateway.text import values
 from gateway.text.catalogue import Catalogue, WordOverrides
@@ -99,9 +90,6 @@ class App:
         self._clock: Clock = LoopClock()
         self._stop = asyncio.Event()
         self._ports: Ports | None = None
-        self._spoken = SpokenPrompts()
-        self._voices: dict[str, CachedSynthesizer] = {}
-        self._ears: dict[str, GuardedRecognizer] = {}
         server = settings.server
         self._messages = MessageShelf(self._clock, lambda: server.public_url or self.url + server.prefix)
         self.port = settings.server.port
@@ -130,9 +118,11 @@ class App:
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(HttpClient())
             self._metrics = Metrics()
-            self._vendors = speech = await self._start_speech(stack, http)
+            tell = self._metrics.circuit_changed
+            self._speech = SpeechHouse(self._path, self._settings, self._plugins, self._clock, tell)
+            await self._speech.start(stack, http)
             equipment = await self._equip(stack)
-            reception = Reception(self._furnish(self._settings, http, speech), equipment)
+            reception = Reception(self._furnish(self._settings, http), equipment)
             self._hooks = Hooks(http, lambda: reception.house.settings.hooks, self._clock)
             self._switchboard = Switchboard(reception.house.backends)
             transports = self._make_transports(http)
@@ -145,35 +135,10 @@ class App:
                     told=reception.told,
                 )
             )
-            self._operator = operator = Operator(reception, transports, lambda: self._reload(reception, http, speech))
+            self._operator = operator = Operator(reception, transports, lambda: self._reload(reception, http))
             await self._serve(reception, operator, transports)
 
     # --- building --------------------------------------------------------------------------------------------------
-    async def _start_speech(self, stack: AsyncExitStack, http: HttpClient) -> Mapping[str, SpeechVendor]:
-        """Every speech vendor there is; the local one is always among them."""
-        vendors: dict[str, SpeechVendor] = {}
-        for name, section in self._settings.speech.items():
-            plugin = self._plugins.speech[engine_of(name, section)]
-            vendors[name] = vendor = plugin(name, section, http)
-            await vendor.start()
-            stack.push_async_callback(vendor.close)
-        cache = open_cache(self._path, self._settings.prompts)
-        for name, vendor in vendors.items():
-            if vendor.synthesizer is not None:
-                guarded = GuardedSynthesizer(vendor.synthesizer, self._breaker(name, "synthesizer"), self._clock.now)
-                self._voices[name] = voice = CachedSynthesizer(
-                    guarded, cache, salt=salt_of(self._settings.speech[name])
-                )
-                stack.push_async_callback(voice.close)
-            if vendor.recognizer is not None:
-                breaker = self._breaker(name, "recognizer")
-                self._ears[name] = GuardedRecognizer(vendor.recognizer, breaker, self._clock.now)
-        return vendors
-
-    def _breaker(self, vendor: str, part: str) -> Breaker:
-        tell = functools.partial(self._metrics.circuit_changed, part, vendor)
-        return Breaker(vendor, part, self._clock.now, on_change=tell)
-
     async def _equip(self, stack: AsyncExitStack) -> Equipment:
         records = self._settings.records
         disk = DiskWriter()
@@ -228,29 +193,16 @@ class App:
             format, batch, on_event, mode=mode, min_speech=min_speech
         )
 
-    def _furnish(
-        self,
-        settings: Settings,
-        http: HttpClient,
-        vendors: Mapping[str, SpeechVendor],
-        kept: House | None = None,
-    ) -> House:
+    def _furnish(self, settings: Settings, http: HttpClient, kept: House | None = None) -> House:
         """What a configuration amounts to; of the one before, the bots that have not changed are kept."""
-        synthesizers: dict[str, Synthesizer] = dict(self._voices)
-        recognizers: dict[str, Recognizer] = dict(self._ears)
         for language in {number.language for number in settings.numbers.values()}:
             values.warm(language)  # else the first call in a language reads its words on the event loop
         return House(
             settings=settings,
             backends=self._make_backends(settings, http, kept),
-            speech=SpeechDirectory(
-                synthesizers,
-                recognizers,
-                prompts=self._spoken,
-                overrides=open_overrides(self._path, self._settings.prompts),
-            ),
-            recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
-            synthesizers=tuple(synthesizers),
+            speech=self._speech.directory(),
+            recognizers={name: recognizer.capabilities for name, recognizer in self._speech.ears.items()},
+            synthesizers=tuple(self._speech.voices),
             words=self._wording(settings),
         )
 
@@ -310,7 +262,12 @@ class App:
                 )
             )
             tasks.append(group.create_task(self._jobs.run(), name="jobs"))
-            tasks.append(group.create_task(self._speak_ahead(self._settings), name="own sentences"))
+            tasks.append(
+                group.create_task(
+                    self._speech.speak_ahead(self._settings.numbers.values(), self._wording(self._settings)),
+                    name="own sentences",
+                )
+            )
             serving = [
                 group.create_task(server.run_until_told(), name=f"server {server.port}") for server in ports.servers
             ]
@@ -382,11 +339,11 @@ class App:
         for number in caught:
             loop.remove_signal_handler(number)
 
-    async def _reload(self, reception: Reception, http: HttpClient, vendors: Mapping[str, SpeechVendor]) -> Reloaded:
+    async def _reload(self, reception: Reception, http: HttpClient) -> Reloaded:
         """Read the configuration again. Wrong: the old one stays. Right: in force for new calls."""
         try:
             settings = await asyncio.to_thread(load, self._path, self._plugins.sections())
-            house = self._furnish(settings, http, vendors, reception.house)
+            house = self._furnish(settings, http, reception.house)
         except GatewayError as error:
             problems = [str(problem) for problem in getattr(error, "problems", [])] or [str(error)]
             log.error("configuration not reloaded", problems=problems)
@@ -397,15 +354,9 @@ class App:
         fixed += [f"bots.{bot}" for bot in self._switchboard.change(house.backends)]
         if fixed:
             log.warning("changes need a restart", sections=fixed)
-        await self._speak_ahead(settings)
+        await self._speech.speak_ahead(settings.numbers.values(), self._wording(settings))
         log.info("configuration reloaded", numbers=len(settings.numbers))
         return Reloaded(needs_restart=fixed)
-
-    async def _speak_ahead(self, settings: Settings) -> None:
-        """Have the local voice say the gateway's own sentences now, for the day when nobody can speak."""
-        local = self._vendors[LOCAL].synthesizer
-        if local is not None:
-            await self._spoken.warm(local, sentences_of(settings.numbers.values(), self._wording(settings)))
 
     # --- housekeeping ----------------------------------------------------------------------------------------------
     async def _watch_lag(self, metrics: Metrics) -> None:
