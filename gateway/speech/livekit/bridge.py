@@ -115,11 +115,18 @@ class LivekitTurn:
 
 
 class _StreamLine:
-    """Over a plug-in's stream."""
+    """Over a plug-in's stream.
 
-    def __init__(self, stream: stt.RecognizeStream, vendor: str) -> None:
+    Some streams end seconds after their last word (Deepgram's: five). So once the turn is over, and an utterance was
+    heard to its end, nothing more is waited for than ``settle`` seconds of quiet.
+    """
+
+    def __init__(self, stream: stt.RecognizeStream, vendor: str, settle: float) -> None:
         self._stream = stream
         self._vendor = vendor
+        self._settle = settle
+        self._over = asyncio.Event()
+        self._is_complete = False  # whether what was heard so far is all there is of an utterance
 
     async def send(self, message: Frame | SpeechEvent | None) -> None:
         try:
@@ -127,12 +134,34 @@ class _StreamLine:
                 self._stream.push_frame(_audio_frame(message))
             else:
                 self._stream.end_input()
+                self._over.set()
         except RuntimeError:
             pass  # its task has ended, and `receive` tells why
 
     async def receive(self) -> Frame | SpeechEvent | None:
-        with translated(self._vendor, "listen"):
-            return await anext(self._stream, None)
+        coming = asyncio.ensure_future(anext(self._stream, None))
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([coming], timeout=self._settle if self._is_complete else None)
+            if not coming.done():
+                return None
+            with translated(self._vendor, "listen"):
+                event = coming.result()
+        finally:
+            for waiting in (coming, over):
+                waiting.cancel()
+            await asyncio.wait([coming, over])
+        if event is not None:
+            self._is_complete = _completes(event, self._is_complete)
+        return event
+
+
+def _completes(event: SpeechEvent, before: bool) -> bool:
+    """Whether an utterance is complete after an event, where it was or was not before."""
+    if event.type in (SpeechEventType.FINAL_TRANSCRIPT, SpeechEventType.END_OF_SPEECH):
+        return True
+    return before and event.type == SpeechEventType.RECOGNITION_USAGE
 
 
 class _WholeLine:
@@ -166,7 +195,7 @@ class _WholeLine:
 
 @asynccontextmanager
 async def open_line(
-    ear: stt.STT[Any], language: str, vendor: str, timeout: float
+    ear: stt.STT[Any], language: str, vendor: str, timeout: float, settle: float
 ) -> AsyncIterator[_StreamLine | _WholeLine]:
     """A turn at a plug-in; leaving the block ends it."""
     async with _session_for(ear):
@@ -175,7 +204,7 @@ async def open_line(
             return
         stream = ear.stream(language=language, conn_options=_patience(timeout))
         try:
-            yield _StreamLine(stream, vendor)
+            yield _StreamLine(stream, vendor, settle)
         finally:
             await stream.aclose()
 

@@ -36,3 +36,5 @@ class LivekitSpeechSection(SpeechSection):
     """`STT` tells what it hears before the caller has finished."""
     timeout: float = Field(default=10.0, gt=0, le=60)
     """Seconds until the first sound, and from the end of a turn to its last transcript."""
+    settle: float = Field(default=0.5, gt=0, le=10)
+    """Seconds of quiet, at the end of a turn whose words are final, after which nothing more is waited for."""

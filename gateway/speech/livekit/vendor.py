@@ -77,7 +77,9 @@ class LivekitRecognizer:
         timeout = owner.settings.timeout
 
         def connect() -> AbstractAsyncContextManager[Any]:
-            line: AbstractAsyncContextManager[Any] = owner.bridge.open_line(ear, settings.language, owner.name, timeout)
+            line: AbstractAsyncContextManager[Any] = owner.bridge.open_line(
+                ear, settings.language, owner.name, timeout, owner.settings.settle
+            )
             return line
 
         return turn_at(owner.name, connect, turn, settings, result_within=timeout)
