@@ -45,8 +45,7 @@ def sentence_of(desk: PromptDesk, what: str, language: str | None) -> tuple[str,
     texts = {(entry.prompt.text, entry.utterance.language) for entry in found}
     if len(texts) > 1:
         only_one(found, what)
-    text, spoken = texts.pop()
-    return text, language or spoken
+    return texts.pop()
 
 
 def short(text: str) -> str:

@@ -40,14 +40,16 @@ from gateway.kit.http import HttpClient
 from gateway.lab.server import LabRequest, LabServer
 from gateway.operator import Operator
 from gateway.plugins import SpeechVendor, installed
+from gateway.prompts.store import open_cache, open_overrides
 from gateway.reception import Equipment, House, Reception
 from gateway.records.disk import DiskWriter
 from gateway.records.journal import read, replay
 from gateway.routes import SocketRoute, Webhook
 from gateway.speech.breaker import Breaker
-from gateway.speech.cache import CachedSynthesizer, PromptCache
+from gateway.speech.cache import CachedSynthesizer
 from gateway.speech.directory import SpeechDirectory
 from gateway.speech.guarded import GuardedRecognizer, GuardedSynthesizer
+from gateway.speech.prompt import salt_of
 from gateway.speech.scripted.vendor import ScriptedSpeech
 from gateway.speech_interfaces import Recognizer, Synthesizer
 from gateway.transports.sockets import LineContext
@@ -267,7 +269,7 @@ async def open_office(
         bot_settings: All of the bot's.
         number, speech, server, pbx: Further settings of theirs.
         more: Further entries by section, such as other bots and numbers.
-        voice: Speaks instead of the scripted voice of the vendor ``local``.
+        voice: Speaks instead of the scripted voice of the vendor ``local``, and without the prompt cache.
         vendors: Speech vendors that are started already, beside the scripted ones or in their place.
     """
     scripted = {name: {"engine": "scripted"} for name in vendors or {} if name != "local"}
@@ -300,9 +302,11 @@ def _furnish(
 ) -> tuple[Office, DiskWriter]:
     plugins, clock, disk, store = installed(), LoopClock(), DiskWriter(), KeptRecords()
     vendors = {name: ScriptedSpeech(name, section, http) for name, section in settings.speech.items()}  # type: ignore[arg-type]
-    cache = PromptCache()
+    config = folder / "talkpath.yaml"
+    cache = open_cache(config, settings.prompts)
+    salts = {name: salt_of(section) for name, section in settings.speech.items()}
     synthesizers: dict[str, Synthesizer] = {
-        name: CachedSynthesizer(vendor.synthesizer, cache) for name, vendor in vendors.items()
+        name: CachedSynthesizer(vendor.synthesizer, cache, salt=salts[name]) for name, vendor in vendors.items()
     }
     if fittings.voice is not None:
         synthesizers["local"] = fittings.voice
@@ -310,7 +314,7 @@ def _furnish(
     for name, plugged in fittings.vendors.items():
         if plugged.synthesizer is not None:
             guarded = GuardedSynthesizer(plugged.synthesizer, Breaker(name, "synthesizer", clock.now), clock.now)
-            synthesizers[name] = CachedSynthesizer(guarded, cache)
+            synthesizers[name] = CachedSynthesizer(guarded, cache, salt=salts[name])
         if plugged.recognizer is not None:
             breaker = Breaker(name, "recognizer", clock.now)
             recognizers[name] = GuardedRecognizer(plugged.recognizer, breaker, clock.now)
@@ -319,7 +323,7 @@ def _furnish(
         backends={
             name: plugins.backends[section.backend](name, section, http) for name, section in settings.bots.items()
         },
-        speech=SpeechDirectory(synthesizers, recognizers),
+        speech=SpeechDirectory(synthesizers, recognizers, overrides=open_overrides(config, settings.prompts)),
         recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
         synthesizers=tuple(synthesizers),
     )
