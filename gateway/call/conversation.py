@@ -340,7 +340,7 @@ class Conversation:
                 self.speaking.give_up_reports()
                 self.speaking.close_stretch()
             case State.THINKING:
-                self._thought_long_enough()
+                self.turns.waited_long()
             case State.FINISHING:
                 self._turn_closed()
             case State.HEARING | State.CLOSING:
@@ -356,15 +356,6 @@ class Conversation:
                 pass  # none of them has anything to do when its time is over
             case _:
                 assert_never(state)
-
-    def _thought_long_enough(self) -> None:
-        facts = self.facts
-        assert facts.waiting is not None
-        if facts.now >= round(facts.waiting.sent_at + facts.number.answer_timeout, 6):
-            self.turns.turn_failed("no answer in time")
-            return
-        facts.waiting.next_filler = facts.now + facts.number.filler_every
-        self.speaking.filler()
 
     def _finish_or_conclude(self) -> None:
         """The caller's turn is over. Without a stream there is no text to wait for."""

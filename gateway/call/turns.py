@@ -143,6 +143,16 @@ class Turns:
         elif not self.is_stale(event.turn):
             self.facts.keep("warning", what="bot_event_failed", turn=event.turn, detail=event.detail)
 
+    def waited_long(self) -> None:
+        """The bot is waited for: a filler is due, or the answer will not come any more."""
+        facts = self.facts
+        assert facts.waiting is not None
+        if facts.now >= round(facts.waiting.sent_at + facts.number.answer_timeout, 6):
+            self.turn_failed("no answer in time")
+            return
+        facts.waiting.next_filler = facts.now + facts.number.filler_every
+        self.speaking.filler()
+
     def turn_failed(self, reason: str) -> None:
         """An apology and another try; the third failure in a row, or one on the first words, is the fallback."""
         facts = self.facts
