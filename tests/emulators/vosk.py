@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from audio.format import AudioFormat, Encoding
 from tests.fakes.resembling import heard_in
 
+EOF = '{"eof" : 1}'
 VOICED_PEAK = 300
 PAUSE = 0.5
 """Seconds of silence after which Kaldi ends an utterance by itself (its rule with words; the real one weighs more)."""
@@ -45,6 +46,7 @@ class VoskEmulator:
         script: What is heard instead.
         status: Refuses the upgrade with this status.
         stall_after, break_after: Bytes of sound after which it answers no more, or hangs up.
+        leaves_unanswered: It hangs up when a turn is over.
         garbage: Its answer to everything.
         opened: The upgrade is answered once this is set.
     """
@@ -56,6 +58,7 @@ class VoskEmulator:
         self.status: int | None = None
         self.stall_after: int | None = None
         self.break_after: int | None = None
+        self.leaves_unanswered = False
         self.garbage: str | None = None
         self.opened = asyncio.Event()
         self.opened.set()
@@ -83,12 +86,12 @@ class VoskEmulator:
                 if isinstance(message, bytes):
                     noted.audio += message
                     self.arrived.set()
-                if self.break_after is not None and len(noted.audio) >= self.break_after:
+                if self._leaves(noted, message):
                     await connection.close(1011)
                 elif self.stall_after is not None and len(noted.audio) >= self.stall_after:
                     continue
                 await connection.send(self.garbage or json.dumps(ear.answer(message)))
-                if message == '{"eof" : 1}':
+                if message == EOF:
                     noted.finished = True
                     return
         except ConnectionClosed:
@@ -96,6 +99,11 @@ class VoskEmulator:
         finally:
             noted.closed_at = asyncio.get_running_loop().time()
             noted.closed.set()
+
+    def _leaves(self, noted: Noted, message: str | bytes) -> bool:
+        if self.break_after is not None and len(noted.audio) >= self.break_after:
+            return True
+        return self.leaves_unanswered and message == EOF
 
 
 class _Ear:
@@ -109,7 +117,7 @@ class _Ear:
         self._looked_at = 0
 
     def answer(self, message: str | bytes) -> dict[str, Any]:
-        if message in ('{"eof" : 1}', '{"reset" : 1}'):
+        if message in (EOF, '{"reset" : 1}'):
             return self._final()
         assert isinstance(message, bytes), message
         assert len(message) % 2 == 0

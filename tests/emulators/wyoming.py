@@ -7,7 +7,7 @@ of wyoming-faster-whisper and wyoming-piper: one request a connection, which the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +47,10 @@ class WyomingEmulator:
         script: What is heard instead.
         rate, width, piece: Of its voice: samples per second, bytes of one, bytes of a chunk.
         other_rate: What the second chunk claims.
+        sounds: What a text sounds like at a rate, L16.
+        is_down: Nobody listens to those who connect.
         stall_after, break_after: Bytes of speech, or of a turn, after which nothing more comes, or it hangs up.
+        leaves_unanswered: It hangs up when a turn is over.
         error: Its answer to everything.
         garbage: Sent instead of its first event.
         streams: It tells transcripts by pieces, too.
@@ -60,8 +63,11 @@ class WyomingEmulator:
         self.script: str | None = None
         self.rate, self.width, self.piece = 22050, 2, 2048
         self.other_rate: int | None = None
+        self.sounds: Callable[[str, int], bytes] = spoken_pcm
+        self.is_down = False
         self.stall_after: int | None = None
         self.break_after: int | None = None
+        self.leaves_unanswered = False
         self.error: Error | None = None
         self.garbage: bytes | None = None
         self.streams = False
@@ -89,6 +95,8 @@ class WyomingEmulator:
         self._serving.add(task)
         noted = Noted()
         self.connections.append(noted)
+        if self.is_down:
+            writer.transport.abort()
         handler = _Handler(self, noted, reader, writer)
         try:
             await handler.run()
@@ -144,7 +152,7 @@ class _Handler(AsyncEventHandler):
         """audio-start, audio-chunk ..., audio-stop. Who hangs up meanwhile is noticed by reading."""
         emulator = self._emulator
         leaving = asyncio.create_task(self.reader.read())
-        saying = asyncio.create_task(self._chunks(b"" if emulator.is_mute else spoken_pcm(text, emulator.rate)))
+        saying = asyncio.create_task(self._chunks(b"" if emulator.is_mute else emulator.sounds(text, emulator.rate)))
         try:
             await asyncio.wait([leaving, saying], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -165,7 +173,8 @@ class _Handler(AsyncEventHandler):
             if start and emulator.other_rate is not None:
                 described["rate"] = emulator.other_rate
             await self.write_event(AudioChunk(audio=sound[start : start + emulator.piece], **described).event())
-        await self.write_event(AudioStop().event())
+        if emulator.break_after is None or len(sound) < emulator.break_after:
+            await self.write_event(AudioStop().event())
 
     async def _hear(self, event: Event) -> bool:
         """transcribe, audio-start, audio-chunk ..., audio-stop; then the transcript, by pieces before that."""
@@ -183,6 +192,8 @@ class _Handler(AsyncEventHandler):
         elif AudioStop.is_type(event.type):
             if emulator.stall_after is not None:
                 await self.reader.read()
+                return False
+            if emulator.leaves_unanswered:
                 return False
             await self._tell(self._understood())
             noted.finished = True
