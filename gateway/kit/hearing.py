@@ -174,7 +174,7 @@ class SocketHearing:
             held.turns += 1
             held.seconds += self._format.seconds(self._sent)
             if warm is not None and self._turn.is_over and self._turn.is_clean:
-                await warm.keep(held)
+                await warm.keep(held, self._turn.keep_alive)
             else:
                 await held.close()
 

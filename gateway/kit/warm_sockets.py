@@ -56,6 +56,7 @@ async def hold_socket(
 class _Kept:
     held: HeldSocket
     since: float
+    keep_alive: Message | None
     task: asyncio.Task[None] | None = None
     has_ended: bool = False
 
@@ -102,12 +103,16 @@ class WarmSockets:
                     return kept.held
         return None
 
-    async def keep(self, held: HeldSocket) -> None:
-        """Let a connection wait; nothing may be under way on it. It is closed where there is no room."""
+    async def keep(self, held: HeldSocket, keep_alive: Message | None = None) -> None:
+        """Let a connection wait; nothing may be under way on it. It is closed where there is no room.
+
+        Args:
+            keep_alive: Its own sign of life. None: that of all.
+        """
         if self._closed or len(self._kept) >= self._most:
             await held.close()
             return
-        kept = _Kept(held, asyncio.get_running_loop().time())
+        kept = _Kept(held, asyncio.get_running_loop().time(), keep_alive or self._keep_alive)
         self._kept.append(kept)
         kept.task = asyncio.create_task(self._tend(kept), name="warm socket")
 
@@ -135,8 +140,8 @@ class WarmSockets:
         try:
             async with asyncio.timeout(self._kept_for):
                 while await self._stays_open(socket):
-                    if self._keep_alive is not None:
-                        await socket.send(self._keep_alive)
+                    if kept.keep_alive is not None:
+                        await socket.send(kept.keep_alive)
         except (TimeoutError, VendorError):
             pass  # it has waited long enough, or the vendor has closed it
         kept.has_ended = True

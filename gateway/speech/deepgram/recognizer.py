@@ -11,7 +11,7 @@ from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
 from gateway.speech.deepgram.flux import FluxTurn
 from gateway.speech.deepgram.nova import NovaTurn
 from gateway.speech.deepgram.options import ListenOptions
-from gateway.speech.deepgram.protocol import KEEP_ALIVE, PRODUCTION, is_flux, listen_address, model_for
+from gateway.speech.deepgram.protocol import PRODUCTION, is_flux, listen_address, model_for
 from gateway.speech.deepgram.settings import DeepgramSpeechSection
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities
 
@@ -30,7 +30,7 @@ class DeepgramRecognizer:
         self._name = name
         self._settings = settings
         self._limits = limits or HearingLimits()
-        self._warm = WarmSockets(KEEP_ALIVE, every=self._limits.keep_alive, most=settings.warm_connections)
+        self._warm = WarmSockets(None, every=self._limits.keep_alive, most=settings.warm_connections)
 
     def listen(self, settings: ListenSettings) -> AbstractAsyncContextManager[RecognitionStream]:
         options = read_options(ListenOptions, settings.options, self._name)

@@ -8,7 +8,7 @@ from gateway.kit.hearing import HearingLimits, hear_by_socket
 from gateway.kit.options import read_options
 from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
 from gateway.speech.elevenlabs.options import ListenOptions
-from gateway.speech.elevenlabs.protocol import HEARD_FORMATS, PRODUCTION, audio_chunk, listen_address, vendor_silence
+from gateway.speech.elevenlabs.protocol import HEARD_FORMATS, PRODUCTION, listen_address, vendor_silence
 from gateway.speech.elevenlabs.scribe import ScribeTurn
 from gateway.speech.elevenlabs.settings import ElevenLabsSpeechSection
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities
@@ -25,8 +25,7 @@ class ElevenLabsRecognizer:
         self._name = name
         self._settings = settings
         self._limits = limits or HearingLimits()
-        sign = audio_chunk(b"", HEARD_FORMATS[0].rate)
-        self._warm = WarmSockets(sign, every=self._limits.keep_alive, most=settings.warm_connections)
+        self._warm = WarmSockets(None, every=self._limits.keep_alive, most=settings.warm_connections)
 
     def listen(self, settings: ListenSettings) -> AbstractAsyncContextManager[RecognitionStream]:
         options = read_options(ListenOptions, settings.options, self._name)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from audio.codecs import g711
-from audio.format import L16_8K, PCMU_8K, Encoding
+from audio.format import L16_8K, L16_16K, PCMU_8K, AudioFormat, Encoding
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
@@ -19,6 +19,7 @@ from gateway.speech.elevenlabs.settings import ElevenLabsSpeechSection
 from gateway.speech.scripted.signal import duration_of, resemblance
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard, Utterance
 from gateway.tuning import Tuning
+from tests.contracts.test_recognizers import audio
 from tests.emulators.elevenlabs import KEY, ElevenLabs, Faults, Request
 from tests.fakes.elevenlabs_setup import emulated
 from tests.fakes.processes import until
@@ -160,7 +161,8 @@ async def test_a_stream_that_is_left_is_closed_at_once() -> None:
         await assert_closed_soon(office.requests[0], since, waited)
 
 
-async def test_the_next_turn_has_no_handshake_to_wait_for() -> None:
+@pytest.mark.parametrize("format", [PCMU_8K, L16_16K])
+async def test_the_next_turn_has_no_handshake_to_wait_for(format: AudioFormat) -> None:
     async with emulated(NAME) as (_, office):
         recognizer = ElevenLabsRecognizer(
             "elevenlabs",
@@ -168,8 +170,8 @@ async def test_the_next_turn_has_no_handshake_to_wait_for() -> None:
             replace(SHORT, rest=5.0, close=5.0),
         )
         for turn in range(3):
-            async with recognizer.listen(QUESTION) as stream:
-                assert finals(await heard(stream, frames())) == words()
+            async with recognizer.listen(replace(QUESTION, format=format)) as stream:
+                assert finals(await heard(stream, audio(NAME, format))) == words()
             signs = len(office.requests[0].messages)
             await until(lambda known=signs: len(office.requests[0].messages) > known)  # type: ignore[misc]
             assert len(office.requests) == 1, f"turn {turn} opened a connection"
