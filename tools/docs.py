@@ -7,15 +7,18 @@ from pathlib import Path
 
 from config.docs import page, plugin_pages
 from gateway.plugins import installed
+from tools.speech_table import with_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def pages() -> dict[Path, str]:
     """Each generated document and what it should say."""
+    speech = DOCS / "speech.md"
     return {
         DOCS / "configuration.md": page(),
         DOCS / "plugin-settings.md": plugin_pages(installed().sections()),
+        speech: with_table(speech.read_text("utf-8"), installed().speech, DOCS / "speech"),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gateway.kit.http import HttpClient
 from gateway.speech.azure.options import AzureListenOptions, AzureSpeakOptions
 from gateway.speech.azure.recognizer import AzureRecognizer
@@ -13,6 +15,7 @@ class AzureSpeech:
     """See `gateway.plugins`."""
 
     Section = AzureSpeechSection
+    examples: ClassVar = {"": {"region": "westeurope", "api_key": "placeholder"}}
     ListenOptions = AzureListenOptions
     SpeakOptions = AzureSpeakOptions
 

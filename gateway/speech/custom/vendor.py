@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gateway.kit.http import HttpClient
 from gateway.speech.custom.client import CustomRecognizer, CustomSynthesizer
 from gateway.speech.custom.settings import CustomSpeechSection
@@ -11,6 +13,7 @@ class CustomSpeech:
     """See `gateway.plugins`. Which options there are is the engine's affair; all are passed on."""
 
     Section = CustomSpeechSection
+    examples: ClassVar = {"": {"url": "http://127.0.0.1:9000"}}
 
     def __init__(self, name: str, settings: CustomSpeechSection, http: HttpClient) -> None:
         speaks, hears = settings.address_spoken, settings.address_heard

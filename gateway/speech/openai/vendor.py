@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gateway.kit.http import HttpClient
 from gateway.speech.openai.options import ListenOptions, SpeakOptions
 from gateway.speech.openai.recognizer import RealtimeRecognizer, UploadRecognizer
@@ -13,6 +15,7 @@ class OpenAiSpeech:
     """See `gateway.plugins`."""
 
     Section = OpenAiSpeechSection
+    examples: ClassVar = {"upload": {}, "realtime": {"mode": "realtime"}}
     ListenOptions = ListenOptions
     SpeakOptions = SpeakOptions
 

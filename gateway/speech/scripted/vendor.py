@@ -12,6 +12,7 @@ class ScriptedSpeech:
     """See `gateway.plugins`. ``http`` is what every plug-in is given; nothing here needs it."""
 
     Section = ScriptedSpeechSection
+    tried = None
 
     def __init__(self, name: str, settings: ScriptedSpeechSection, http: Any = None) -> None:
         self.synthesizer = ScriptedSynthesizer(settings, vendor=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from gateway.speech.wyoming.client import WyomingRecognizer, WyomingSynthesizer
 from gateway.speech.wyoming.options import ListenOptions, SpeakOptions
@@ -13,6 +13,7 @@ class WyomingSpeech:
     """See `gateway.plugins`. ``http`` is what every plug-in is given; nothing here needs it."""
 
     Section = WyomingSpeechSection
+    examples: ClassVar = {"": {"url": "tcp://127.0.0.1:10300"}}
     ListenOptions = ListenOptions
     SpeakOptions = SpeakOptions
 
