@@ -31,6 +31,7 @@ from config.prompts import PromptsSection
 from config.references import check_lines, check_number
 from config.server import LoggingSection, MediaSection, RecordsSection, ServerSection
 from config.settings import NumberSection, ProfileSection, Settings
+from config.speech import named_engine
 
 LOCAL = "local"
 S = TypeVar("S", bound=Section)
@@ -147,7 +148,7 @@ class _Builder:
 
     def _speech(self) -> Iterator[tuple[str, Section]]:
         for name, path, value in self._entries("speech"):
-            section = self._plugin(path, "engine", {"engine": name, **value}, self._plugins.speech)
+            section = self._plugin(path, "engine", {"engine": named_engine(name), **value}, self._plugins.speech)
             if section and (vendor := self._section(section, path, value)):
                 yield name, vendor
         if LOCAL in self._plugins.speech and LOCAL not in self._names("speech"):

@@ -19,4 +19,9 @@ class SpeechSection(Section):
 def engine_of(name: str, section: Section) -> str:
     """The adapter that serves an entry under `speech`: the one it names by `engine`, else the one it is called like."""
     engine = getattr(section, "engine", None)
-    return engine if isinstance(engine, str) else name
+    return engine if isinstance(engine, str) else named_engine(name)
+
+
+def named_engine(name: str) -> str:
+    """What an entry's name says of its adapter: ``livekit`` for ``livekit:deepgram``, else the name itself."""
+    return name.partition(":")[0] or name
