@@ -1,7 +1,7 @@
 """Azure Speech's other side: recognition over the SDK's WebSocket protocol (USP), voices over REST, on this machine.
 
-USP has no page: its messages are those that the SDK (azure-cognitiveservices-speech 1.53, October 2026) was seen to send
-and to accept in November 2026. REST: learn.microsoft.com/azure/ai-services/speech-service/rest-text-to-speech.
+USP has no page: its messages are those that the SDK (azure-cognitiveservices-speech 1.53, October 2026) was seen to
+send and accept in November 2026. REST: learn.microsoft.com/azure/ai-services/speech-service/rest-text-to-speech.
 Time is the time of the audio that was received. It knows nothing of the gateway's adapter.
 """
 
@@ -123,6 +123,7 @@ class AzureEmulator:
         sessions: Connections for recognition, in order.
         spoken: Likewise requests for speech.
         began: Set when audio, or a request for speech, has arrived.
+        stalled: Set when speech has stopped coming, by a fault.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class AzureEmulator:
         self.spoken: list[Spoken] = []
         self.began = asyncio.Event()
         self.released = asyncio.Event()
+        self.stalled = asyncio.Event()
         self.url = ""
         self._app = Starlette(
             routes=[
@@ -209,6 +211,7 @@ class AzureEmulator:
         try:
             for start in range(0, len(data), 1601):
                 if faults.stall_speech_after is not None and taken.sent >= faults.stall_speech_after:
+                    self.stalled.set()
                     await self.released.wait()
                 if faults.break_speech_after is not None and taken.sent >= faults.break_speech_after:
                     raise ConnectionAbortedError

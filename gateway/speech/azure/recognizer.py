@@ -171,6 +171,8 @@ class AzureStream:
         match reported.kind:
             case "connected":
                 self._connected()
+            case "disconnected":
+                self._disconnected()
             case "partial" if reported.text and self._settings.tuning.interim is not False:
                 self._put(Transcript(text=reported.text, final=False))
             case "final":
@@ -189,6 +191,12 @@ class AzureStream:
         if not self._is_finished and self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _disconnected(self) -> None:
+        """The SDK connects again and sends what was not answered; that may take as long as the first time."""
+        self._is_connected = False
+        if not self._is_finished:
+            self.expect_connection()
 
     def _within(self, seconds: float, reason: str) -> None:
         if self._deadline is not None:

@@ -24,7 +24,8 @@ class Reported:
     """What the SDK says, in plain values.
 
     Attributes:
-        kind: ``connected``, ``partial``, ``final``, ``started``, ``stopped`` (speech), ``failed`` or ``over``.
+        kind: ``connected``, ``disconnected``, ``partial``, ``final``, ``started`` and ``stopped`` (speech), ``failed``
+            or ``over``.
         at: Seconds of the audio, of ``started`` and ``stopped``.
         detail: The result's JSON; of ``failed`` the name of the SDK's error code.
     """
@@ -63,6 +64,7 @@ class SdkStream:
         report: Callable[[Reported], None],
     ) -> None:
         self._report = report
+        self._is_over = False
         self._input = sdk.audio.PushAudioInputStream(_wave_format(sdk, format))
         config = _config(sdk, section, settings, options)
         languages = languages_of(settings)
@@ -93,9 +95,9 @@ class SdkStream:
     def leave(self) -> None:
         """Close the connection and free everything; takes the time it takes."""
         self._input.close()
-        recognizer = self._recognizer
-        recognizer.stop_continuous_recognition_async().get()
-        for signal in (*self._signals(), self._connection.connected):
+        if not self._is_over:  # stopping what has ended by itself would wait for 10 s
+            self._recognizer.stop_continuous_recognition_async().get()
+        for signal in (*self._signals(), self._connection.connected, self._connection.disconnected):
             signal.disconnect_all()
         del self._connection, self._recognizer, self._starting, self._input
 
@@ -135,14 +137,19 @@ class SdkStream:
             if details.reason == sdk.CancellationReason.Error:
                 report(Reported(kind="failed", detail=details.code.name))
 
+        def stopped(_: Any) -> None:
+            self._is_over = True
+            report(Reported(kind="over"))
+
         found = self._recognizer
         found.recognizing.connect(lambda event: report(Reported(kind="partial", text=event.result.text)))
         found.recognized.connect(final)
         found.canceled.connect(canceled)
-        found.session_stopped.connect(lambda _: report(Reported(kind="over")))
+        found.session_stopped.connect(stopped)
         found.speech_start_detected.connect(lambda event: report(Reported(kind="started", at=event.offset / TICKS)))
         found.speech_end_detected.connect(lambda event: report(Reported(kind="stopped", at=event.offset / TICKS)))
         self._connection.connected.connect(lambda _: report(Reported(kind="connected")))
+        self._connection.disconnected.connect(lambda _: report(Reported(kind="disconnected")))
 
 
 def _wave_format(sdk: Any, format: AudioFormat) -> Any:
