@@ -6,8 +6,8 @@ An entry point in the group `gateway.transports`, `gateway.backends` or `gateway
 - a transport is made as ``cls(name, settings, LineContext)``, a backend as ``cls(name, settings, HttpClient)``, a
   speech vendor as ``cls(name, settings, HttpClient)`` with ``recognizer`` and ``synthesizer`` (either may be None),
   ``await start()`` and ``await close()``. Its class may have ``ListenOptions`` and ``SpeakOptions`` (see
-  `gateway.kit.options`), for `talkpath check`, and ``tried`` and ``examples`` (see `tools.speech_table`), for the table of
-  vendors.
+  `gateway.kit.options`), for `talkpath check`, and ``tried`` and ``examples`` (see `tools.speech_table`), for the table
+  of vendors.
 
 One in the group `gateway.commands` names a function that takes the `typer.Typer` of the command line and adds a
 command, or a group of them, under the entry point's name. It is imported whenever `talkpath` is started, so its module

@@ -86,18 +86,23 @@ def _made(name: str, plugin: Any, settings: Mapping[str, Any]) -> SpeechVendor:
 
 
 def _cells(vendor: SpeechVendor, tried: str) -> list[str]:
-    ear = vendor.recognizer.capabilities if vendor.recognizer is not None else None
-    voice = vendor.synthesizer.capabilities if vendor.synthesizer is not None else None
+    ear: RecognizerCapabilities | None = vendor.recognizer.capabilities if vendor.recognizer is not None else None
+    voice: SynthesizerCapabilities | None = vendor.synthesizer.capabilities if vendor.synthesizer is not None else None
+    hears = ["", "", ""] if ear is None else [_narrow(ear.formats), _yes(ear.partials), _languages(ear.languages)]
+    speaks = (
+        ["", "", ""] if voice is None else [_narrow(voice.formats), _yes(voice.streams), _languages(voice.languages)]
+    )
+    narrow, streaming, languages = map(_both, hears, speaks)
     return [
         _yes(ear is not None),
         _yes(voice is not None),
         tried,
-        _both("hears", ear and _narrow(ear.formats), "speaks", voice and _narrow(voice.formats)),
-        _streaming(ear, voice),
+        narrow,
+        streaming,
         "" if voice is None else _yes(voice.ssml),
         "" if ear is None else "needs them" if ear.needs_hints else _yes(ear.takes_hints),
         "" if ear is None else ENDS[ear.own_endpointing],
-        _both("hears", ear and _languages(ear.languages), "speaks", voice and _languages(voice.languages)),
+        languages,
     ]
 
 
@@ -105,12 +110,11 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _both(first: str, one: str | None, second: str, other: str | None) -> str:
+def _both(hears: str, speaks: str) -> str:
     """What is said of two sides; once, where it is the same or only one is there."""
-    said = [(side, text) for side, text in ((first, one), (second, other)) if text is not None]
-    if len({text for _, text in said}) == 1:
-        return said[0][1]
-    return "; ".join(f"{side} {text}" for side, text in said)
+    if not hears or not speaks or hears == speaks:
+        return hears or speaks
+    return f"hears: {hears}; speaks: {speaks}"
 
 
 def _narrow(formats: tuple[AudioFormat, ...]) -> str:
@@ -119,13 +123,6 @@ def _narrow(formats: tuple[AudioFormat, ...]) -> str:
         return "any"
     found = [CODES[format.encoding] for format in formats if format.rate == TELEPHONE]
     return ", ".join(found) or f"no ({min(format.rate for format in formats) / 1000:g} kHz)"
-
-
-def _streaming(ear: RecognizerCapabilities | None, voice: SynthesizerCapabilities | None) -> str:
-    """Whether words come while the caller speaks, and audio while the rest is made."""
-    return _both(
-        "hears:", None if ear is None else _yes(ear.partials), "speaks:", None if voice is None else _yes(voice.streams)
-    )
 
 
 def _languages(languages: tuple[str, ...]) -> str:

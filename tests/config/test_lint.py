@@ -154,6 +154,8 @@ numbers: {'1': {bot: a, profile: p, recognizer: {hints: [x]}, fallback: {say: x}
     assert found(tmp_path, text.replace("SPEECH", "all")) == unused
     cloud = "speech.cloud: is used by no number, and no bot may choose it"
     assert found(tmp_path, text.replace("SPEECH", "none")) == [*unused, cloud]
+    behind = text.replace("hints: [x]", "hints: [x], fallback: [{vendor: cloud}]")
+    assert found(tmp_path, behind.replace("SPEECH", "none")) == unused
 
 
 def test_what_many_numbers_inherit_is_said_once_where_it_is_written(tmp_path: Path) -> None:

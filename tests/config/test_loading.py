@@ -219,6 +219,14 @@ def test_an_inherited_mistake_is_reported_once_where_it_is_written(tmp_path: Pat
     ]
 
 
+def test_every_recognizer_behind_the_first_is_looked_up(tmp_path: Path) -> None:
+    fallback = "[{vendor: cloud}, {vendor: clod}]"
+    text = f"{USABLE}speech: {{cloud: {{api_key: k}}}}\nnumbers: {{'1': {{recognizer: {{fallback: {fallback}}}}}}}\n"
+    assert reported(tmp_path, text) == [
+        "5: numbers.1.recognizer.fallback.1.vendor: nothing under `speech` is called 'clod'; did you mean `cloud`?",
+    ]
+
+
 def test_a_number_needs_a_bot_where_there_are_several(tmp_path: Path) -> None:
     two = "bots: {a: {backend: chat, url: x}, b: {backend: chat, url: x}}\nnumbers: {'1': {}}\n"
     assert reported(tmp_path, two) == ["2: numbers.1: needs `bot`, one of a, b"]

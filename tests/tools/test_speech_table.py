@@ -40,7 +40,7 @@ def test_who_can_do_both(tmp_path: Path) -> None:
         "SSML": "yes",
         "hints": "yes",
         "own end of turn": "of turns",
-        "languages": "hears fr de-CH; speaks fr-FR fr-CA de-CH",
+        "languages": "hears: fr de-CH; speaks: fr-FR fr-CA de-CH",
     }
 
 
