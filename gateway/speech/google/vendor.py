@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from gateway.kit.http import HttpClient
 from gateway.speech.google.client import GoogleClients
 from gateway.speech.google.options import GoogleListenOptions, GoogleSpeakOptions
@@ -16,6 +19,7 @@ class GoogleSpeech:
     Section = GoogleSpeechSection
     ListenOptions = GoogleListenOptions
     SpeakOptions = GoogleSpeakOptions
+    examples: ClassVar[Mapping[str, Mapping[str, str]]] = {"v1": {}, "v2": {"api": "v2"}}
 
     def __init__(self, name: str, settings: GoogleSpeechSection, http: HttpClient | None = None) -> None:
         self._clients = GoogleClients(name, settings)
