@@ -154,7 +154,7 @@ class PromptDesk:
             return f"there is no synthesizer {entry.utterance.vendor!r}"
         try:
             for voice in entry.requests:
-                if again or not self._is_rendered(voice):
+                if again or not await self._is_rendered(voice):
                     await self._render_request(voice, retry_after)
         except VendorError as error:
             return error.reason
@@ -173,8 +173,9 @@ class PromptDesk:
                     raise
             await asyncio.sleep(retry_after * attempt)
 
-    def _is_rendered(self, voice: Voice) -> bool:
-        return self._cache.is_rendered(_cached(voice).key_of(voice.utterance))
+    async def _is_rendered(self, voice: Voice) -> bool:
+        """It is there and sound: reading it removes what is damaged."""
+        return await self._kept(voice) is not None and self._cache.is_rendered(_cached(voice).key_of(voice.utterance))
 
     def _is_kept(self, voice: Voice) -> bool:
         return _cached(voice).holds(voice.utterance)

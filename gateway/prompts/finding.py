@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from config.nearest import hint
@@ -10,6 +11,8 @@ from gateway.prompts.desk import Entry, PromptDesk
 from gateway.text.speakable import norm
 
 SHORT = 60
+_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+"""What a name or key looks like. A sentence of one word has a capital or a full stop."""
 
 
 def found_by(desk: PromptDesk, what: str, language: str | None) -> list[Entry]:
@@ -17,7 +20,7 @@ def found_by(desk: PromptDesk, what: str, language: str | None) -> list[Entry]:
     spoken = [entry for entry in desk.entries if language is None or _is_in(entry, language)]
     found = [entry for entry in spoken if what in entry.names or entry.key == what]
     found = found or [entry for entry in spoken if norm(entry.prompt.text) == norm(what)]
-    if not found and what.replace(".", "").replace("_", "").isalnum():
+    if not found and _NAME.fullmatch(what):
         names = sorted({name for entry in spoken for name in entry.names})
         raise GatewayError(f"no prompt is called {what!r}{hint(what, names)}")
     return found
