@@ -119,6 +119,7 @@ class AzureStream:
         self._is_finished = False
         self._is_over = False
         self._is_connected = False
+        self._is_speech = False
         self._deadline: asyncio.TimerHandle | None = None
         self.source: SdkStream | None = None
 
@@ -179,8 +180,12 @@ class AzureStream:
                 found = transcript(reported.text, reported.detail, self._settings, reported.language)
                 if found is not None:
                     self._put(found)
-            case "started" | "stopped":
-                self._put(SpeechHeard(started=reported.kind == "started", at=reported.at))
+            case "started":
+                self._is_speech = True
+                self._put(SpeechHeard(started=True, at=reported.at))
+            case "stopped" if self._is_speech:  # the SDK tells the end of audio likewise, speech or not
+                self._is_speech = False
+                self._put(SpeechHeard(started=False, at=reported.at))
             case "failed":
                 self._end(self._failure(reported.detail))
             case "over":

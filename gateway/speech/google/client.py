@@ -85,9 +85,14 @@ class Api:
 
 
 class GoogleClients:
-    """Everything that connects to Google for one entry under `speech`."""
+    """Everything that connects to Google for one entry under `speech`.
 
-    def __init__(self, vendor: str, settings: GoogleSpeechSection) -> None:
+    Args:
+        connect_within: Seconds for a connection.
+    """
+
+    def __init__(self, vendor: str, settings: GoogleSpeechSection, *, connect_within: float = CONNECT_WITHIN) -> None:
+        self._connect_within = connect_within
         self.vendor = vendor
         self._settings = settings
         self._sdk: Sdk | None = None
@@ -180,7 +185,7 @@ class GoogleClients:
             self._channels[key] = self._channel(sdk, target, audience)
         channel, state = self._channels[key], sdk.grpc.ChannelConnectivity
         try:
-            async with asyncio.timeout(CONNECT_WITHIN):
+            async with asyncio.timeout(self._connect_within):
                 while (now := channel.get_state(try_to_connect=True)) != state.READY:
                     if now in (state.TRANSIENT_FAILURE, state.SHUTDOWN):
                         raise VendorUnavailable("no connection", vendor=self.vendor, operation=operation)

@@ -18,6 +18,7 @@ from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, Vend
 from gateway.events import Transcript
 from gateway.speech.google.client import GoogleClients
 from gateway.speech.google.recognizer import GoogleRecognizer
+from gateway.speech.google.settings import GoogleSpeechSection
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 from gateway.tuning import Tuning
 from tests.contracts.test_recognizers import audio, hear, silence
@@ -174,6 +175,24 @@ async def test_nobody_is_there() -> None:
         with pytest.raises(VendorUnavailable, match="no connection"):
             async with vendor.recognizer.listen(SETTINGS):
                 pass
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_nobody_answers_is_given_up() -> None:
+    over = asyncio.Event()
+
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(keep_silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = GoogleSpeechSection(url=f"http://127.0.0.1:{port}", credentials=SecretStr(account_key()))
+        clients = GoogleClients("google", settings, connect_within=0.1)
+        with pytest.raises(VendorUnavailable, match="no connection in time"):
+            await clients.recognition("v1")
+        await clients.close()
+        over.set()
 
 
 @pytest.mark.asyncio
