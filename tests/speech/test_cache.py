@@ -11,13 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from audio.format import L16_8K, L16_16K, PCMU_8K
+from audio.format import L16_8K, L16_16K, PCMA_8K, PCMU_8K, AudioFormat, Encoding
 from audio.frame import Frame
-from gateway.errors import VendorUnavailable
+from config.speech import SpeechSection
+from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.disk import PromptDisk
-from gateway.speech.prompt import Prompt, key_of
+from gateway.speech.prompt import Prompt, key_of, salt_of
+from gateway.speech.rendering import render
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
 from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
@@ -278,3 +281,81 @@ class WatchedDisk(PromptDisk):
 
     async def written(self) -> None:
         assert await asyncio.to_thread(self._written.wait, 10)
+
+
+# --- rendered in advance ---------------------------------------------------------------------------------------------
+@pytest.mark.asyncio
+async def test_what_was_rendered_is_not_pushed_out_by_what_calls_say(tmp_path: Path) -> None:
+    small = 40_000  # two of them, 19 kB of audio each
+    cache = PromptCache(30_000, PromptDisk(tmp_path, small), PromptDisk(tmp_path / "rendered", small))
+    voice = CachedSynthesizer(scripted(), cache)
+    await render(voice, cache, WELCOME)
+    for number in range(5):
+        await said(voice, replace(WELCOME, text=f"Welcome, caller {number}.", plain=""))
+    assert voice.holds(WELCOME)
+    assert sum(name.endswith(".prompt") for name in os.listdir(tmp_path)) < 5
+
+
+@pytest.mark.asyncio
+async def test_a_prompt_serves_lines_of_its_rate_and_narrower_ones(tmp_path: Path) -> None:
+    cache = PromptCache(rendered=PromptDisk(tmp_path))
+    voice = CachedSynthesizer(scripted(), cache)
+    middle = replace(WELCOME, format=L16_16K)
+    await render(voice, cache, middle)
+    for format in (PCMU_8K, PCMA_8K, L16_8K, L16_16K):
+        assert voice.as_kept(replace(WELCOME, format=format)) == middle
+    wide = replace(WELCOME, format=AudioFormat(Encoding.L16, 24000))
+    assert voice.as_kept(wide) == wide
+
+
+@pytest.mark.asyncio
+async def test_a_rendered_prompt_goes_before_one_that_a_call_was_told(tmp_path: Path) -> None:
+    cache = PromptCache(rendered=PromptDisk(tmp_path))
+    voice = CachedSynthesizer(scripted(), cache)
+    narrow = replace(WELCOME, format=PCMU_8K)
+    await said(voice, narrow)
+    assert voice.as_kept(narrow) == narrow
+    await render(voice, cache, replace(WELCOME, format=L16_16K))
+    assert voice.as_kept(narrow).format == L16_16K
+
+
+@pytest.mark.asyncio
+async def test_pieces_and_progress_stay_as_the_vendor_gave_them(tmp_path: Path) -> None:
+    cache = PromptCache(rendered=PromptDisk(tmp_path))
+    vendor = scripted()
+    made = await render(CachedSynthesizer(vendor, cache), cache, replace(WELCOME, format=PCMU_8K))
+    plain = [spoken async for spoken in vendor.speak(replace(WELCOME, format=PCMU_8K))]
+    shape = [(len(spoken.frame.data), spoken.frame.pts_samples, spoken.chars) for spoken in plain]
+    assert [(len(spoken.frame.data), spoken.frame.pts_samples, spoken.chars) for spoken in made] == shape
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("frames", [[], [Frame(b"\xff" * 80, PCMU_8K)], [Frame(b"\xff" * 8000, L16_8K)]])
+async def test_what_is_not_plausible_is_not_rendered(tmp_path: Path, frames: list[Frame]) -> None:
+    cache = PromptCache(rendered=PromptDisk(tmp_path))
+    voice = CachedSynthesizer(Faulty(*frames), cache)
+    with pytest.raises(VendorReplyInvalid):
+        await render(voice, cache, replace(WELCOME, format=PCMU_8K))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.asyncio
+async def test_what_breaks_off_is_not_rendered(tmp_path: Path) -> None:
+    cache = PromptCache(rendered=PromptDisk(tmp_path))
+    broken = Faulty(Frame(b"\x10" * 8000, PCMU_8K), error=VendorUnavailable("gone", vendor="acme", operation="speak"))
+    with pytest.raises(VendorUnavailable):
+        await render(CachedSynthesizer(broken, cache), cache, replace(WELCOME, format=PCMU_8K))
+    assert os.listdir(tmp_path) == []
+
+
+def test_secrets_do_not_name_prompts_and_other_settings_do() -> None:
+    class Acme(SpeechSection):
+        api_key: SecretStr
+        model: str = "m1"
+
+    salt = salt_of(Acme(api_key=SecretStr("one")))
+    assert salt == salt_of(Acme(api_key=SecretStr("two")))
+    assert "one" not in salt
+    assert salt != salt_of(Acme(api_key=SecretStr("one"), model="m2"))
+    assert salt != salt_of(Acme(api_key=SecretStr("one"), url="http://127.0.0.1:1"))
+    assert key_of(WELCOME, salt) != key_of(WELCOME)
