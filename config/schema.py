@@ -104,12 +104,13 @@ def _entry(key: str, sections: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_name(key: str, sections: Mapping[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Entries whose plug-in is named by the entry's own name, or by a key where the entry has another name."""
+    """Entries whose plug-in is named by the entry's own name (up to a colon), or by a key where that is another one."""
     own = {
         name: {"if": {"required": [key], "type": "object"}, "then": other, "else": _or_nothing(section)}
         for name, section in sorted(sections.items())
     }
-    return {"type": ["object", "null"], "properties": own, "additionalProperties": other}
+    behind = {f"^{name}:": entry for name, entry in own.items()}
+    return {"type": ["object", "null"], "properties": own, "patternProperties": behind, "additionalProperties": other}
 
 
 def _or_nothing(section: Any) -> dict[str, Any]:

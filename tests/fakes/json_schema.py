@@ -33,7 +33,7 @@ def violations(value: Any, schema: dict[str, Any], root: dict[str, Any], path: s
             case "if":
                 branch = schema.get("then" if is_valid(value, rule, root) else "else", {})
                 yield from violations(value, branch, root, path)
-            case "properties" | "additionalProperties" | "required" | "items" | "minProperties":
+            case "properties" | "patternProperties" | "additionalProperties" | "required" | "items" | "minProperties":
                 yield from _inside(keyword, rule, value, schema, root, path)
             case _ if keyword not in _NOTES:
                 if not _holds(keyword, rule, value):
@@ -60,8 +60,13 @@ def _inside(
     elif keyword == "properties":
         for name in rule.keys() & value.keys():
             yield from violations(value[name], rule[name], root, f"{path}.{name}")
+    elif keyword == "patternProperties":
+        for name, pattern in ((name, pattern) for name in value for pattern in rule if re.search(pattern, name)):
+            yield from violations(value[name], rule[pattern], root, f"{path}.{name}")
     elif keyword == "additionalProperties":
-        for name in value.keys() - schema.get("properties", {}).keys():
+        patterns = schema.get("patternProperties", {})
+        others = value.keys() - schema.get("properties", {}).keys()
+        for name in (name for name in others if not any(re.search(pattern, name) for pattern in patterns)):
             if rule is False:
                 yield f"{path}.{name}: unknown"
             elif rule is not True:
