@@ -34,8 +34,8 @@ test: $(VENV)/.developing ## all tests; recorded speech is fetched first (CI=tru
 	@$(BIN)/python -m tools.fetch_recordings || test "$$CI" != true
 	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal -m 'not demonstration and not crowd' $(ARGS)
 
-demos: $(VENV)/.developing ## every chat vendor's demonstrations as their user runs them, then two hundred calls at once
-	@$(BIN)/python -m pytest -q -m demonstration -n 3 --dist load tests/demo $(ARGS)
+demos: $(VENV)/.developing ## every chat vendor's demonstrations as their user runs them, calls in real time, then two hundred at once
+	@$(BIN)/python -m pytest -q -m demonstration -n 3 --dist load tests/demo tests/speech $(ARGS)
 	@$(BIN)/python -m pytest -q -m crowd -n 0 tests/demo $(ARGS)
 
 check: $(VENV)/.developing ## formatting, lint, types, import contract, generated documents

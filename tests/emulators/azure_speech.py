@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,8 @@ class Faults:
     """Recognition: seconds of audio after which nothing is read and nothing is said."""
     close_after: float | None = None
     """Recognition: seconds of audio after which the connection is closed with 1011."""
+    close_at_end: bool = False
+    """Recognition: it is closed so once the audio has ended."""
     hold_final: bool = False
     """Recognition: nothing is said after the end until `AzureEmulator.released`."""
     garbage: bool = False
@@ -120,6 +122,7 @@ class AzureEmulator:
         script: What every session is answered, instead of hearing.
 
     Attributes:
+        sounds: What a text sounds like at a rate, L16.
         sessions: Connections for recognition, in order.
         spoken: Likewise requests for speech.
         began: Set when audio, or a request for speech, has arrived.
@@ -136,6 +139,7 @@ class AzureEmulator:
         self.known = dict(known or {})
         self.script = script
         self.faults = faults or Faults()
+        self.sounds: Callable[[str, int], bytes] = spoken_pcm
         self.sessions: list[Session] = []
         self.spoken: list[Spoken] = []
         self.began = asyncio.Event()
@@ -200,7 +204,7 @@ class AzureEmulator:
             return PlainTextResponse(wrong, 400)
         format = _OUTPUTS[request.headers["x-microsoft-outputformat"]]
         text = "" if self.faults.empty else " ".join("".join(ElementTree.fromstring(body).itertext()).split())
-        pcm = spoken_pcm(text, format.rate) if text else b""
+        pcm = self.sounds(text, format.rate) if text else b""
         data = pcm if format.encoding is Encoding.L16 else g711.encode(pcm, format.encoding)
         headers = {"X-RequestId": "emulated"}
         return StreamingResponse(self._pieces(taken, data), headers=headers, media_type=self.faults.content_type)
@@ -218,6 +222,8 @@ class AzureEmulator:
                 piece = data[start : start + 1601]
                 taken.sent += len(piece)
                 yield piece
+            if faults.break_speech_after is not None and taken.sent >= faults.break_speech_after:
+                raise ConnectionAbortedError
         finally:
             taken.closed_at = asyncio.get_running_loop().time()
             taken.closed.set()
@@ -290,10 +296,13 @@ class _Turn:
     async def _fail_in_time(self) -> None:
         faults = self._emulator.faults
         if faults.close_after is not None and self._seconds >= faults.close_after:
-            await self._socket.close(1011, "internal error")
-            raise WebSocketDisconnect(1011)
+            await self._break_off()
         if faults.stall_after is not None and self._seconds >= faults.stall_after:
             await self._emulator.released.wait()
+
+    async def _break_off(self) -> None:
+        await self._socket.close(1011, "internal error")
+        raise WebSocketDisconnect(1011)
 
     async def _segment(self, data: bytes) -> None:
         """Tell that speech has started; end an utterance by a pause, where one was asked for."""
@@ -330,6 +339,8 @@ class _Turn:
 
     async def _end(self) -> None:
         self._session.has_ended = True
+        if self._emulator.faults.close_at_end:
+            await self._break_off()
         if self._emulator.faults.hold_final:
             await self._emulator.released.wait()
         for said in self._script:

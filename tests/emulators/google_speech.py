@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -54,6 +54,8 @@ class Faults:
     """Recognition: seconds of audio after which nothing is read and nothing is said."""
     hold_final: bool = False
     """Recognition: nothing is said after the client's end until `GoogleEmulator.released`."""
+    break_at_end: bool = False
+    """Recognition: a stream that the client ends is answered with UNAVAILABLE."""
     garbage: bool = False
     """Answers are no messages."""
     stall_speech_after: int | None = None
@@ -86,6 +88,7 @@ class GoogleEmulator:
         longest: Seconds of audio that a stream may have.
 
     Attributes:
+        sounds: What a text sounds like at a rate, L16.
         recognitions: Streams of recognition that were opened, in order.
         syntheses: Likewise requests for speech.
         peers: The addresses that asked: one for each connection.
@@ -104,6 +107,7 @@ class GoogleEmulator:
         self.script = script
         self.faults = faults or Faults()
         self.longest = longest
+        self.sounds: Callable[[str, int], bytes] = spoken_pcm
         self.recognitions: list[Recognition] = []
         self.syntheses: list[Synthesis] = []
         self.began = asyncio.Event()
@@ -234,6 +238,8 @@ class GoogleEmulator:
             taken.is_half_closed = True
             if self.faults.hold_final:
                 await self.released.wait()
+            if self.faults.break_at_end:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
             for response in listening.end():
                 yield response
         finally:
@@ -275,7 +281,7 @@ class GoogleEmulator:
             return b""
         config = request.audio_config
         format = AudioFormat(SPOKEN_AS[config.audio_encoding.name], config.sample_rate_hertz or 24_000)
-        samples = _encoded(words(request.input), format)
+        samples = self._encoded(words(request.input), format)
         rate = 2 * format.rate if self.faults.wrong_rate else format.rate
         file = _wav(samples, _WAV_TAGS[format.encoding], rate, format.encoding.bytes_per_sample)
         return file[: len(file) // 2] if self.faults.cut else file
@@ -302,7 +308,7 @@ class GoogleEmulator:
 
     async def _pieces(self, text: str, format: AudioFormat, taken: Synthesis, context: Any) -> AsyncIterator[bytes]:
         """Pieces of an odd number of bytes, so that samples are torn apart."""
-        data = b"" if self.faults.empty else _encoded(text, format)
+        data = b"" if self.faults.empty else self._encoded(text, format)
         for start in range(0, len(data), 1601):
             faults = self.faults
             if faults.stall_speech_after is not None and taken.sent >= faults.stall_speech_after:
@@ -312,6 +318,12 @@ class GoogleEmulator:
             piece = data[start : start + 1601]
             taken.sent += len(piece)
             yield piece
+        if self.faults.break_speech_after is not None and taken.sent >= self.faults.break_speech_after:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
+
+    def _encoded(self, text: str, format: AudioFormat) -> bytes:
+        pcm = self.sounds(text, format.rate)
+        return pcm if format.encoding is Encoding.L16 else g711.encode(pcm, format.encoding)
 
     async def _list_voices(self, request: Any, context: Any) -> Any:
         await self._admit(context, VOICES_AUDIENCE)
@@ -336,11 +348,6 @@ class GoogleEmulator:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, said)
         if self.faults.refuse:
             await context.abort(grpc.StatusCode[self.faults.refuse], f"Refused: {self.faults.refuse}.")
-
-
-def _encoded(text: str, format: AudioFormat) -> bytes:
-    pcm = spoken_pcm(text, format.rate)
-    return pcm if format.encoding is Encoding.L16 else g711.encode(pcm, format.encoding)
 
 
 def _wav(samples: bytes, tag: int, rate: int, width: int) -> bytes:
