@@ -198,7 +198,12 @@ class GoogleClients:
         """Encrypted, but to this machine; every call carries the credentials either way."""
         is_local = (self._settings.url or "").startswith("http://")
         secure: Callable[[], Any] = sdk.grpc.local_channel_credentials if is_local else sdk.grpc.ssl_channel_credentials
-        plugin = sdk.auth_grpc.AuthMetadataPlugin(self._credentials, sdk.auth_requests.Request(), default_host=audience)
+        found = self._credentials
+        if hasattr(found, "with_always_use_jwt_access"):
+            # A token signed here, without asking for one. It names the service, and credentials keep one token: each
+            # service has a copy of its own.
+            found = found.with_always_use_jwt_access(True)
+        plugin = sdk.auth_grpc.AuthMetadataPlugin(found, sdk.auth_requests.Request(), default_host=audience)
         credentials = sdk.grpc.composite_channel_credentials(secure(), sdk.grpc.metadata_call_credentials(plugin))
         options = (
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -219,8 +224,6 @@ class GoogleClients:
                 f"speech.{self.vendor} has no usable credentials: set `credentials` or GOOGLE_APPLICATION_CREDENTIALS",
                 field=f"speech.{self.vendor}.credentials",
             ) from error
-        if hasattr(found, "with_always_use_jwt_access"):
-            found = found.with_always_use_jwt_access(True)  # a token signed here, without asking for one
         if self._settings.quota_project is not None:
             found = found.with_quota_project(self._settings.quota_project)
         return found, project

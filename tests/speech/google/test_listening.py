@@ -19,7 +19,7 @@ from gateway.events import Transcript
 from gateway.speech.google.client import GoogleClients
 from gateway.speech.google.recognizer import GoogleRecognizer
 from gateway.speech.google.settings import GoogleSpeechSection
-from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
+from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard, Utterance
 from gateway.tuning import Tuning
 from tests.contracts.test_recognizers import audio, hear, silence
 from tests.emulators.google_listening import Said
@@ -303,3 +303,14 @@ async def test_turns_share_a_connection() -> None:
                 assert texts(await hear(stream, [QUIET])) == [("hello", True)]
     assert len(emulator.recognitions) == 3
     assert len(emulator.peers) == 1
+
+
+@pytest.mark.asyncio
+async def test_listening_and_speaking_have_a_token_each() -> None:
+    emulator = GoogleEmulator(script=(Said(text="hello"),))
+    utterance = Utterance(text="Hello.", plain="Hello.", language="en-GB", format=PCMU_8K)
+    async with emulator, google(emulator) as vendor:
+        for _ in range(2):
+            async with vendor.recognizer.listen(SETTINGS) as stream:
+                assert texts(await hear(stream, [QUIET])) == [("hello", True)]
+            assert [spoken async for spoken in vendor.synthesizer.speak(utterance)]
