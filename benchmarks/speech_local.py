@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from gateway.speech.local.recognizer import LocalRecognizer
 from gateway.speech.local.settings import LocalSpeechSection
 from gateway.speech.local.synthesizer import LocalSynthesizer
 from gateway.speech_interfaces import ListenSettings, Utterance
+from gateway.trying.material import short_phrases
 from tests.recordings import recording, transcripts
 
 TAGS = {"en": "en-US", "fr": "fr-CA", "es": "es-MX"}
@@ -34,7 +34,6 @@ DIGITS = {
 LONGEST_PHRASE = 6
 FRAME = 160
 AT_A_TIME = 4
-_ODD = re.compile(r"[\d\[(<]|\.\.\.")
 
 
 @dataclass(slots=True)
@@ -66,14 +65,7 @@ class Score:
 
 def phrases(language: str) -> dict[str, str]:
     """Recordings of one to six words, no two with the same text: name to text."""
-    found: dict[str, str] = {}
-    known: set[str] = set()
-    for name, text in sorted(transcripts(language).items()):
-        usable = 1 <= len(re.findall(r"\w+", text)) <= LONGEST_PHRASE and not _ODD.search(text)
-        if "/" not in name and usable and text.lower() not in known:
-            known.add(text.lower())
-            found[name] = text
-    return found
+    return short_phrases(transcripts(language), LONGEST_PHRASE)
 
 
 def telephone(language: str, name: str) -> bytes:

@@ -17,6 +17,7 @@ import typer
 from config.errors import ConfigError, GatewayError
 from gateway.jobs.commands import app as jobs
 from gateway.prompts.commands import app as prompts
+from gateway.trying.bench_commands import app as bench
 from gateway.trying.commands import app as trying
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.add_typer(jobs, name="jobs")
 app.add_typer(prompts, name="prompts")
 app.add_typer(trying)
+app.add_typer(bench, name="bench")
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration: a YAML file, or a folder of them.")

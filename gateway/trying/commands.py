@@ -288,7 +288,7 @@ def _with_vendor(config: Path | None, name: str, ask: Callable[[Tried, Settings]
     from gateway.trying.vendor import started, warnings_told
 
     plugins = installed()
-    settings = _settings(config, plugins)
+    settings = configured(config, plugins)
 
     async def run() -> T:
         async with started(settings, name, plugins) as tried:
@@ -298,7 +298,7 @@ def _with_vendor(config: Path | None, name: str, ask: Callable[[Tried, Settings]
         return asyncio.run(run())
 
 
-def _settings(config: Path | None, plugins: Plugins) -> Settings:
+def configured(config: Path | None, plugins: Plugins) -> Settings:
     """The configuration; where there is none, that of a gateway with nothing but local speech."""
     from config.loading import load
     from config.settings import Settings

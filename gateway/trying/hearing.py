@@ -14,6 +14,7 @@ from gateway.kit.closing import closing
 from gateway.speech.directory import SpeechDirectory
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 from gateway.trying.vendor import Tried
+from gateway.trying.voiced import Stretch, spoken_stretches
 
 MESSAGE = 0.1
 """Seconds of audio at a time, as a call passes it on."""
@@ -76,7 +77,8 @@ async def hear(
     """Play a recording to one recognizer, with nobody behind it.
 
     Where the vendor decides when the turn is over (`settings.tuning.endpointing`), silence follows the recording, as
-    on a line, until it does, for `SILENCE_AFTER` at most.
+    on a line, until it does, for `SILENCE_AFTER` at most. Where it wants nothing but speech, the detector of a call
+    says what that is.
 
     Args:
         within: Seconds until the stream is open, and from the end of the audio to that of the results.
@@ -87,6 +89,8 @@ async def hear(
         VendorError: It cannot listen, or breaks off, or does not come to an end.
     """
     player = _Player(audio, format, speed, by_vendor=settings.tuning.endpointing == "vendor")
+    if tried.recognizer.capabilities.speech_only:
+        player.stretches = await asyncio.to_thread(spoken_stretches, audio, format)
     directory = SpeechDirectory({}, {tried.name: tried.recognizer})
     now = asyncio.get_running_loop().time
     try:
@@ -129,6 +133,8 @@ class _Player:
         self._length = len(audio)
         self._audio = audio + (format.silence(format.samples(format.size(SILENCE_AFTER))) if by_vendor else b"")
         self.turn_is_over = asyncio.Event()
+        self.stretches: list[Stretch] | None = None
+        """What is sent, where it is not everything."""
 
     @property
     def seconds(self) -> float:
@@ -142,12 +148,16 @@ class _Player:
             due = begun + self._format.seconds(start + len(piece)) / self._speed
             if await self._is_over_before(due):
                 break
-            await stream.push(Frame(piece, self._format, self._format.samples(start)))
+            if self._is_sent(self._format.seconds(start), self._format.seconds(start + len(piece))):
+                await stream.push(Frame(piece, self._format, self._format.samples(start)))
             if start < self._length <= start + size:
                 hearing.audio_ended = now() - begun
         if hearing.audio_ended is None:
             hearing.audio_ended = now() - begun
         await stream.finish()
+
+    def _is_sent(self, start: float, end: float) -> bool:
+        return self.stretches is None or any(start < last and end > first for first, last in self.stretches)
 
     async def _is_over_before(self, due: float) -> bool:
         """A message leaves when its last sample has been spoken, unless the turn is over by then."""
