@@ -42,6 +42,10 @@ AlsoOption = Annotated[
 LanguageOption = Annotated[
     str | None, typer.Option(metavar="TAG", help="Only prompts in this language: fr for any French, fr-CA for one.")
 ]
+LanguagesOption = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="TAG", help="Also in this language, which the bot may switch to; repeatable."),
+]
 DEFAULT_CONFIG = Path("talkpath.yaml")
 T = TypeVar("T")
 
@@ -51,6 +55,7 @@ def render(
     numbers: NumbersArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     also: AlsoOption = None,
+    languages: LanguagesOption = None,
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, max=64, help="Sentences asked of vendors at the same time.")
     ] = 4,
@@ -77,7 +82,7 @@ def render(
 
         return await desk.render(at_once=at_once, again=again, on_done=tell)
 
-    failed = _at_desk(config, work, numbers, also, starts_vendors=True)
+    failed = _at_desk(config, work, numbers, also, languages, starts_vendors=True)
     print(f"{len(told) - len(failed)} of {len(told)} prompts are ready.")
     for entry in failed:
         print(f"talkpath: not spoken: {entry.title}: {short(entry.prompt.text)}", file=sys.stderr)
@@ -89,6 +94,7 @@ def show(
     numbers: NumbersArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     also: AlsoOption = None,
+    languages: LanguagesOption = None,
     missing: Annotated[bool, typer.Option("--missing", help="Only those a call would ask a vendor for.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
@@ -105,7 +111,7 @@ def show(
         listed = {override.file for entry in desk.entries if (override := desk.overrides.find(entry.utterance))}
         return rows + [row_of_recording(override) for override in desk.overrides if override.file not in listed]
 
-    rows = _at_desk(config, work, numbers, also)
+    rows = _at_desk(config, work, numbers, also, languages)
     if missing:
         rows = [row for row in rows if row["state"] == "missing"]
     if as_json:
@@ -208,6 +214,7 @@ def _at_desk(
     work: Callable[[PromptDesk], Awaitable[T]],
     numbers: Sequence[str] | None = None,
     also: Path | None = None,
+    languages: Sequence[str] | None = None,
     *,
     starts_vendors: bool = False,
     needs_overrides: bool = False,
@@ -224,8 +231,8 @@ def _at_desk(
     sentences = _lines_of(also)
 
     async def run() -> T:
-        desk = open_desk(config, settings, plugins, numbers or (), sentences, starts_vendors=starts_vendors)
-        async with desk as opened:
+        chosen = (numbers or (), sentences, languages or ())
+        async with open_desk(config, settings, plugins, *chosen, starts_vendors=starts_vendors) as opened:
             return await work(opened)
 
     with _warnings_on_stderr():

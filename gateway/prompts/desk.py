@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -191,6 +192,7 @@ async def open_desk(
     plugins: Plugins,
     numbers: Sequence[str] = (),
     also: Iterable[str] = (),
+    languages: Sequence[str] = (),
     *,
     starts_vendors: bool = False,
 ) -> AsyncIterator[PromptDesk]:
@@ -199,6 +201,7 @@ async def open_desk(
     Args:
         config: Where the settings come from; folders are looked for beside it.
         also: Further sentences that bots say often.
+        languages: That bots switch to, beside those of the numbers.
         starts_vendors: They are going to be asked. Then there must be a folder for what they say.
     Raises:
         GatewayError: a number is ruled by no entry, a folder is missing, a vendor cannot be started.
@@ -219,7 +222,7 @@ async def open_desk(
             if vendor.synthesizer is not None:
                 voices[name] = CachedSynthesizer(vendor.synthesizer, cache, salt=salt_of(section))
         directory = SpeechDirectory(voices, {}, overrides=open_overrides(config, settings.prompts))
-        yield PromptDesk(directory, cache, list(_entries(settings, config, directory, chosen, list(also))))
+        yield PromptDesk(directory, cache, list(_entries(settings, config, directory, chosen, list(also), languages)))
 
 
 def _numbers_of(settings: Settings, numbers: Sequence[str]) -> list[NumberSettings]:
@@ -240,13 +243,14 @@ def _entries(
     directory: SpeechDirectory,
     numbers: Sequence[NumberSettings],
     also: Sequence[str],
+    languages: Sequence[str],
 ) -> Iterable[Entry]:
     """Each prompt once, however many numbers say it."""
     wording = beside(config, settings.server.wording)
     words = {} if wording is None else Catalogue.load_overrides(wording)
     found: dict[str, Entry] = {}
-    for number in numbers:
-        for prompt in static_prompts(number, words, also):
+    for number, language in itertools.product(numbers, (None, *languages)):
+        for prompt in static_prompts(number, words, also, language):
             key = key_of(prompt.utterance, salt_of(settings.speech[prompt.utterance.vendor]))[:KEY_CHARS]
             entry = found.get(key)
             if entry is None:

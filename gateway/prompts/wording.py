@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from config.call import NumberSettings
-from gateway.actions import Say
+from gateway.actions import Say, SetSpeech
 from gateway.call.commands import StartPrompt
 from gateway.call.facts import CallSetup, Facts
 from gateway.call.question import Question
@@ -42,12 +42,15 @@ class StaticPrompt:
         return self.utterance.plain or self.utterance.text
 
 
-def static_prompts(number: NumberSettings, words: Words, also: Iterable[str] = ()) -> Iterator[StaticPrompt]:
+def static_prompts(
+    number: NumberSettings, words: Words, also: Iterable[str] = (), language: str | None = None
+) -> Iterator[StaticPrompt]:
     """Every static prompt of a number, those that come out silent left out.
 
     Args:
         words: The operator's wording, by language.
         also: Further sentences that its bot says often, such as the greeting.
+        language: A BCP 47 tag that its bot has switched to; where the number does not follow it, that changes nothing.
     """
     facts = Facts(
         setup=CallSetup(
@@ -58,6 +61,9 @@ def static_prompts(number: NumberSettings, words: Words, also: Iterable[str] = (
         )
     )
     speech = SpeechInForce(facts)
+    if language is not None:
+        speech.set(SetSpeech(language=language))
+    facts.out.clear()
     speaking = Speaking(facts, speech, Question(facts, speech))
     catalogue = catalogue_of(number, speech.spoken_language, words)
     for name, text in [*_sentences(catalogue), *texts_of(number)]:

@@ -68,6 +68,14 @@ def test_all_that_makes_the_voice_is_asked_for() -> None:
     )
 
 
+@pytest.mark.parametrize(("follow", "language"), [("all", "fr-FR"), ("language", "fr-FR"), ("none", "en-GB")])
+def test_a_bot_that_switches_the_language_is_followed_as_far_as_the_number_does(follow: str, language: str) -> None:
+    number = NumberSettings.model_validate({"number": "100", "bot": "reception", "follow": {"speech": follow}})
+    spoken = {prompt.name: prompt.utterance for prompt in static_prompts(number, {}, (), "fr-FR")}
+    assert {utterance.language for utterance in spoken.values()} == {language}
+    assert spoken["apology"].plain == Catalogue.for_language(language).say("apology")
+
+
 @pytest.mark.parametrize("also", [[""], ["   "], ["***"]])
 def test_what_comes_out_silent_is_left_out(also: list[str]) -> None:
     assert "also.1" not in said(*also)
