@@ -73,7 +73,7 @@ class EarScore:
     """How a recognizer fared under one condition.
 
     Attributes:
-        delays: Seconds from the end of the speech to the last final, or to the vendor's end of the turn.
+        delays: Seconds from the end of the speech until the text of the turn is complete.
         stretches: Of noise with nobody speaking.
         heard_in_noise: In how many of them words were reported, which would interrupt the bot.
     """
@@ -106,8 +106,8 @@ class EarScore:
             "turns": self.turns,
             "word_error_rate": self.errors / self.words if self.words else None,
             "exact": self.exact / self.turns if self.turns else None,
-            "end_to_final_p50": middle(self.delays),
-            "end_to_final_p95": middle(self.delays, 0.95),
+            "end_to_text_p50": middle(self.delays),
+            "end_to_text_p95": middle(self.delays, 0.95),
             "words_in_noise": self.heard_in_noise / self.stretches if self.stretches else None,
             "failures": self.failures,
         }
@@ -168,7 +168,7 @@ async def _under(tried: Tried, plan: Plan, condition: Condition) -> EarScore:
         async with gate:
             hearing = await _heard(tried, plan, settings, condition.under(recording, after), score)
         score.count(recording, hearing.text if hearing else "")
-        if hearing and (late := _lateness(hearing)) is not None:
+        if hearing and hearing.text and (late := hearing.complete_after) is not None:
             score.delays.append(late + len(recording.pcm) / 2 / RATE - recording.speech_end + after)
 
     async def stretch(noise: bytes) -> None:
@@ -194,13 +194,6 @@ async def _heard(tried: Tried, plan: Plan, settings: ListenSettings, audio: byte
     except VendorError as error:
         score.failures.append(error.reason)
         return None
-
-
-def _lateness(hearing: Hearing) -> float | None:
-    """Seconds from the end of the audio until a call would go on."""
-    if hearing.turn_ended is not None and hearing.audio_ended is not None:
-        return hearing.turn_ended - hearing.audio_ended
-    return hearing.final_after
 
 
 def _has_words(hearing: Hearing) -> bool:

@@ -67,9 +67,9 @@ def speech(
 ) -> None:
     """Measure how well and how soon speech vendors hear and speak.
 
-    Tells, clean and with noise: the word error rate, the time from the end of the speech to its last final (the
-    caller's silence of 0.8 s included), and whether words are heard where nobody speaks; of voices, the time to their
-    first audio. Recognizers that take no dictation get menus of four. Paid vendors charge for it.
+    Tells, clean and with noise: the word error rate, the time from the end of the speech until its text is complete
+    (the caller's silence of 0.8 s included), and whether words are heard where nobody speaks; of voices, the time to
+    their first audio. Recognizers that take no dictation get menus of four. Paid vendors charge for it.
 
     Example: talkpath bench speech --vendor local --language en-US --json figures.json
     """
@@ -147,10 +147,10 @@ def _print(
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table("Vendor", "Noise", "WER", "Exact", "End to final p50", "p95", "Words in noise", "Failed")
+    table = Table("Vendor", "Noise", "WER", "Exact", "End to text p50", "p95", "Words in noise", "Failed")
     for ear in (score.to_json() for score in ears):
         name = f"{ear['vendor']} (menus)" if ear["menu"] else ear["vendor"]
-        delays = (_figure(ear[f"end_to_final_{each}"], "{:.2f} s") for each in ("p50", "p95"))
+        delays = (_figure(ear[f"end_to_text_{each}"], "{:.2f} s") for each in ("p50", "p95"))
         noise = _figure(ear["words_in_noise"], "{:.0%}")
         shares = (_figure(ear[each], "{:.2f}") for each in ("word_error_rate", "exact"))
         table.add_row(name, ear["condition"], *shares, *delays, noise, _failed(ear["failures"]))

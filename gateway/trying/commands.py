@@ -216,8 +216,9 @@ def hear(
 ) -> None:
     """Play a recording to a recognizer as a call would, and print what it understands, when it does.
 
-    Times are seconds since the first audio. At the end: the whole text, and how long after the end of the audio its
-    last final came, which is what a caller waits for. Exit code 1 where nothing was understood.
+    Times are seconds since the first audio. At the end: the whole text, how long after the end of the audio its last
+    final came, and how long until nothing more could come, which is what a caller waits for. Exit code 1 where nothing
+    was understood.
 
     Example: talkpath hear answer.wav --vendor local --language en --hints "opening hours,an operator"
     """
@@ -248,17 +249,23 @@ def hear(
         return await have_heard(tried, asked, audio, target, within=within, speed=speed, on_noticed=_tell_noticed)
 
     hearing = _with_vendor(config, vendor, listen)
-    print(f"{hearing.audio_ended or 0.0:7.2f} s  end of the audio ({target.seconds(len(audio)):.2f} s)")
     print(f"heard: {hearing.text}" if hearing.text else "nothing was understood")
-    if hearing.final_after is not None:
-        print(f"last final {hearing.final_after:+.3f} s from the end of the audio")
+    if hearing.final_after is not None and hearing.complete_after is not None:
+        how = "complete" if hearing.turn_ended is None else "end of the turn"
+        print(
+            f"from the end of the audio: last final {hearing.final_after:+.3f} s, {how} {hearing.complete_after:+.3f} s"
+        )
     raise typer.Exit(0 if hearing.text else 1)
 
 
 def _tell_noticed(noticed: Noticed) -> None:
     from gateway.events import Transcript
+    from gateway.trying.hearing import AudioEnded
 
     what = noticed.what
+    if isinstance(what, AudioEnded):
+        print(f"{noticed.at:7.2f} s  end of the audio")
+        return
     if not isinstance(what, Transcript):
         print(f"{noticed.at:7.2f} s  speech {'starts' if what.started else 'stops'} at {what.at:.2f} s")
         return

@@ -25,11 +25,16 @@ SILENCE_AFTER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class AudioEnded:
+    """The recording is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something the recognizer said, in seconds since the first audio."""
+    """Something the recognizer said, or that the recording is over, in seconds since the first audio."""
 
     at: float
-    what: Transcript | SpeechHeard
+    what: Transcript | SpeechHeard | AudioEnded
 
 
 @dataclass(slots=True)
@@ -52,6 +57,12 @@ class Hearing:
     def text(self) -> str:
         """All finals."""
         return " ".join(text for final in self.finals if (text := final.text.strip()))
+
+    @property
+    def complete_after(self) -> float | None:
+        """Seconds from the end of the audio until a call goes on: the vendor's end of the turn, or of the results."""
+        end = self.ended if self.turn_ended is None else self.turn_ended
+        return None if self.audio_ended is None else end - self.audio_ended
 
     @property
     def finals(self) -> list[Transcript]:
@@ -83,7 +94,7 @@ async def hear(
     Args:
         within: Seconds until the stream is open, and from the end of the audio to that of the results.
         speed: How many times faster than a caller talks.
-        on_noticed: Told of everything the recognizer says, when it says it.
+        on_noticed: Told of everything when it happens.
 
     Raises:
         VendorError: It cannot listen, or breaks off, or does not come to an end.
@@ -109,8 +120,14 @@ async def hear(
 async def _follow(stream: RecognitionStream, player: _Player, on_noticed: Callable[[Noticed], None]) -> Hearing:
     now = asyncio.get_running_loop().time
     hearing, begun = Hearing(), now()
+
+    def over() -> None:
+        if hearing.audio_ended is None:
+            hearing.audio_ended = now() - begun
+            on_noticed(Noticed(hearing.audio_ended, AudioEnded()))
+
     async with asyncio.TaskGroup() as tasks:
-        playing = tasks.create_task(player.play(stream, hearing, begun))
+        playing = tasks.create_task(player.play(stream, begun, over))
         async with closing(stream.results()) as results:
             async for result in results:
                 noticed = Noticed(now() - begun, result)
@@ -141,8 +158,8 @@ class _Player:
         """Of the recording, and of the silence after it."""
         return self._format.seconds(len(self._audio))
 
-    async def play(self, stream: RecognitionStream, hearing: Hearing, begun: float) -> None:
-        now, size = asyncio.get_running_loop().time, self._format.size(MESSAGE)
+    async def play(self, stream: RecognitionStream, begun: float, on_over: Callable[[], None]) -> None:
+        size = self._format.size(MESSAGE)
         for start in range(0, len(self._audio), size):
             piece = self._audio[start : start + size]
             due = begun + self._format.seconds(start + len(piece)) / self._speed
@@ -150,10 +167,9 @@ class _Player:
                 break
             if self._is_sent(self._format.seconds(start), self._format.seconds(start + len(piece))):
                 await stream.push(Frame(piece, self._format, self._format.samples(start)))
-            if start < self._length <= start + size:
-                hearing.audio_ended = now() - begun
-        if hearing.audio_ended is None:
-            hearing.audio_ended = now() - begun
+            if start + size >= self._length:
+                on_over()
+        on_over()
         await stream.finish()
 
     def _is_sent(self, start: float, end: float) -> bool:

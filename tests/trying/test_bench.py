@@ -44,7 +44,7 @@ def test_a_vendor_that_hears_all_but_one_phrase(talkpath: Shell, folder: Path) -
         assert ear["turns"] == 3
         assert ear["word_error_rate"] == pytest.approx(2 / 6)  # it knows nothing of a good morning
         assert ear["exact"] == pytest.approx(2 / 3)
-        assert ear["end_to_final_p50"] >= 0.8
+        assert ear["end_to_text_p50"] >= 0.8
         assert ear["failures"] == []
     assert clean["words_in_noise"] is None
     assert noisy["words_in_noise"] == 0
@@ -64,7 +64,7 @@ def test_words_that_nobody_said_are_seen(talkpath: Shell, folder: Path) -> None:
 def test_a_vendor_may_end_turns_itself(talkpath: Shell, folder: Path) -> None:
     found, _ = figures(talkpath, folder, "--vendor", "turns", "--snr", "", "--endpointing", "vendor")
     (ear,) = found["recognizers"]
-    assert ear["end_to_final_p95"] < 0.8
+    assert ear["end_to_text_p95"] < 0.8
 
 
 def test_failures_are_counted_and_make_it_fail(talkpath: Shell, folder: Path) -> None:
