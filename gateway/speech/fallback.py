@@ -27,6 +27,10 @@ FASTEST = 20.0
 """Characters in a second that a voice hardly exceeds."""
 TAIL = 0.03
 SILENT_PEAK = 100  # -50 dBFS
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Scripts that put no space between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese."""
+_BEGUN_WORD = re.compile(rf"[^\s{_UNSPACED}]*\Z")
+_WORD_LEFT = re.compile(rf"[^\s{_UNSPACED}]*")
 _SENTENCE_END = re.compile(r"[.!?…。！？:;\n]+[\"'»”)]*\s*")
 
 
@@ -58,6 +62,7 @@ class _Progress:
         self._plain = plain
         self._begun = 0  # where the present voice began
         self._reached: int | None = None
+        self._told = 0
         self._seconds = 0.0
         self._last: Frame | None = None
 
@@ -68,7 +73,8 @@ class _Progress:
         if spoken.chars is None:
             return spoken
         self._reached = min(self._begun + spoken.chars, len(self._plain))
-        return replace(spoken, chars=self._reached)
+        self._told = max(self._told, self._reached)  # a word that is begun again has been told of
+        return replace(spoken, chars=self._told)
 
     def has_begun(self) -> bool:
         return self._seconds > 0
@@ -76,7 +82,7 @@ class _Progress:
     def rest(self) -> str:
         """What the next voice has to say; it is taken that it will."""
         if self._reached is not None:
-            self._begun = self._reached
+            self._begun = _word_start(self._plain, self._begun, self._reached)
         elif self._has_come_to_its_end():
             self._begun = len(self._plain)
         elif self._seconds:
@@ -172,6 +178,16 @@ async def _deadline(seconds: float, vendor: str) -> AsyncIterator[None]:
 
 def _as_vendor_error(error: VendorError | MediaError, vendor: str) -> VendorError:
     return error if isinstance(error, VendorError) else VendorReplyInvalid(str(error), vendor=vendor, operation="speak")
+
+
+def _word_start(text: str, begun: int, reached: int) -> int:
+    """Where to go on behind ``reached`` characters: a word of which less than all was said is begun again."""
+    left = _WORD_LEFT.match(text, reached)
+    assert left is not None, "it matches nothing, too"
+    word = _BEGUN_WORD.search(text, begun, reached)
+    if word is None or not word[0] or not left[0]:
+        return reached
+    return word.start() if any(map(str.isalnum, left[0])) else left.end()
 
 
 def _sentence_start(text: str, begun: int, spoken: int) -> int:

@@ -26,7 +26,7 @@ from gateway.events import Transcript
 from gateway.plugins import SpeechVendor
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
-from gateway.speech.scripted.signal import spoken_pcm
+from gateway.speech.scripted.signal import SECONDS_PER_CHARACTER, spoken_pcm
 from gateway.speech_interfaces import (
     ListenSettings,
     RecognitionStream,
@@ -48,6 +48,7 @@ Where = Literal["connect", "first", "middle", "last"]
 PLACES: tuple[Where, ...] = ("connect", "first", "middle", "last")
 SENTENCES = ("Good morning to all of you.", "We are open on Mondays too.", "What can I do for you then?")
 """All of a length, so that a number of bytes is the same place in each."""
+TEXT = " ".join(SENTENCES)
 SPOKEN = ("agent-pass", "auth-incorrect")
 """Recordings of a person, of which the first is said."""
 NEXT_WITHIN = 0.6
@@ -64,6 +65,8 @@ class VoiceRig:
         breaks: Have every further request end badly there.
         voice, options: What a bot asks for; what was asked for comes back from `asked`.
         asked: By each request: the text, and the voice.
+
+    A voice that tells which words it has said is to sound like `word_by_word`.
     """
 
     vendor: SpeechVendor
@@ -95,6 +98,7 @@ class EarRig:
 
 
 Breaks = Callable[[Where], None]
+Sound = Callable[[str, int], bytes]
 OpenVoice = Callable[[], AbstractAsyncContextManager[VoiceRig]]
 OpenEar = Callable[[], AbstractAsyncContextManager[EarRig]]
 
@@ -112,9 +116,9 @@ def capture(caller: Phone) -> np.ndarray:
     return sound
 
 
-def places_of(text: str, sound: np.ndarray) -> list[float]:
+def places_of(text: str, sound: np.ndarray, says: Sound = spoken_pcm) -> list[float]:
     """When a sentence is heard, from its beginning to its end; seconds since the call began."""
-    wanted = np.frombuffer(spoken_pcm(text, 8000), "<i2") / 32768
+    wanted = np.frombuffer(says(text, 8000), "<i2") / 32768
     if len(sound) < len(wanted):
         return []
     length = 1 << (len(sound) + len(wanted)).bit_length()
@@ -137,9 +141,17 @@ def silences(sound: np.ndarray) -> list[tuple[float, float]]:
     return [(loud[gap] / 8000, loud[gap + 1] / 8000) for gap in gaps]
 
 
-async def until_heard(caller: Phone, text: str, within: float = 30.0) -> None:
+def word_by_word(text: str, rate: int) -> bytes:
+    """What a text sounds like where every word is to be heard for itself: as long as `spoken_pcm`, evenly spread."""
+    size = len(spoken_pcm(text, rate))
+    parts = [(len(word), spoken_pcm(word, rate)) for word in text.split(" ")]
+    each = round(rate * SECONDS_PER_CHARACTER) * 2
+    return b"".join(sound[: each * length] + bytes(each) for length, sound in parts)[:size].ljust(size, b"\0")
+
+
+async def until_heard(caller: Phone, text: str, says: Sound = spoken_pcm, within: float = 30.0) -> None:
     async with asyncio.timeout(within):
-        while not places_of(text, capture(caller)):  # noqa: ASYNC110 - no event says that a sound was heard
+        while not places_of(text, capture(caller), says):  # noqa: ASYNC110 - no event says that a sound was heard
             await asyncio.sleep(0.25)
 
 
@@ -148,21 +160,38 @@ async def a_bot_chooses_the_voice(open_rig: OpenVoice, folder: Path) -> None:
     """TK-24."""
     async with open_rig() as rig:
         wish = {"vendor": rig.name, "voice": rig.voice, "options": dict(rig.options)}
-        bot = SayingBot(" ".join(SENTENCES), speech_synthesis=wish)
-        async with _office(folder, rig, bot) as office, dial(office) as caller:
-            await until_heard(caller, SENTENCES[-1])
-            sound = capture(caller)
+        async with _office(folder, rig, SayingBot(TEXT, speech_synthesis=wish)) as office, dial(office) as caller:
+            await _everything_is_heard_once(caller, rig)
         assert {voice for _, voice in rig.asked()} == {rig.voice}
-        assert [len(places_of(sentence, sound)) for sentence in SENTENCES] == [1, 1, 1]
         rig.more()
     assert office.notes("warning") == []
     assert office.record["usage"]["synthesizers"][rig.name]["characters"] == sum(map(len, SENTENCES)) + _spaces(rig)
 
 
+def _knows_its_words(rig: VoiceRig) -> bool:
+    synthesizer = rig.vendor.synthesizer
+    return synthesizer is not None and synthesizer.capabilities.word_times
+
+
 def _spaces(rig: VoiceRig) -> int:
     """A voice that knows its words gets the whole text, with the spaces between its sentences."""
-    synthesizer = rig.vendor.synthesizer
-    return len(SENTENCES) - 1 if synthesizer is not None and synthesizer.capabilities.word_times else 0
+    return len(SENTENCES) - 1 if _knows_its_words(rig) else 0
+
+
+async def _everything_is_heard_once(caller: Phone, rig: VoiceRig) -> np.ndarray:
+    """Each sentence, or each word of a voice that knows its words, in their order. Gives what was heard."""
+    parts, says = (TEXT.split(), _word) if _knows_its_words(rig) else (list(SENTENCES), spoken_pcm)
+    await until_heard(caller, parts[-1], says)
+    sound = capture(caller)
+    places = {part: places_of(part, sound, says) for part in parts}
+    assert {part: len(found) for part, found in places.items()} == {part: parts.count(part) for part in parts}
+    begins = [places[part].pop(0) for part in parts]
+    assert begins == sorted(begins)
+    return sound
+
+
+def _word(text: str, rate: int) -> bytes:
+    return word_by_word(text, rate)[: round(rate * SECONDS_PER_CHARACTER) * 2 * len(text)]
 
 
 def breaking_at(where: Where) -> VoiceCheck:
@@ -178,10 +207,8 @@ async def _each_sentence_is_heard_once(open_rig: OpenVoice, folder: Path, where:
         rig.breaks(where)
         own = {"vendor": rig.name, "voice": rig.voice, "first_audio_within": DEADLINE}
         number = {"synthesizer": own, "follow": {"speech": "none"}}  # the bot speaks French, for which this is no voice
-        async with _office(folder, rig, SayingBot(" ".join(SENTENCES)), number) as office, dial(office) as caller:
-            await until_heard(caller, SENTENCES[-1])
-            sound = capture(caller)
-    assert [len(places_of(sentence, sound)) for sentence in SENTENCES] == [1, 1, 1]
+        async with _office(folder, rig, SayingBot(TEXT), number) as office, dial(office) as caller:
+            sound = await _everything_is_heard_once(caller, rig)
     assert np.flatnonzero(np.abs(sound) > 0.002)[0] / 8000 < DEADLINE + NEXT_WITHIN
     assert max((end - begin for begin, end in silences(sound)), default=0.0) < NEXT_WITHIN
     assert [note["vendor"] for note in office.notes("warning")] == [rig.name]
@@ -267,6 +294,19 @@ class _ResemblingStream:
             yield Transcript(text=text, final=True)
 
 
+class WordByWord:
+    """A voice whose every word can be heard for itself, in place of the scripted one."""
+
+    capabilities = SynthesizerCapabilities(word_times=True, formats=(L16_8K,))
+
+    async def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:
+        pcm = word_by_word(utterance.plain or utterance.text, 8000)
+        each = len(pcm) // len(utterance.plain or utterance.text)
+        for start in range(0, len(pcm), each * 4):
+            piece = pcm[start : start + each * 4]
+            yield SpokenFrame(Frame(piece, L16_8K, start // 2), (start + len(piece)) // each)
+
+
 @dataclass
 class Plugged:
     """A speech vendor of one side or two."""
@@ -285,6 +325,8 @@ async def _office(
     vendors: dict[str, SpeechVendor] = {rig.name: rig.vendor}
     if isinstance(rig, EarRig):
         vendors["local"] = Plugged(recognizer=Resembling())
+    elif _knows_its_words(rig):
+        vendors["local"] = Plugged(synthesizer=WordByWord())
     async with bot, open_office(folder, bot=bot, number=number, vendors=vendors) as office:
         office.is_truth_checked = False  # the office knows only the scripted voices' words
         yield office

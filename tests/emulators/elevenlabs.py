@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs
@@ -48,6 +48,7 @@ class ElevenLabs:
     def __init__(self, known: Mapping[str, bytes] | None = None) -> None:
         self.known = dict(known or {})
         self.faults = Faults()
+        self.sounds: Callable[[str, int], bytes] = spoken_pcm
         self.requests: list[Request] = []
         self.url = ""
         self._connections = Connections()
@@ -121,7 +122,7 @@ class ElevenLabs:
     async def sound(self, request: Request, text: str, scope: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """A text's audio as it was asked for, with whatever goes wrong."""
         format = format_of(request.query["output_format"][0])
-        pcm = b"" if self.faults.empty_audio else spoken_pcm(without_markup(text), format.rate)
+        pcm = b"" if self.faults.empty_audio else self.sounds(without_markup(text), format.rate)
         data = pcm if format.encoding is Encoding.L16 else g711.encode(pcm, format.encoding)
         size, sent = 333 if self.faults.odd_chunks else format.size(CHUNK), 0
         for start in range(0, len(data), size):

@@ -74,10 +74,11 @@ class Voice:
         total = format.size(len(spoken_pcm(without_markup(text), format.rate)) / 2 / format.rate)
         said, sent = 0, 0
         async for piece in self.office.sound(self.request, text, self.socket.scope):
+            speech = format.seconds(max(0, min(len(piece), total - sent)))  # the rest is silence
             sent += len(piece)
             until = len(text) if sent >= total else len(text) * sent // total
             chars = text[said:until]
-            each = round(format.seconds(len(piece)) * 1000 / max(len(chars), 1))
+            each = round(speech * 1000 / max(len(chars), 1))
             alignment = {
                 "chars": list(chars),
                 "charStartTimesMs": [index * each for index in range(len(chars))],

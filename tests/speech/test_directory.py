@@ -121,7 +121,8 @@ async def test_the_rest_of_our_own_sentence_is_said_when_the_voice_dies_in_the_m
     directory = SpeechDirectory({"local": voice(fail_speech_after=0.6)}, {}, prompts=prompts)
     frames = [spoken async for spoken in directory.speak(SORRY, PCMU_8K)]
     whole = len(spoken_pcm(SORRY.plain, 8000)) / 2 / 8000
-    assert sum(spoken.frame.duration for spoken in frames) == pytest.approx(whole, abs=0.15)
+    seconds = sum(spoken.frame.duration for spoken in frames)
+    assert whole - 0.15 < seconds < whole + 0.3  # the word it died in is said again
     assert frames[-1].chars == len(SORRY.plain)
 
 

@@ -99,6 +99,35 @@ async def test_the_next_voice_goes_on_at_the_word_that_was_reached(broken: dict[
     assert [spoken.chars for spoken in heard] == [13, TEXT.index("help"), reached, len(TEXT)]
 
 
+@pytest.mark.parametrize(
+    ("said", "rest"),
+    [
+        ("Good morning. How can I he", "help you today? Please say it."),
+        ("Good morning. How can I help", " you today? Please say it."),
+        ("Good morning. How can I help you today", " Please say it."),
+        ("Good mor", "morning. How can I help you today? Please say it."),
+        ("Goo", TEXT),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_word_of_which_less_than_all_was_said_is_begun_again(said: str, rest: str) -> None:
+    first, second = Speaker((0.6, len(said)), error=GONE), Speaker((0.1, 1), (1.0, len(rest)))
+    heard, _ = await hear(first, second)
+    assert second.asked[0].plain == rest
+    reached = [spoken.chars or 0 for spoken in heard]
+    assert reached == sorted(reached)  # what was told once is not taken back
+    assert reached[-1] == len(TEXT)
+
+
+@pytest.mark.asyncio
+async def test_text_without_spaces_goes_on_at_the_character() -> None:
+    text = "早上好，有什么可以帮您？"
+    first, second = Speaker((0.6, 5), error=GONE), Speaker((1.0, len(text) - 5))
+    voices = [Voice(speaker, replace(BACKUP, text=text, plain=text, ssml=False)) for speaker in (first, second)]
+    assert [spoken.chars async for spoken in speak_with_fallback(voices, PATIENT)] == [5, len(text)]
+    assert second.asked[0].plain == text[5:]
+
+
 @pytest.mark.asyncio
 async def test_without_word_times_the_next_voice_begins_the_sentence_again() -> None:
     first = Speaker((1.6, None), error=GONE)  # some twenty characters: within the second sentence

@@ -8,7 +8,7 @@ from typing import Any
 
 from audio.format import AudioFormat, MediaError
 from audio.frame import Frame
-from gateway.errors import VendorReplyInvalid, VendorUnavailable
+from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient, Timeouts, check_status, status_error
 from gateway.kit.options import read_options
@@ -168,16 +168,21 @@ async def _frames(
     reader, reached = SoundReader(format), Reached(plain)
     last: SpokenFrame | None = None
     async with closing(chunks):
-        async for chunk in chunks:
-            frame = reader.feed(chunk.audio) if chunk.audio else None
-            if frame is None:
-                for char in chunk.chars:
-                    reached.say(char)
-                continue
-            for piece in _told(frame, chunk, reached) if counts else [SpokenFrame(frame)]:
-                if last is not None:
-                    yield last
-                last = piece
+        try:
+            async for chunk in chunks:
+                frame = reader.feed(chunk.audio) if chunk.audio else None
+                if frame is None:
+                    for char in chunk.chars:
+                        reached.say(char)
+                    continue
+                for piece in _told(frame, chunk, reached) if counts else [SpokenFrame(frame)]:
+                    if last is not None:
+                        yield last
+                    last = piece
+        except VendorError:
+            if last is not None:
+                yield last  # what came before it broke is heard: whoever goes on begins behind it
+            raise
     reader.finish()
     if last is not None:
         yield SpokenFrame(last.frame, len(plain) if counts else None)
