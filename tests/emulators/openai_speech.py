@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -27,8 +27,8 @@ from audio.format import PCMA_8K, PCMU_8K, AudioFormat, Encoding
 from audio.frame import Frame
 from audio.wav import header
 from gateway.speech.scripted.signal import spoken_pcm
+from tests.emulators.serving import Connections, serving
 from tests.fakes.resembling import heard_in
-from tests.fakes.shared_port import served
 
 KEY = "sk-emulated"
 L16_24K = AudioFormat(Encoding.L16, 24000)
@@ -60,10 +60,12 @@ class OpenAiEmulator:
     Attributes:
         arrived: Set once a request with sound in it, or a session's sound, is there.
         known: What can be heard: L16 at 8 kHz by what is said in it.
+        sounds: What a text sounds like at a rate.
         script: What is heard instead, a list of finals for each turn.
         status: Answers everything with this status.
         stall_after: Bytes of speech after which nothing more comes; of a session, bytes of audio.
-        break_after: The same, and the connection breaks.
+        break_after: The same, and the connection breaks; of an upload, bytes of its body.
+        leaves_unanswered: The connection breaks when a turn is there, before anything is said of it.
         piece: Bytes of speech in one piece.
         lead: What is sent before speech, such as a WAV header.
         content_type, rate: Of speech.
@@ -76,10 +78,13 @@ class OpenAiEmulator:
     def __init__(self, known: Mapping[str, bytes] | None = None) -> None:
         self.known = dict(known or {})
         self.requests: list[Noted] = []
+        self.sounds: Callable[[str, int], bytes] = spoken_pcm
         self.script: list[str] | None = None
         self.status: int | None = None
         self.stall_after: int | None = None
         self.break_after: int | None = None
+        self.leaves_unanswered = False
+        self._connections = Connections()
         self.piece = 4800
         self.lead = b""
         self.content_type = "audio/pcm"
@@ -102,7 +107,7 @@ class OpenAiEmulator:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         """Gives the base address."""
-        async with served(self.app) as where:
+        async with serving(self.app, self._connections) as where:
             yield f"http://{where}/v1"
 
     def heard(self, data: bytes, format: AudioFormat) -> list[str]:
@@ -116,7 +121,7 @@ class OpenAiEmulator:
             return refusal
         if body["response_format"] != "pcm" or not body["input"] or not 0.25 <= body.get("speed", 1.0) <= 4:
             return _error(400, "invalid_request_error", "invalid_value")
-        sound = self.lead + spoken_pcm(body["input"], self.rate)
+        sound = self.lead + self.sounds(body["input"], self.rate)
         return StreamingResponse(self._pieces(noted, sound), media_type=self.content_type)
 
     async def _pieces(self, noted: Noted, sound: bytes) -> AsyncIterator[bytes]:
@@ -136,7 +141,12 @@ class OpenAiEmulator:
     # --- transcriptions ----------------------------------------------------------------------------------------------
     async def _transcription(self, request: Request) -> Response:
         noted = self._note(request)
-        fields, file = _form(request.headers["content-type"], await request.body())
+        try:
+            body = await self._received(request)
+        except ClientDisconnect:
+            noted.close()
+            return Response(status_code=499)  # nobody is left who reads it
+        fields, file = _form(request.headers["content-type"], body)
         noted.body = fields
         if (refusal := self._refusal(request)) is not None:
             return refusal
@@ -155,6 +165,21 @@ class OpenAiEmulator:
         texts = self.script if self.script is not None else self.heard(file[44:], AudioFormat(Encoding.L16, rate))
         return Response(self.garbage or json.dumps({"text": " ".join(texts)}), media_type="application/json")
 
+    async def _received(self, request: Request) -> bytes:
+        """An upload. Raises ClientDisconnect: its connection is to break."""
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if self.break_after is not None and len(body) >= self.break_after:
+                self.break_off(request.scope)
+        if self.leaves_unanswered:
+            self.break_off(request.scope)
+        return bytes(body)
+
+    def break_off(self, scope: Mapping[str, Any]) -> NoReturn:
+        self._connections.abort(scope)
+        raise ClientDisconnect
+
     # --- realtime ----------------------------------------------------------------------------------------------------
     async def _realtime(self, socket: WebSocket) -> None:
         noted = Noted(str(socket.url), dict(socket.headers))
@@ -166,7 +191,7 @@ class OpenAiEmulator:
         await socket.accept()
         try:
             await _Session(self, socket, noted).run()
-        except WebSocketDisconnect:
+        except (ClientDisconnect, WebSocketDisconnect):
             pass
         finally:
             noted.close()
@@ -274,6 +299,8 @@ class _Session:
 
     async def _commit(self) -> None:
         """An empty buffer, or less than 100 ms, is an error of its own."""
+        if self._emulator.leaves_unanswered:
+            self._emulator.break_off(self._socket.scope)
         if self._emulator.error is not None:
             await self._fail(self._emulator.error)
         elif self._format.seconds(len(self._buffer)) < 0.1:
