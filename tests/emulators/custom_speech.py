@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +18,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from audio.format import AudioFormat, Encoding
+from tests.fakes.resembling import heard_in
 from tests.fakes.shared_port import served
 
+ENCODINGS = {"LINEAR16": Encoding.L16, "MULAW": Encoding.PCMU, "ALAW": Encoding.PCMA}
 KEY = "key-of-the-engine"
 
 
@@ -46,16 +49,22 @@ class CustomEmulator:
     Attributes:
         status: Refuses everything with this status.
         sound, content_type, piece: What it says, as what, in pieces of how many bytes.
+        sounds: What a text sounds like at a rate, in place of ``sound``; to be announced as ``audio/l16``.
         stall_after, break_after: Bytes after which speech, or hearing, stalls or breaks.
         during: What it says of a turn once so many bytes have come, each once, in order.
-        answers: What it says at the end of a turn. None: nothing, ever.
+        known: Recordings that it knows: L16 at 8 kHz, by what is said in them.
+        answers: What it says at the end of a turn, after what it has heard of those. None: nothing, ever.
         hangs_up: Whether it hangs up then.
+        leaves_unanswered: It breaks off then, and says nothing.
     """
 
     def __init__(self) -> None:
         self.requests: list[Noted] = []
         self.status: int | None = None
         self.sound = b"\x10\x20" * 8000
+        self.sounds: Callable[[str, int], bytes] | None = None
+        self.known: Mapping[str, bytes] = {}
+        self.leaves_unanswered = False
         self.content_type = "audio/l16;rate=8000"
         self.piece = 1600
         self.stall_after: int | None = None
@@ -87,12 +96,14 @@ class CustomEmulator:
         return self._refusal(request.headers) or StreamingResponse(self._pieces(noted), media_type=self.content_type)
 
     async def _pieces(self, noted: Noted) -> AsyncIterator[bytes]:
-        end = len(self.sound) if self.break_after is None else self.break_after
+        asked = noted.body
+        sound = self.sounds(asked["text"], asked["sampleRateHz"]) if self.sounds is not None else self.sound
+        end = len(sound) if self.break_after is None else self.break_after
         try:
             for start in range(0, end, self.piece):
                 if self.stall_after is not None and start >= self.stall_after:
                     await self.silent.wait()
-                yield self.sound[start : min(end, start + self.piece)]
+                yield sound[start : min(end, start + self.piece)]
                 await asyncio.sleep(0)
             if self.break_after:
                 raise ConnectionAbortedError
@@ -115,6 +126,16 @@ class CustomEmulator:
         finally:
             noted.close()
 
+    def _heard(self, noted: Noted) -> list[str]:
+        """What is said in a turn, each a final of its own."""
+        start = next(message for message in noted.messages if message["type"] == "start")
+        format = AudioFormat(ENCODINGS[start["encoding"]], start["sampleRateHz"])
+        texts = heard_in(bytes(noted.audio), format, self.known) if self.known else []
+        return [
+            json.dumps({"type": "transcription", "is_final": True, "alternatives": [{"transcript": text}]})
+            for text in texts
+        ]
+
     async def _hear(self, socket: WebSocket, noted: Noted) -> None:
         waiting = list(self.during)
         while True:
@@ -132,7 +153,10 @@ class CustomEmulator:
                 continue
             noted.messages.append(json.loads(message["text"]))
             if noted.messages[-1]["type"] == "stop" and self.answers is not None:
-                for answer in self.answers:
+                if self.leaves_unanswered:
+                    await socket.close(1011)
+                    return
+                for answer in (*self._heard(noted), *self.answers):
                     await socket.send_text(answer)
                 if self.hangs_up:
                     noted.finished = True
