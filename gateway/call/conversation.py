@@ -215,7 +215,8 @@ class Conversation:
         facts = self.facts
         if facts.ear is None or facts.ear.stream != event.stream:
             return
-        facts.keep("warning", what="recognizer_failed", detail=event.reason)
+        if facts.ear_failures == 0:  # of those in a row the first; what comes of the last says why
+            facts.keep("warning", what="recognizer_failed", detail=event.reason)
         facts.ear.ended = True
         if facts.caller.words:
             return  # what was understood until then is the turn
@@ -225,7 +226,7 @@ class Conversation:
         if facts.paused_at is not None:
             self.interrupting.resume()
         if facts.ear_failures >= MAX_EAR_FAILURES:
-            self.endings.fall_back("bot_failed", f"recognizer: {event.reason}")
+            self.endings.fall_back("bot_failed", f"recognizer: {event.reason}", after_speech=True)
         elif was_speaking and not facts.prompts and facts.waiting is None:
             self.turns.turn_failed(f"recognizer: {event.reason}")
 

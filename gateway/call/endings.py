@@ -44,8 +44,12 @@ class Endings:
         self.facts.script.clear()
         self.facts.script.extend(kept)
 
-    def fall_back(self, result: Result, reason: str) -> None:
-        """The bot cannot go on: say so, then transfer where that is possible, else hang up. Once per call."""
+    def fall_back(self, result: Result, reason: str, *, after_speech: bool = False) -> None:
+        """The bot cannot go on: say so, then transfer where that is possible, else hang up. Once per call.
+
+        Args:
+            after_speech: What is being said is said to its end first.
+        """
         facts = self.facts
         if facts.fell_back or facts.ending_since is not None:
             return
@@ -59,7 +63,8 @@ class Endings:
         self.hearing.keys.clear()
         self.hearing.forget()
         self.keep_only_records()
-        self.speaking.stop()
+        if not after_speech:
+            self.speaking.stop()
         settings = facts.number.fallback
         goes_on = settings.transfer is not None and facts.setup.leg.can_transfer
         text = settings.say or self.speaking.words("fallback_transfer" if goes_on else "fallback_hangup")

@@ -410,7 +410,19 @@ def test_the_third_break_in_a_row_is_the_fallback_also_before_the_first_word() -
         play(RecognizerFailed(stream=play.stream, reason="gone"), at=play.now + 1).expect(OpenEar)
     broken = play(RecognizerFailed(stream=play.stream, reason="gone"), at=play.now + 1)
     assert broken.prompts == ["Please call later."]
-    assert play.every.kept("warning") == [{"what": "recognizer_failed", "detail": "gone"}] * 3
+    assert play.every.kept("warning") == [{"what": "recognizer_failed", "detail": "gone"}]
+
+
+def test_what_is_being_said_is_heard_to_its_end_when_nobody_can_listen() -> None:
+    play = Playbook(number={"fallback": {"say": "Please call later."}})
+    play.begin()
+    play.reply("Welcome")
+    for _ in range(3):
+        play(RecognizerFailed(stream=play.stream, reason="gone")).refuse(StopPlayout)
+    assert play.every.prompts == ["Welcome", "Please call later."]
+    play.play_out()
+    play.play_out()
+    assert play.every.kept("fallback") == [{"reason": "recognizer: gone"}]
 
 
 def test_the_break_of_an_old_stream_is_nothing() -> None:
