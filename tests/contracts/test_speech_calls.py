@@ -26,7 +26,7 @@ from gateway.events import Transcript
 from gateway.plugins import SpeechVendor
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
-from gateway.speech.scripted.signal import SECONDS_PER_CHARACTER, spoken_pcm
+from gateway.speech.scripted.signal import spoken_pcm
 from gateway.speech_interfaces import (
     ListenSettings,
     RecognitionStream,
@@ -37,6 +37,7 @@ from gateway.speech_interfaces import (
     Utterance,
 )
 from tests.fakes.callers import Phone
+from tests.fakes.captured import WordByWord, capture, places_of, silences, until_heard, word
 from tests.fakes.office import Office, dial
 from tests.fakes.resembling import heard_in
 from tests.fakes.saying import SayingBot
@@ -54,7 +55,6 @@ SPOKEN = ("agent-pass", "auth-incorrect")
 NEXT_WITHIN = 0.6
 """Seconds in which somebody else is heard after the deadline."""
 DEADLINE = 1.0
-LIKE = 0.9
 
 
 @dataclass
@@ -98,61 +98,8 @@ class EarRig:
 
 
 Breaks = Callable[[Where], None]
-Sound = Callable[[str, int], bytes]
 OpenVoice = Callable[[], AbstractAsyncContextManager[VoiceRig]]
 OpenEar = Callable[[], AbstractAsyncContextManager[EarRig]]
-
-
-# --- what the caller hears -----------------------------------------------------------------------------------------
-def capture(caller: Phone) -> np.ndarray:
-    """Everything the caller has heard since the call began, 8 kHz, -1 to 1."""
-    heard = caller.line.heard()
-    end = max((stretch.at - caller.began + len(stretch.data) / 8000 for stretch in heard), default=0.0)
-    sound = np.zeros(round(end * 8000) + 1)
-    for stretch in heard:
-        pcm = np.frombuffer(g711.decode(stretch.data, Encoding.PCMU), "<i2") / 32768
-        start = round((stretch.at - caller.began) * 8000)
-        sound[start : start + len(pcm)] = pcm[: len(sound) - start]
-    return sound
-
-
-def places_of(text: str, sound: np.ndarray, says: Sound = spoken_pcm) -> list[float]:
-    """When a sentence is heard, from its beginning to its end; seconds since the call began."""
-    wanted = np.frombuffer(says(text, 8000), "<i2") / 32768
-    if len(sound) < len(wanted):
-        return []
-    length = 1 << (len(sound) + len(wanted)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(sound, length) * np.conj(np.fft.rfft(wanted, length)), length)
-    energy = np.cumsum(np.concatenate([[0.0], sound**2]))
-    loudness = np.sqrt((energy[len(wanted) :] - energy[: len(energy) - len(wanted)]).clip(min=1e-6))
-    likeness = product[: len(loudness)] / loudness / np.sqrt((wanted**2).sum())
-    found: list[float] = []
-    while likeness.size and likeness.max() > LIKE:
-        best = int(likeness.argmax())
-        found.append(best / 8000)
-        likeness[max(0, best - len(wanted) // 2) : best + len(wanted) // 2] = 0
-    return sorted(found)
-
-
-def silences(sound: np.ndarray) -> list[tuple[float, float]]:
-    """Stretches of more than 20 ms in which nothing is heard, with sound before and behind them: begin, end."""
-    loud = np.flatnonzero(np.abs(sound) > 0.002)
-    gaps = np.flatnonzero(np.diff(loud) > 160)
-    return [(loud[gap] / 8000, loud[gap + 1] / 8000) for gap in gaps]
-
-
-def word_by_word(text: str, rate: int) -> bytes:
-    """What a text sounds like where every word is to be heard for itself: as long as `spoken_pcm`, evenly spread."""
-    size = len(spoken_pcm(text, rate))
-    parts = [(len(word), spoken_pcm(word, rate)) for word in text.split(" ")]
-    each = round(rate * SECONDS_PER_CHARACTER) * 2
-    return b"".join(sound[: each * length] + bytes(each) for length, sound in parts)[:size].ljust(size, b"\0")
-
-
-async def until_heard(caller: Phone, text: str, says: Sound = spoken_pcm, within: float = 30.0) -> None:
-    async with asyncio.timeout(within):
-        while not places_of(text, capture(caller), says):  # noqa: ASYNC110 - no event says that a sound was heard
-            await asyncio.sleep(0.25)
 
 
 # --- voices --------------------------------------------------------------------------------------------------------
@@ -180,7 +127,7 @@ def _spaces(rig: VoiceRig) -> int:
 
 async def _everything_is_heard_once(caller: Phone, rig: VoiceRig) -> np.ndarray:
     """Each sentence, or each word of a voice that knows its words, in their order. Gives what was heard."""
-    parts, says = (TEXT.split(), _word) if _knows_its_words(rig) else (list(SENTENCES), spoken_pcm)
+    parts, says = (TEXT.split(), word) if _knows_its_words(rig) else (list(SENTENCES), spoken_pcm)
     await until_heard(caller, parts[-1], says)
     sound = capture(caller)
     places = {part: places_of(part, sound, says) for part in parts}
@@ -188,10 +135,6 @@ async def _everything_is_heard_once(caller: Phone, rig: VoiceRig) -> np.ndarray:
     begins = [places[part].pop(0) for part in parts]
     assert begins == sorted(begins)
     return sound
-
-
-def _word(text: str, rate: int) -> bytes:
-    return word_by_word(text, rate)[: round(rate * SECONDS_PER_CHARACTER) * 2 * len(text)]
 
 
 def breaking_at(where: Where) -> VoiceCheck:
@@ -292,19 +235,6 @@ class _ResemblingStream:
         known = {transcripts("en")[name]: recording("en", name) for name in SPOKEN}
         for text in heard_in(self._data, PCMU_8K, known):
             yield Transcript(text=text, final=True)
-
-
-class WordByWord:
-    """A voice whose every word can be heard for itself, in place of the scripted one."""
-
-    capabilities = SynthesizerCapabilities(word_times=True, formats=(L16_8K,))
-
-    async def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:
-        pcm = word_by_word(utterance.plain or utterance.text, 8000)
-        each = len(pcm) // len(utterance.plain or utterance.text)
-        for start in range(0, len(pcm), each * 4):
-            piece = pcm[start : start + each * 4]
-            yield SpokenFrame(Frame(piece, L16_8K, start // 2), (start + len(piece)) // each)
 
 
 @dataclass

@@ -12,13 +12,14 @@ from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.elevenlabs import ElevenLabs, Faults
+from tests.fakes.captured import Sound, word_by_word
 from tests.fakes.elevenlabs_setup import emulated
 from tests.fakes.virtual_loop import virtual_time
 
 OTHER_VOICE = "onwK4e9ZLuTAKqWW03F9"
 
 
-def fading(says: calls.Sound) -> calls.Sound:
+def fading(says: Sound) -> Sound:
     """What a text sounds like, with the silence that ElevenLabs' audio ends in."""
     return lambda text, rate: says(text, rate) + bytes(rate // 5)
 
@@ -34,7 +35,7 @@ def breaking(office: ElevenLabs, whole: int) -> calls.Breaks:
 @asynccontextmanager
 async def voice(synthesis: str) -> AsyncIterator[VoiceRig]:
     async with emulated(synthesis=synthesis) as (vendor, office):
-        office.sounds = fading(spoken_pcm if synthesis == "http" else calls.word_by_word)
+        office.sounds = fading(spoken_pcm if synthesis == "http" else word_by_word)
 
         def asked() -> list[tuple[str, str]]:
             return [
