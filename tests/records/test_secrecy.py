@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -217,7 +218,11 @@ class SecretChaos(Chaos):
         event = super().event(name, detail)
         match event:
             case BotReplied(batch=batch):
-                batch = ActionBatch(actions=(ASK, *batch.actions, ASK), turn=batch.turn, turn_done=batch.turn_done)
+                asked = (
+                    dataclasses.replace(action, sensitive=True) if isinstance(action, Listen) else action
+                    for action in batch.actions
+                )
+                batch = ActionBatch(actions=(ASK, *asked, ASK), turn=batch.turn, turn_done=batch.turn_done)
                 return BotReplied(batch=batch)
             case TranscriptUpdated(transcript=heard) if heard.text:
                 heard = Transcript(text=SECRET, final=heard.final, ends_turn=heard.ends_turn, alternatives=(SECRET,))
