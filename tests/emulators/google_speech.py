@@ -36,6 +36,8 @@ from tests.emulators.google_rules import (
 SPEECH_AUDIENCE = "https://speech.googleapis.com/"
 VOICES_AUDIENCE = "https://texttospeech.googleapis.com/"
 LONGEST = 305.0
+HANDLERS = ("rpc_task", "HandleExceptions")
+STOPS_WITHIN = 5.0
 MAX_AUDIO = {"v1": 25_600, "v2": 15 * 1024}
 _WAV_TAGS = {Encoding.L16: 1, Encoding.PCMA: 6, Encoding.PCMU: 7}
 
@@ -125,6 +127,9 @@ class GoogleEmulator:
 
     async def __aexit__(self, *_: object) -> None:
         await self.vanish()
+        handling = [task for task in asyncio.all_tasks() if task.get_name().startswith(HANDLERS)]
+        if handling:  # stopping does not wait for the handlers it has cancelled
+            await asyncio.wait(handling, timeout=STOPS_WITHIN)
 
     @property
     def address(self) -> str:
