@@ -26,6 +26,8 @@ from websockets.exceptions import ConnectionClosed
 from gateway.demo.bundle import demonstrations, opened
 
 CALLS = 200
+RING_IN = 8.0
+"""Seconds over which callers ring in. None of them hangs up before all are there."""
 READY_WITHIN = 60.0
 ANSWER_WITHIN = 30.0
 RECORDED_WITHIN = 20.0
@@ -93,8 +95,11 @@ class Caller:
                     await self._news.wait()
 
 
-async def one_call(url: str, number: str, caller: str, phrases: Sequence[str]) -> list[str]:
+async def one_call(
+    url: str, number: str, caller: str, phrases: Sequence[str], after: float, everybody: asyncio.Barrier
+) -> list[str]:
     """What the bot said."""
+    await asyncio.sleep(after)
     async with connect(url, compression=None, proxy=None) as connection:
         it = Caller(connection)
         await it.send(type="start", to=number, **{"from": caller})
@@ -108,6 +113,8 @@ async def one_call(url: str, number: str, caller: str, phrases: Sequence[str]) -
                 await it.send(type="text", text=phrase)
                 await it.answered()
                 assert len(it.heard) > count or it.is_over, f"{phrase!r} was not answered; heard {it.heard}"
+            async with asyncio.timeout(RING_IN + ANSWER_WITHIN * len(phrases)):
+                await everybody.wait()
         finally:
             await it.send(type="hangup")
             reading.cancel()
@@ -166,13 +173,15 @@ async def test_two_hundred_calls_at_once_over_all_vendors_lose_no_turn(tmp_path:
         await ready(client, log)
         for vendor in vendors:
             await listening(ports[vendor])
+        everybody = asyncio.Barrier(CALLS)
         calls = []
         for index in range(CALLS):
             place = index % len(vendors)
             with opened(vendors[place]) as (_, shown, _):
                 phrases = [phrase.text for phrase in shown.phrases.values()]
             url = f"ws://127.0.0.1:{port}/api/chat"
-            calls.append(one_call(url, str(600 + place), f"+4477009{index:05}", phrases))
+            after = index * RING_IN / CALLS
+            calls.append(one_call(url, str(600 + place), f"+4477009{index:05}", phrases, after, everybody))
         heard = await asyncio.gather(*calls)
         records = await booked(client)
     for words in heard:
