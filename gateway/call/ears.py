@@ -28,6 +28,7 @@ from gateway.events import (
     TranscriptUpdated,
 )
 from gateway.kit.closing import closing
+from gateway.kit.groups import first_of
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 
 log = structlog.get_logger()
@@ -211,7 +212,7 @@ class Ears:
                             self._take(ear, result)
                 pump.cancel()
         except* GatewayError as errors:
-            failure = _first(errors)
+            failure = first_of(errors)
         if failure is not None:
             raise failure
 
@@ -238,11 +239,3 @@ class Ears:
         if self._ears.get(ear.stream) is ear:
             del self._ears[ear.stream]
             self._tasks.pop(ear.stream, None)
-
-
-def _first(errors: BaseExceptionGroup[GatewayError]) -> GatewayError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, GatewayError)
-    return error

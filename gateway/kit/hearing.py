@@ -18,6 +18,7 @@ from audio.format import AudioFormat, MediaError
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
+from gateway.kit.groups import first_of
 from gateway.kit.vendor_socket import VendorSocket
 from gateway.kit.warm_sockets import HeldSocket, Message, WarmSockets
 from gateway.speech_interfaces import SpeechHeard
@@ -171,6 +172,7 @@ class SocketHearing:
         except VendorError as error:
             self._results.end(error)
         finally:
+            self._results.end()  # whatever happened, nobody waits for more
             held.turns += 1
             held.seconds += self._format.seconds(self._sent)
             if warm is not None and self._turn.is_over and self._turn.is_clean:
@@ -186,7 +188,7 @@ class SocketHearing:
                 await self._read_all(socket)
                 sending.cancel()
         except* VendorError as group:
-            trouble = _first(group)
+            trouble = first_of(group)
         if trouble is not None:
             raise trouble
 
@@ -280,12 +282,5 @@ async def hear_by_socket(
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-def _first(group: BaseExceptionGroup[VendorError]) -> VendorError:
-    """The first error in a group of them."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, VendorError)
-    return error
+        if not task.cancelled():
+            task.result()  # whatever is no VendorError is a bug

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from audio.frame import Frame
 from gateway.errors import VendorError, VendorUnavailable
 from gateway.events import Transcript
+from gateway.kit.groups import first_of
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 
 RESULT_WITHIN = 10.0
@@ -158,7 +159,7 @@ class _Turn(Generic[M]):
                 for task in tasks:
                     task.cancel()
         except* VendorError as errors:
-            failure = _first(errors)
+            failure = first_of(errors)
         return failure
 
     async def _send(self, line: Line[M], patience: asyncio.Timeout) -> None:
@@ -192,8 +193,3 @@ class _Turn(Generic[M]):
 
     def _unavailable(self, reason: str) -> VendorUnavailable:
         return VendorUnavailable(reason, vendor=self._vendor, operation="listen")
-
-
-def _first(errors: BaseExceptionGroup[VendorError]) -> VendorError:
-    found = errors.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found

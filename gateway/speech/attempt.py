@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+import structlog
+
 from audio.format import AudioFormat
 from audio.frame import Frame
-from gateway.errors import VendorError, VendorUnavailable
+from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
 from gateway.kit.closing import closing
+from gateway.kit.groups import first_of
 from gateway.speech.convert import Converter, nearest
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
+
+log = structlog.get_logger(__name__)
 
 OVERLAP = 0.3
 """Seconds before a final that the next recognizer hears again: a final comes later than what it is about."""
@@ -152,6 +157,10 @@ class Attempt:
                 await self._listen(await self._open(stack))
         except VendorError as error:
             outcome = error
+        except Exception as error:  # an adapter's bug is one more way for its vendor to fail: the next one listens
+            log.exception("recognizer's adapter failed", vendor=self.vendor)
+            reason = f"its adapter raised {type(error).__name__}"
+            outcome = VendorReplyInvalid(reason, vendor=self.vendor, operation="listen")
         await self._out.put((self, outcome))
 
     async def _open(self, stack: AsyncExitStack) -> RecognitionStream:
@@ -162,7 +171,7 @@ class Attempt:
             raise VendorUnavailable("no connection in time", vendor=self.vendor, operation="listen") from error
 
     async def _listen(self, stream: RecognitionStream) -> None:
-        failure: VendorError | None = None
+        failure: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send(stream))
@@ -170,8 +179,8 @@ class Attempt:
                     async for result in results:
                         await self._out.put((self, result))
                 sending.cancel()
-        except* VendorError as errors:
-            failure = _first(errors)
+        except* Exception as errors:
+            failure = first_of(errors)
         if failure is not None:
             raise failure
 
@@ -188,11 +197,3 @@ class Attempt:
                 return
             self.news.clear()
             await self.news.wait()
-
-
-def _first(errors: BaseExceptionGroup[VendorError]) -> VendorError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, VendorError)
-    return error

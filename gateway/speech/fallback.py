@@ -134,6 +134,10 @@ async def speak_with_fallback(
             return
         except (VendorError, MediaError) as error:
             trouble = _as_vendor_error(error, utterance.vendor)
+        except Exception as error:  # an adapter's bug is one more way for its vendor to fail: the next one speaks
+            log.exception("synthesizer's adapter failed", vendor=utterance.vendor)
+            reason = f"its adapter raised {type(error).__name__}"
+            trouble = VendorReplyInvalid(reason, vendor=utterance.vendor, operation="speak")
         if on_trouble is not None:
             on_trouble(trouble)
         else:

@@ -1,8 +1,8 @@
 """An event loop whose time is virtual: when nothing is ready it jumps to the next timer.
 
 Whole calls over real loopback sockets in one process so run in milliseconds, with exact times. The kernel is asked for
-pending input before each jump; while threads work for the loop (`run_in_executor`), it waits for them in real time.
-Use the decorator on tests: ``@virtual_time``.
+pending input before each jump; while threads work for the loop (`run_in_executor`, or anyio's, which serve files over
+HTTP), it waits for them in real time. Use the decorator on tests: ``@virtual_time``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+import anyio.to_thread
 
 T = TypeVar("T")
 
@@ -196,17 +198,43 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         await super().sock_connect(sock, address)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
-        self._work += 1
+        self.hold()
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._worked)
         return future
 
     def _worked(self, _: asyncio.Future[Any]) -> None:
+        self.release()
+
+    def hold(self) -> None:
+        """A thread begins to work for the loop."""
+        self._work += 1
+
+    def release(self) -> None:
         self._work -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """As the loop's own, without its time limit (Python 3.12), which would be over at the next jump."""
         await super().shutdown_default_executor()
+
+
+_run_sync = anyio.to_thread.run_sync
+
+
+@functools.wraps(_run_sync)
+async def _run_sync_held(*args: Any, **kwargs: Any) -> Any:
+    """anyio has threads of its own, of which the loop hears nothing."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualLoop):
+        return await _run_sync(*args, **kwargs)
+    loop.hold()
+    try:
+        return await _run_sync(*args, **kwargs)
+    finally:
+        loop.release()
+
+
+anyio.to_thread.run_sync = _run_sync_held
 
 
 def run_virtual(work: Coroutine[Any, Any, T], make_loop: Callable[[], VirtualLoop] = VirtualLoop) -> T:

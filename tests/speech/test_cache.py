@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -19,7 +18,7 @@ from config.speech import SpeechSection
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.speech.cache import CachedSynthesizer, PromptCache
 from gateway.speech.disk import PromptDisk
-from gateway.speech.prompt import Prompt, key_of, salt_of
+from gateway.speech.prompt import key_of, salt_of
 from gateway.speech.rendering import render
 from gateway.speech.scripted.client import ScriptedSynthesizer
 from gateway.speech.scripted.settings import ScriptedSpeechSection
@@ -69,7 +68,12 @@ def scripted() -> ScriptedSynthesizer:
 
 
 async def said(synthesizer: CachedSynthesizer, utterance: Utterance) -> list[SpokenFrame]:
-    return [spoken async for spoken in synthesizer.speak(utterance)]
+    """What is heard; returns when it is kept too, for which no caller waits."""
+    heard = [spoken async for spoken in synthesizer.speak(utterance)]
+    keeping = [task for task in asyncio.all_tasks() if task.get_name() == "prompt"]
+    if keeping:
+        await asyncio.wait(keeping)
+    return heard
 
 
 @pytest.mark.asyncio
@@ -211,9 +215,8 @@ async def test_memory_is_bounded_and_the_least_recently_used_prompt_goes_first()
 
 @pytest.mark.asyncio
 async def test_a_prompt_survives_a_restart_on_disk(tmp_path: Path) -> None:
-    disk = WatchedDisk(tmp_path)
+    disk = PromptDisk(tmp_path)
     before = await said(CachedSynthesizer(scripted(), PromptCache(disk=disk)), WELCOME)
-    await disk.written()
     vendor = scripted()
     after = await said(CachedSynthesizer(vendor, PromptCache(disk=PromptDisk(tmp_path))), WELCOME)
     assert after == before
@@ -223,9 +226,8 @@ async def test_a_prompt_survives_a_restart_on_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "changed", "emptied", "rewritten"])
 @pytest.mark.asyncio
 async def test_a_damaged_file_is_discarded(tmp_path: Path, damage: str) -> None:
-    disk = WatchedDisk(tmp_path)
+    disk = PromptDisk(tmp_path)
     await said(CachedSynthesizer(scripted(), PromptCache(disk=disk)), WELCOME)
-    await disk.written()
     (file,) = files(tmp_path)
     content = file.read_bytes()
     file.write_bytes(
@@ -266,21 +268,6 @@ def age(folder: Path) -> None:
 
 def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.prompt"))
-
-
-class WatchedDisk(PromptDisk):
-    """Tells when a prompt has been written: whoever hears it does not wait for that."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._written = threading.Event()
-
-    def write(self, key: str, prompt: Prompt) -> None:
-        super().write(key, prompt)
-        self._written.set()
-
-    async def written(self) -> None:
-        assert await asyncio.to_thread(self._written.wait, 10)
 
 
 # --- rendered in advance ---------------------------------------------------------------------------------------------

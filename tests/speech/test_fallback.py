@@ -71,11 +71,12 @@ async def test_the_first_voice_speaks_alone_when_all_is_well() -> None:
         Speaker(error=GONE),
         Speaker(error=VendorRejected("no such voice", vendor="first")),
         Speaker(error=MediaError("odd bytes")),
+        Speaker(error=KeyError("an adapter's bug")),
         Speaker(stalls=True),
         Speaker(),
         Speaker((0.0, None)),
     ],
-    ids=["unavailable", "rejected", "undecodable", "stalls", "says nothing", "empty audio"],
+    ids=["unavailable", "rejected", "undecodable", "buggy", "stalls", "says nothing", "empty audio"],
 )
 @pytest.mark.asyncio
 async def test_a_voice_that_fails_before_its_first_audio_leaves_everything_to_the_next(broken: Speaker) -> None:

@@ -387,3 +387,22 @@ async def test_words_after_a_final_are_not_lost_with_the_vendor() -> None:
             await asyncio.sleep(0.02)
         await stream.finish()
     assert finals(results) == [first, second]
+
+
+@virtual_time
+async def test_a_bug_in_an_adapter_costs_no_word_either() -> None:
+    class Buggy(ClosesAtOnce):
+        async def results(self) -> AsyncIterator[Transcript | SpeechHeard]:
+            await asyncio.sleep(0.3)
+            raise KeyError("results")
+            yield
+
+    class Adapter(_Unreachable):
+        @asynccontextmanager
+        async def listen(self, settings: ListenSettings) -> AsyncIterator[RecognitionStream]:
+            yield Buggy()
+
+    troubles: list[VendorError] = []
+    directory = SpeechDirectory({}, {"acme": Adapter(stalls=False), "local": ear(echo=True)})
+    assert finals(await heard(directory, on_trouble=troubles.append)) == [TEXT]
+    assert [error.reason for error in troubles] == ["its adapter raised KeyError"]
