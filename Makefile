@@ -7,8 +7,12 @@ BIN := $(VENV)/bin
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 # As `requires-python` in pyproject.toml.
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
-# Beyond a few processes the tests wait for the slowest file anyway.
-WORKERS ?= auto --maxprocesses=4
+# The tests start the command many times; each would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
+# One more than there are processors, because many tests wait for a process they started; beyond a few, all of them wait
+# for the slowest file anyway.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell expr $(CORES) + 1) --maxprocesses=4
 
 # The first interpreter that is recent enough makes the environment; $(1) is the group of optional dependencies.
 define set_up
@@ -34,9 +38,9 @@ test: $(VENV)/.developing ## all tests; recorded speech is fetched first (CI=tru
 	@$(BIN)/python -m tools.fetch_recordings || test "$$CI" != true
 	@$(BIN)/python -m pytest -q -rs --durations=5 -n $(WORKERS) --dist worksteal -m 'not demonstration and not crowd' $(ARGS)
 
-demos: $(VENV)/.developing ## every chat vendor's demonstrations as their user runs them, calls in real time, then two hundred at once
+demos: $(VENV)/.developing ## every chat vendor's demonstrations as their user runs them, calls in real time, then crowds of calls
 	@$(BIN)/python -m pytest -q -m demonstration -n 3 --dist load tests/demo tests/speech $(ARGS)
-	@$(BIN)/python -m pytest -q -m crowd -n 0 tests/demo $(ARGS)
+	@$(BIN)/python -m pytest -q -m crowd -n 0 tests/demo tests/calls $(ARGS)
 
 check: $(VENV)/.developing ## formatting, lint, types, import contract, generated documents
 	@$(BIN)/ruff format --check .

@@ -115,16 +115,27 @@ async def test_a_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.asyncio
 async def test_a_plug_in_whose_library_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    described = tmp_path / "acme-1.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
-    (described / "entry_points.txt").write_text("[gateway.speech]\nacme = acme_speech:Speech\n")
-    (tmp_path / "acme_speech.py").write_text("import acme_library\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    why = await _fails(written(tmp_path, NOWHERE))
+    _install_broken_plugin(tmp_path, monkeypatch)
+    why = await _fails(written(tmp_path, NOWHERE, speech={"acme": {}}))
     assert why == (
         "talkpath: the plug-in 'acme' (acme_speech:Speech) cannot be imported: No module named 'acme_library'"
     )
+
+
+@pytest.mark.asyncio
+async def test_a_broken_plug_in_that_nobody_uses_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _install_broken_plugin(tmp_path, monkeypatch)
+    async with TerseBot() as bot, serving(written(tmp_path, bot.url)) as gateway, gateway.called() as caller:
+        await caller.hears(GREETING)
+
+
+def _install_broken_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = folder / "acme-1.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (described / "entry_points.txt").write_text("[gateway.speech]\nacme = acme_speech:Speech\n")
+    (folder / "acme_speech.py").write_text("import acme_library\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 @pytest.mark.asyncio

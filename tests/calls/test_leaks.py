@@ -213,6 +213,7 @@ def _quiet() -> Iterator[None]:
     structlog.configure(**before)
 
 
+@pytest.mark.crowd
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_quiet")
 def test_two_thousand_calls_leave_nothing_behind(tmp_path: Path) -> None:

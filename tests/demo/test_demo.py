@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from gateway.demo import LAB_PORT, ports, wrong_sums
-from gateway.demo.bundle import USUAL_CALL, Demonstration, FurtherCall, calls, opened
+from gateway.demo.bundle import Demonstration, FurtherCall, calls, opened
 from gateway.errors import ConfigError
 
 LIMIT = 170.0
@@ -33,16 +33,10 @@ async def run(*arguments: str, folder: Path) -> tuple[int, str]:
     return await process.wait(), out.decode()
 
 
-USUAL = (
-    "talkr",
-    USUAL_CALL,
-)  # what `make run` shows; the others take as long, and are run side by side by `make demos`
-CALLS = [pytest.param(*call, marks=[] if call == USUAL else [pytest.mark.demonstration]) for call in calls()]
-
-
+@pytest.mark.demonstration
 @pytest.mark.asyncio
 @pytest.mark.timeout(LIMIT + 30)
-@pytest.mark.parametrize(("vendor", "call"), CALLS)
+@pytest.mark.parametrize(("vendor", "call"), calls())
 async def test_a_demonstration_hears_every_recording_and_is_answered(vendor: str, call: str, tmp_path: Path) -> None:
     code, out = await run("--once", "--bot", vendor, "--call", call, "--port", "0", folder=tmp_path)
     assert code == 0, out
