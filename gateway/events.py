@@ -44,6 +44,13 @@ class SpeechCut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldChanged:
+    """The far side has put us on hold, or takes the call up again. While held a leg passes on no audio."""
+
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegClosed:
     """The leg is gone; always its last event, once.
 
@@ -252,6 +259,7 @@ CallEvent = (
     | SpeechSustained
     | SpeechStopped
     | SpeechCut
+    | HoldChanged
     | TranscriptUpdated
     | RecognitionEnded
     | RecognizerFailed
@@ -265,7 +273,7 @@ CallEvent = (
     | LinkSent
     | TimeElapsed
 )
-LegEvent = AudioReceived | DigitPressed | MarkReached | Transcript | SpeechCut | LegClosed
+LegEvent = AudioReceived | DigitPressed | MarkReached | Transcript | SpeechCut | HoldChanged | LegClosed
 
 
 # --- the call ---------------------------------------------------------------------------------------------------------

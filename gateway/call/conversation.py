@@ -15,6 +15,7 @@ from gateway.call.commands import Answer, Command
 from gateway.call.endings import Endings
 from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
 from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, Input, NoMatch
+from gateway.call.holding import Holding
 from gateway.call.interrupting import Interrupting
 from gateway.call.question import Question, ReadOn
 from gateway.call.speaking import Speaking
@@ -28,6 +29,7 @@ from gateway.events import (
     CallEvent,
     CallOffered,
     DigitPressed,
+    HoldChanged,
     LegClosed,
     LinkSent,
     OperatorAsked,
@@ -69,6 +71,7 @@ class Conversation:
         self.states = States(self.facts, self.question, self.hearing)
         self.turns = Turns(self.facts, self.speech, self.question, self.speaking, self.hearing, self.endings)
         self.interrupting = Interrupting(self.facts, self.question, self.speaking, self.hearing, self.turns)
+        self.holding = Holding(self.facts, self.hearing)
         self.announcement: int | None = None
         self.touched_sensitive = False
         """The last event, or a command it led to, holds what the caller answered to a sensitive question."""
@@ -141,6 +144,8 @@ class Conversation:
                 self.interrupting.fell_silent()
             case SpeechCut():
                 self.interrupting.peer_stopped()
+            case HoldChanged():
+                self.holding.changed(event.held)
             case TranscriptUpdated():
                 self._transcript(event)
             case RecognitionEnded():
@@ -311,6 +316,8 @@ class Conversation:
 
     def _enter(self, state: State) -> None:
         """What a state needs while it lasts: its start, an entry of keys that is complete, and an ear."""
+        if state is State.HELD:
+            self.holding.fall_silent()
         if state is State.DIGITS:
             self._take_entry()
         if state is State.LISTENING and self.facts.listen_since is None:
@@ -353,7 +360,7 @@ class Conversation:
                 self.endings.fall_back("no_input", "silence")
             case State.LISTENING:
                 self.turns.silence(facts.now - since(facts.listen_since))
-            case State.OVER | State.SPEAKING | State.DIGITS:
+            case State.OVER | State.SPEAKING | State.DIGITS | State.HELD:
                 pass  # none of them has anything to do when its time is over
             case _:
                 assert_never(state)
@@ -381,7 +388,7 @@ class Conversation:
 
     def _call_too_long(self) -> None:
         facts = self.facts
-        if facts.too_long or facts.ending_since is not None:
+        if facts.too_long or facts.ending_since is not None or facts.held_since is not None:
             self.endings.end("too_long", "gateway", "max_call")
             return
         facts.too_long = facts.fell_back = True

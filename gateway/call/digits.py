@@ -41,6 +41,10 @@ class DigitCollector:
     def clear(self) -> None:
         self.keys.clear()
 
+    def postpone(self, seconds: float) -> None:
+        """As if every key had come that much later: the pause after the last one goes on."""
+        self.keys = deque((key, at + seconds) for key, at in self.keys)
+
     def deadline(self) -> float:
         """When the entry is over without another key, rounded as call time is. Only while there are keys."""
         return round(self.keys[-1][1] + self.rules.interdigit_timeout, 6)

@@ -30,8 +30,9 @@ class State(StrEnum):
     RINGING = "ringing"
     ENDING = "ending"
     TRANSFERRING = "transferring"
-    PAUSED = "paused"
     STOPPING = "stopping"
+    HELD = "held"
+    PAUSED = "paused"
     SPEAKING = "speaking"
     THINKING = "thinking"
     DIGITS = "digits"
@@ -49,8 +50,9 @@ HOLDING = frozenset(
         State.RINGING,
         State.ENDING,
         State.TRANSFERRING,
-        State.PAUSED,
         State.STOPPING,
+        State.HELD,
+        State.PAUSED,
         State.DIGITS,
         State.FINISHING,
         State.HEARING,
@@ -119,6 +121,13 @@ class Waiting:
     is_start: bool
     replied_at: float | None = None
     gap_over: bool = False
+
+    def postpone(self, seconds: float) -> None:
+        """Nothing that is waited for was due while time stood still."""
+        self.sent_at += seconds
+        self.next_filler += seconds
+        if self.replied_at is not None:
+            self.replied_at += seconds
 
 
 @dataclass(slots=True)
@@ -193,6 +202,9 @@ class Facts:
     final_outcome: CallOutcome | None = None
     fell_back: bool = False
     too_long: bool = False
+    held_since: float | None = None
+    is_mute: bool = False
+    """The playout is paused because the call is on hold."""
     caller_spoke: bool = False
     """Some input was sent to the bot."""
 

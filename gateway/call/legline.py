@@ -18,6 +18,7 @@ from gateway.events import (
     CallAnswered,
     CallEvent,
     DigitPressed,
+    HoldChanged,
     LegClosed,
     LegEvent,
     MarkReached,
@@ -140,7 +141,7 @@ class LegLine:
             case LegClosed():
                 self._post(event)
                 return True
-            case DigitPressed():
+            case DigitPressed() | HoldChanged():
                 self._post(event)
             case AudioReceived():
                 pass

@@ -217,6 +217,7 @@ class Speaking:
         facts.paused_at = None
         if facts.prompts and facts.stop_at is None:
             facts.stop_at = facts.now
+            facts.is_mute = False  # what is stopped is no longer paused
             facts.emit(StopPlayout())
 
     def give_up_reports(self) -> None:

@@ -38,8 +38,9 @@ class States:
             (facts.ending_since is not None, State.ENDING),
             (not facts.answered, State.RINGING),
             (facts.transfer is not None, State.TRANSFERRING),
-            (facts.paused_at is not None, State.PAUSED),
             (facts.stop_at is not None, State.STOPPING),
+            (facts.held_since is not None, State.HELD),
+            (facts.paused_at is not None, State.PAUSED),
             (bool(facts.prompts), State.SPEAKING),
             (facts.is_thinking, State.THINKING),
             (bool(self.hearing.keys), State.DIGITS),
@@ -65,7 +66,7 @@ class States:
     def deadline(self, state: State) -> float | None:
         facts, number, caller = self.facts, self.facts.number, self.facts.caller
         match state:
-            case State.OVER | State.SPEAKING:
+            case State.OVER | State.SPEAKING | State.HELD:
                 return None
             case State.RINGING:
                 return ANSWER_WITHIN

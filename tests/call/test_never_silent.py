@@ -25,7 +25,7 @@ from gateway.actions import (
     SynthesizerChoice,
     Transfer,
 )
-from gateway.call.commands import EndCall, OpenEar, StartPrompt, StopPlayout
+from gateway.call.commands import EndCall, OpenEar, PausePlayout, ResumePlayout, StartPrompt, StopPlayout
 from gateway.call.facts import State
 from gateway.events import (
     BotFailed,
@@ -33,6 +33,7 @@ from gateway.events import (
     CallAnswered,
     CallOffered,
     DigitPressed,
+    HoldChanged,
     LegClosed,
     OperatorAsked,
     PromptEnded,
@@ -91,6 +92,7 @@ STEPS = st.tuples(
         st.tuples(st.just("prompt_ended"), st.sampled_from(["played", "stopped", "failed"])),
         st.tuples(st.just("transferred"), st.booleans()),
         st.tuples(st.just("operator"), st.sampled_from([None, "sip:1@pbx"])),
+        st.tuples(st.just("held"), st.booleans()),
         st.tuples(st.just("elapsed"), st.none()),
     ),
     st.sampled_from([0.0, 0.01, 0.3, 1.0, 5.0]),
@@ -149,6 +151,8 @@ class Chaos:
                 return PromptEnded(prompt_id=prompt, result=detail, seconds=0.0 if detail == "failed" else 1.0)
             case "transferred":
                 return TransferFinished(transfer_id="t", ok=detail)
+            case "held":
+                return HoldChanged(held=detail)
             case "operator":
                 return OperatorAsked(target=detail)
         return TimeElapsed()
@@ -164,8 +168,12 @@ class Chaos:
             return
         state = conversation.state
         deadline = conversation.state_deadline()  # the longest call's would hide its absence
+        if state is State.HELD:
+            deadline = conversation.next_deadline()  # the longest call's alone
         if state is State.SPEAKING:
             assert self.play.outstanding, "speaking, and the playout owes nothing"
+            told = [c for c in self.play.every if isinstance(c, PausePlayout | ResumePlayout | StopPlayout)]
+            assert not told or not isinstance(told[-1], PausePlayout), "speaking, and the playout is paused"
         else:
             assert deadline is not None, f"nothing happens ever after in {state}"
             assert deadline > self.play.now - 1e-6, f"{state} is overdue"
