@@ -263,6 +263,8 @@ def _response(start: str, headers: Headers, body: bytes, fault: str | None, is_f
         if found is None or "\r" in start:
             raise SipParseError("a malformed status line")
         _check(headers, fault)
+        if len(headers.all("Via")) > 1:  # RFC 3261 section 8.1.3.3
+            raise SipParseError("a response that is for somebody else")
         return SipResponse(int(found[1]), found[2] or "", headers, _body(headers, body, is_framed))
     except SipParseError as wrong:
         raise SipParseError(wrong.reason) from None
