@@ -269,6 +269,10 @@ class CallSection(Section):
     recording: RecordingSection = RecordingSection()
     hours: HoursSection = HoursSection()
     answer_when: AnswerWhenSection = AnswerWhenSection()
+    pick_up: Literal["at_once", "when_ready", "early_media"] = "at_once"
+    """When the call is answered, on lines that can let it ring: at once; when the bot has something to say, and until
+    then the caller's side rings; likewise, but the ringing tone is ours (`early_media`), for trunks that would leave
+    the caller in silence. The bot has `answer_timeout`; then the call is answered all the same."""
     max_length: float = Field(default=30.0, ge=1, le=300)
     """Longest turn of the caller; what was said until then is sent."""
     filler_after: float = Field(default=1.5, ge=0.2, le=60)

@@ -37,6 +37,7 @@ class LegCapabilities:
         max_message_bytes: No audio message is longer.
         has_marks: `MarkReached` comes for `mark`.
         has_clear: `clear` drops what the peer has buffered.
+        can_ring: The leg is a `RingingLeg`: the caller may be left waiting before `answer`.
     """
 
     format: AudioFormat = PCMU_8K
@@ -46,6 +47,7 @@ class LegCapabilities:
     max_message_bytes: int = 1 << 16
     has_marks: bool = False
     has_clear: bool = False
+    can_ring: bool = False
     can_hangup: bool = True
     can_transfer: bool = False
     can_send_digits: bool = False
@@ -101,6 +103,15 @@ class Leg(Protocol):
 
     async def hang_up(self, reason: HangupReason) -> None:
         """End the leg; before `answer`: refuse the call. Calling it twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class RingingLeg(Protocol):
+    """A leg whose caller can hear that it rings, before `Leg.answer`."""
+
+    async def ring(self, *, early_media: bool) -> None:
+        """Let it ring; ``early_media``: by a ringing tone of ours, rather than by the caller's own side's."""
         ...
 
 

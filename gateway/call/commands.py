@@ -42,6 +42,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """Let it ring until `Answer`. Only for legs that can."""
+
+    early_media: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendToBot:
     event: CallerEvent
 
@@ -130,6 +137,7 @@ class EndCall:
 
 Command = (
     Answer
+    | Ring
     | SendToBot
     | AbandonTurn
     | StartPrompt

@@ -11,7 +11,7 @@ import math
 from typing import assert_never
 
 from gateway.actions import Hangup, Say, Transfer
-from gateway.call.commands import Answer, Command
+from gateway.call.commands import Answer, Command, Ring
 from gateway.call.endings import Endings
 from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
 from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, Input, NoMatch
@@ -126,8 +126,7 @@ class Conversation:
         facts = self.facts
         match event:
             case CallOffered():
-                facts.emit(Answer())
-                self.turns.start()
+                self._offered()
             case CallAnswered():
                 self._answered()
             case LegClosed():
@@ -175,6 +174,19 @@ class Conversation:
                 pass  # the deadlines below see what is due
             case _:
                 assert_never(event)
+
+    def _offered(self) -> None:
+        setup = self.facts.setup
+        rings = setup.number.pick_up != "at_once" and setup.leg.can_ring and setup.backend.greets_first
+        if rings and setup.people is None:
+            self.facts.emit(Ring(early_media=setup.number.pick_up == "early_media"))
+        else:
+            self._pick_up()
+        self.turns.start()
+
+    def _pick_up(self) -> None:
+        self.facts.picked_up_at = self.facts.now
+        self.facts.emit(Answer())
 
     def _answered(self) -> None:
         facts = self.facts
@@ -316,6 +328,8 @@ class Conversation:
 
     def _enter(self, state: State) -> None:
         """What a state needs while it lasts: its start, an entry of keys that is complete, and an ear."""
+        if state is State.RINGING and self.facts.picked_up_at is None and not self.facts.is_thinking:
+            self._pick_up()  # the bot has answered, or cannot
         if state is State.HELD:
             self.holding.fall_silent()
         if state is State.DIGITS:
@@ -335,6 +349,8 @@ class Conversation:
         """The state's deadline is here."""
         facts = self.facts
         match state:
+            case State.RINGING if facts.picked_up_at is None:
+                self._pick_up()  # the caller hears that the bot takes long
             case State.RINGING:
                 self.endings.end("leg_failed", "gateway", "the line did not answer")
             case State.ENDING:

@@ -195,6 +195,8 @@ class Facts:
 
     # the call
     over: bool = False
+    picked_up_at: float | None = None
+    """The leg was asked to answer; until then it rings."""
     answered: bool = False
     ending_since: float | None = None
     is_settling: bool = False

@@ -26,12 +26,13 @@ from gateway.events import (
     Transcript,
     TransferFinished,
 )
-from gateway.interfaces import HangupReason, Leg, TransferTarget
+from gateway.interfaces import HangupReason, Leg, RingingLeg, TransferTarget
 from gateway.kit.closing import closing
 
 log = structlog.get_logger()
 
 ANSWER_WITHIN = 30.0
+RING_WITHIN = 5.0
 TRANSFER_GRACE = 10.0
 """Seconds beyond the ring time until a transfer that says nothing has failed."""
 SEND_DIGITS_WITHIN = 30.0
@@ -87,6 +88,12 @@ class LegLine:
     # --- what we ask for -------------------------------------------------------------------------------------------
     def answer(self) -> None:
         self._helpers.once("answer", patient(self._answer()), leg_broke)
+
+    def ring(self, *, early_media: bool) -> None:
+        """Let it ring, on legs that can."""
+        if isinstance(self._leg, RingingLeg):
+            ringing = self._leg.ring(early_media=early_media)
+            self._helpers.once("ring", patient(_bounded(ringing, RING_WITHIN, "the ringing")), leg_broke)
 
     def transfer(self, target: TransferTarget) -> None:
         self._helpers.once("transfer", self._transfer(target))

@@ -22,6 +22,7 @@ from gateway.call.commands import (
     OpenEar,
     PausePlayout,
     ResumePlayout,
+    Ring,
     SendDigitsToCaller,
     SendToBot,
     StartPrompt,
@@ -124,6 +125,8 @@ class Performer:
                 self._bot.abandon(command.turn)
             case Answer():
                 self._leg.answer()
+            case Ring():
+                self._leg.ring(early_media=command.early_media)
             case TransferCall():
                 self._leg.transfer(command.target)
             case SendDigitsToCaller():

@@ -69,7 +69,7 @@ class States:
             case State.OVER | State.SPEAKING | State.HELD:
                 return None
             case State.RINGING:
-                return ANSWER_WITHIN
+                return self._ringing_deadline()
             case State.ENDING:
                 return since(facts.ending_since) + LEG_CLOSES_WITHIN
             case State.TRANSFERRING:
@@ -101,6 +101,12 @@ class States:
                 return since(facts.listen_since) + self.question.start_timeout
             case _:
                 assert_never(state)
+
+    def _ringing_deadline(self) -> float:
+        facts = self.facts
+        if facts.picked_up_at is None and facts.waiting is not None:  # it rings for the bot
+            return facts.waiting.sent_at + facts.number.answer_timeout
+        return (facts.picked_up_at or 0.0) + ANSWER_WITHIN
 
     def _pause_deadline(self) -> float:
         facts = self.facts
