@@ -293,6 +293,8 @@ class GoogleEmulator:
 
     async def _stream_speech(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         opening = await anext(aiter(requests), None)
+        if self.faults.refuse:
+            await _to_the_end(requests)
         await self._admit(context, VOICES_AUDIENCE)
         taken = Synthesis(opening)
         self.syntheses.append(taken)
@@ -300,6 +302,7 @@ class GoogleEmulator:
         try:
             wrong = wrong_stream(opening)
             if wrong:
+                await _to_the_end(requests)
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, wrong)
             config = opening.streaming_config.streaming_audio_config
             format = AudioFormat(SPOKEN_AS[config.audio_encoding.name], config.sample_rate_hertz or 24_000)
@@ -353,6 +356,12 @@ class GoogleEmulator:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, said)
         if self.faults.refuse:
             await context.abort(grpc.StatusCode[self.faults.refuse], f"Refused: {self.faults.refuse}.")
+
+
+async def _to_the_end(requests: AsyncIterator[Any]) -> None:
+    """Before a refusal: one that overtakes a message of the client's reaches it as INTERNAL, by a race in its gRPC."""
+    async for _ in requests:
+        pass
 
 
 def _wav(samples: bytes, tag: int, rate: int, width: int) -> bytes:
