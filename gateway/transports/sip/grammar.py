@@ -21,6 +21,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PARAM_NAME = re.compile(r"[^\s\"<>=;,\x00-\x1f]+")
 _PARAM_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"<>;,\x00-\x1f]*', re.DOTALL)
 BLANKS = " \t"
+MAX_PARAMS = 128
 
 
 def split_outside(text: str, mark: str) -> list[str]:
@@ -53,7 +54,10 @@ def parse_params(text: str) -> Params:
     text = text.strip(BLANKS).removeprefix(";").removesuffix(";")
     if not text:
         return ()
-    return tuple(_param(piece) for piece in split_outside(text, ";"))
+    pieces = split_outside(text, ";")
+    if len(pieces) > MAX_PARAMS:
+        raise SipParseError("too many parameters", status=400)
+    return tuple(_param(piece) for piece in pieces)
 
 
 def _param(piece: str) -> tuple[str, str | None]:

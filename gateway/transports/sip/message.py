@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from gateway.transports.sip.errors import SipParseError
 from gateway.transports.sip.grammar import BLANKS, TOKEN, parse_number
 from gateway.transports.sip.headers import COMPACT, CSeq, Headers, Via, parse_cseq, parse_via
+from gateway.transports.sip.reasons import reason_of
 from gateway.transports.sip.uri import NameAddress, SipUri, parse_name_address, parse_name_addresses, parse_uri
 
 __all__ = [
@@ -31,53 +31,14 @@ MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 256
 MAX_BODY_BYTES = 1_048_576
 MAX_FORWARDS = 255
+MAX_STATIONS = 128
+"""Values of Via, Contact or Record-Route: more are an attack."""
 VERSION = "SIP/2.0"
-
-REASONS = {
-    180: "Ringing",
-    181: "Call Is Being Forwarded",
-    182: "Queued",
-    183: "Session Progress",
-    199: "Early Dialog Terminated",
-    202: "Accepted",
-    380: "Alternative Service",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    413: "Request Entity Too Large",
-    414: "Request-URI Too Long",
-    415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme",
-    420: "Bad Extension",
-    421: "Extension Required",
-    422: "Session Interval Too Small",
-    423: "Interval Too Brief",
-    480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist",
-    482: "Loop Detected",
-    483: "Too Many Hops",
-    484: "Address Incomplete",
-    485: "Ambiguous",
-    486: "Busy Here",
-    487: "Request Terminated",
-    488: "Not Acceptable Here",
-    489: "Bad Event",
-    491: "Request Pending",
-    493: "Undecipherable",
-    500: "Server Internal Error",
-    504: "Server Time-out",
-    505: "Version Not Supported",
-    513: "Message Too Large",
-    600: "Busy Everywhere",
-    603: "Decline",
-    604: "Does Not Exist Anywhere",
-    606: "Not Acceptable",
-}
-"""Reason phrases that HTTP does not have, or words otherwise (RFC 3261 section 21 and the registry's later ones)."""
 
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length")
 _COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_FOLD = re.compile(r"\r?\n[ \t]+")
 _LINE_END = re.compile(r"\r?\n")
 _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
@@ -127,8 +88,11 @@ class _Parts:
     def _write(self, start: str) -> bytes:
         if "\r" in start or "\n" in start:
             raise ValueError("a line end in the start line")
-        lines = [start, *(f"{name}: {value}" for name, value in self.headers.items() if name != "Content-Length")]
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
+        headers = self.headers
+        if headers.fields("Content-Length") != [length := str(len(self.body))]:
+            headers = headers.copy()
+            headers.set("Content-Length", length)
+        lines = [start, *(f"{name}: {value}" for name, value in headers.items()), "\r\n"]
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 
 
@@ -191,13 +155,6 @@ def response_to(
         for value in request.headers.fields("Record-Route"):
             headers.add("Record-Route", value)
     return SipResponse(status, reason_of(status) if reason is None else reason, headers)
-
-
-def reason_of(status: int) -> str:
-    """The usual words for a status."""
-    if status in REASONS:
-        return REASONS[status]
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
 
 
 def mark_received(request: SipRequest, host: str, port: int) -> None:
@@ -263,7 +220,7 @@ def _response(start: str, headers: Headers, body: bytes, fault: str | None, is_f
         if found is None or "\r" in start:
             raise SipParseError("a malformed status line")
         _check(headers, fault)
-        if len(headers.all("Via")) > 1:  # RFC 3261 section 8.1.3.3
+        if len(_stations(headers, "Via")) > 1:  # RFC 3261 section 8.1.3.3
             raise SipParseError("a response that is for somebody else")
         return SipResponse(int(found[1]), found[2] or "", headers, _body(headers, body, is_framed))
     except SipParseError as wrong:
@@ -271,14 +228,16 @@ def _response(start: str, headers: Headers, body: bytes, fault: str | None, is_f
 
 
 def _request(start: str, headers: Headers, body: bytes, fault: str | None, is_framed: bool) -> SipRequest:
-    method, blank, rest = start.partition(" ")
-    target, space, version = rest.rpartition(" ")
-    if not (blank and space and _TOKEN.fullmatch(method) and _VERSION.fullmatch(version.strip(BLANKS))):
+    line = start.rstrip(BLANKS)
+    method, _, rest = line.partition(" ")
+    target, _, version = rest.rpartition(" ")
+    if not (_TOKEN.fullmatch(method) and _VERSION.fullmatch(version)):
         raise SipParseError("not a SIP message")
     try:
         if version.upper() != VERSION:
-            wrong = "blanks behind the version" if version.strip(BLANKS).upper() == VERSION else "another SIP version"
-            raise SipParseError(wrong, status=400 if wrong.startswith("blanks") else 505)
+            raise SipParseError("another SIP version", status=505)
+        if line != start:
+            raise SipParseError("blanks behind the version", status=400)
         uri = parse_uri(target)
         if uri.headers:
             raise SipParseError("a Request-URI with headers", status=400)
@@ -296,10 +255,12 @@ def _check(headers: Headers, fault: str | None) -> None:
     names = [key for key, _, _ in headers._fields]
     if any(names.count(name) > 1 for name in _SINGLE):
         raise SipParseError("a header that may be there only once is there twice", status=400)
-    if not _needed(headers, "Call-ID") or not headers.all("Via"):
-        raise SipParseError("a message without Via or Call-ID", status=400)
-    for value in headers.all("Via"):
+    vias = _stations(headers, "Via")
+    if not vias:
+        raise SipParseError("no Via")
+    for value in vias:
         parse_via(value)
+    _needed(headers, "Call-ID")
     for name in ("From", "To"):
         parse_name_address(_needed(headers, name))
     parse_cseq(_needed(headers, "CSeq"))
@@ -311,9 +272,16 @@ def _check_request(method: str, headers: Headers) -> None:
     if (hops := headers.get("Max-Forwards")) is not None:
         parse_number(hops, MAX_FORWARDS)
     for name in ("Contact", "Record-Route"):
-        values = headers.all(name)
+        values = _stations(headers, name)
         if values and values != ["*"]:
             parse_name_addresses(values)
+
+
+def _stations(headers: Headers, name: str) -> list[str]:
+    values = headers.all(name)
+    if len(values) > MAX_STATIONS:
+        raise SipParseError(f"too many values of {name}", status=400)
+    return values
 
 
 def _body(headers: Headers, body: bytes, is_framed: bool) -> bytes:

@@ -34,7 +34,7 @@ _SIP = re.compile(
 )
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DISPLAY = re.compile(r'[^",;<>\\\x00-\x08\x0a-\x1f\x7f]*')
-_NAME_ADDRESS = re.compile(r'\s*(?P<display>"(?:[^"\\]|\\.)*+"|[^"<]*+)\s*<(?P<uri>[^>]*)>\s*(?P<params>.*)', re.DOTALL)
+_NAME_ADDRESS = re.compile(r'(?P<display>"(?:[^"\\]|\\.)*+"|[^"<]*+)\s*<(?P<uri>[^>]*)>\s*(?P<params>.*)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,9 @@ def parse_name_address(text: str) -> NameAddress:
         SipParseError: for anything that is not one; also for a bare URI with a question mark or comma, which would have
             needed brackets (RFC 3261 section 20.10).
     """
+    text = text.strip(BLANKS)
     if "<" not in text:
-        uri, semicolon, params = text.strip(BLANKS).partition(";")
+        uri, semicolon, params = text.partition(";")
         if "?" in uri or "," in uri:
             raise SipParseError("a URI that needs angle brackets", status=400)
         return NameAddress("", parse_uri(uri.rstrip(BLANKS)), parse_params(semicolon + params))
