@@ -24,6 +24,7 @@ __all__ = [
     "Via",
     "mark_received",
     "parse",
+    "reason_of",
     "response_to",
 ]
 
