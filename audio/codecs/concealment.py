@@ -103,5 +103,5 @@ class Concealer:
 
 
 def _ramp(length: int) -> Samples:
-    """From nearly 0 to nearly 1."""
-    return ((np.arange(length, dtype=np.float32) + 0.5) / max(length, 1)).astype(np.float32)
+    """From nearly 0 to nearly 1, without corners."""
+    return (0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(length, 1))).astype(np.float32)
