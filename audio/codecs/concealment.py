@@ -17,7 +17,8 @@ HISTORY = 0.04
 _SHORTEST, _LONGEST = 0.005, 0.015  # seconds of pitch period: 66-200 Hz; higher voices repeat two or three periods
 _COMPARED = 0.02  # seconds that are compared to find the period
 _FULL, _GONE = 0.01, 0.06  # seconds until which a gap is filled at full level, and after which there is silence
-_JOIN = 0.004  # seconds in which concealed and real audio are mixed where real audio begins again
+_JOIN, _LONGEST_JOIN = 0.004, 0.01  # seconds in which concealed and real audio are mixed when real audio begins again
+_JOIN_SHARE = 5  # between both, this part of the gap
 _VOICED = 0.6  # correlation of one period with the next from which one period is repeated; else several are
 _ALMOST_NOTHING = 1.0
 
@@ -33,7 +34,7 @@ class Concealer:
         self._shortest, self._longest = round(_SHORTEST * rate), round(_LONGEST * rate)
         self._compared = round(_COMPARED * rate)
         self._full, self._gone = round(_FULL * rate), round(_GONE * rate)
-        self._join = round(_JOIN * rate)
+        self._join, self._longest_join = round(_JOIN * rate), round(_LONGEST_JOIN * rate)
         self._period: Samples | None = None
         self._offset = 0.0
         self._filled = 0  # samples since the gap began
@@ -57,8 +58,8 @@ class Concealer:
         return filled
 
     def rejoin(self, samples: Samples) -> Samples:
-        """Real audio after the gap, its first 4 ms mixed with what concealment would have gone on with."""
-        length = min(self._join, len(samples))
+        """Real audio after the gap, its first 4 to 10 ms mixed with what concealment would have gone on with."""
+        length = min(max(self._join, self._filled // _JOIN_SHARE), self._longest_join, len(samples))
         ramp = _ramp(length)
         joined = samples.copy()
         joined[:length] = samples[:length] * ramp + self._go_on(length) * (1 - ramp)

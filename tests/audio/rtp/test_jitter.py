@@ -29,7 +29,7 @@ from tests.fakes.lossy_line import (
 )
 
 PCMU, PCMA, EVENT = 0, 8, 101
-JOIN = 32  # samples of real audio that a concealed gap is mixed into
+JOIN = 32  # samples of real audio, for each packet of a gap, that concealed audio is mixed into
 
 
 def ear() -> Ear:
