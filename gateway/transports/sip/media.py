@@ -1,0 +1,298 @@
+"""A call's media: packets from a path become a leg's events, and what the leg is given leaves in packets of 20 ms.
+
+Receiving is driven by the path, sending by the process' ticker. Everything is done at once where it happens; only the
+leg's reader waits, at the other end of ``post``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audio.codecs.live import Codec
+from audio.format import MediaError
+from audio.frame import Frame
+from audio.rtp.jitter import Ear
+from audio.rtp.packet import RtpPacket
+from audio.rtp.stream import RtpSender
+from audio.rtp.telephone_event import DigitReceiver, DigitSender
+from gateway.clock import Clock, LoopClock
+from gateway.errors import LocalProtocolError
+from gateway.events import AudioReceived, DigitPressed, LegEvent, MarkReached
+from gateway.transports.sip.path import MediaPath, PathFailed
+from gateway.transports.sip.slots import SlotQueue
+from gateway.transports.sip.ticker import PTIME, Ticker
+
+REFILL = 0.1
+"""Seconds of room after which somebody who waits in `send_audio` goes on: twice a message is better than every slot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaTerms:
+    """What offer and answer agreed on.
+
+    Attributes:
+        codec: Of this call alone; it encodes and decodes.
+        payload_type: Of the codec, both ways.
+        event_type: Of telephone-event; None where the peer has none.
+        sending: Whether the peer wants to hear us.
+        receiving: Whether it sends. Not: on hold; its silence is no failure then, and its audio is not passed on.
+    """
+
+    codec: Codec
+    payload_type: int
+    event_type: int | None = None
+    event_clock: int = 8000
+    sending: bool = True
+    receiving: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaOrigin:
+    """Who we are in RTP (RFC 3550 sections 5.1, 6.5.1): everything random, made by whoever opens the call.
+
+    Attributes:
+        cname: The same for all streams of a call, and no more telling than a random number (RFC 7022).
+    """
+
+    ssrc: int
+    sequence: int
+    timestamp: int
+    cname: str
+
+
+class MediaSession:
+    """Joins a path to a leg. `start` it when the path is up, `close` it in any case.
+
+    Args:
+        path: Open; closed with the session.
+        terms: As agreed; they may change by `agree`, but for the format of the audio.
+        ticker: Of the process.
+        post: Takes the leg's events: audio, keys, marks.
+        lost: Told, once, that the media are gone, and why; the leg hangs up then.
+        lookahead: Seconds of audio that may wait to be sent. `send_audio` waits for the rest.
+        silence_limit: Seconds without a packet after which the peer is gone; None: it may be silent for ever.
+    """
+
+    def __init__(
+        self,
+        path: MediaPath,
+        terms: MediaTerms,
+        *,
+        origin: MediaOrigin,
+        ticker: Ticker,
+        post: Callable[[LegEvent], None],
+        lost: Callable[[str], None],
+        clock: Clock | None = None,
+        lookahead: float = 0.5,
+        silence_limit: float | None = 20.0,
+    ) -> None:
+        self.format = terms.codec.format
+        self._terms = terms
+        self._ear = Ear({terms.payload_type: terms.codec})
+        self._keys_in, self._keys_out = DigitReceiver(terms.event_clock), _digit_sender(terms)
+        self._path = path
+        self._ticker = ticker
+        self._post = post
+        self._lost: Callable[[str], None] | None = lost
+        self._clock = clock or LoopClock()
+        self._silence_limit = silence_limit
+        self._most = self.format.size(lookahead)
+        self._refill = self.format.size(min(REFILL, lookahead / 2))
+        self._queue = SlotQueue(self.format, PTIME)
+        self._sender = RtpSender(
+            ssrc=origin.ssrc,
+            payload_type=terms.payload_type,
+            slot_ticks=round(terms.codec.clock_rate * PTIME),
+            sequence=origin.sequence & 0x7FFF,
+            timestamp=origin.timestamp,
+        )
+        self._was_silent = True
+        self._offset = 0  # samples, of what was heard under earlier terms
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._clears = 0
+        self._is_closed = False
+        self._heard_at = self._clock.now()
+        self.malformed = 0
+
+    def start(self) -> None:
+        """Send from the next slot on, and pass on what comes."""
+        self._heard_at = self._clock.now()
+        self._path.deliver_to(self)
+        self._ticker.add(self._tick, self._broke)
+
+    def agree(self, terms: MediaTerms) -> None:
+        """Go on under new terms.
+
+        Raises:
+            LocalProtocolError: when the audio would have another format: a leg keeps its own.
+        """
+        if terms.codec.format != self.format:
+            raise LocalProtocolError(f"this call carries {self.format}, not {terms.codec.format}")
+        if terms.receiving and not self._terms.receiving:
+            self._heard_at = self._clock.now()
+        self._listen(terms)
+        self._sender.payload_type = terms.payload_type
+        self._sender.slot_ticks = round(terms.codec.clock_rate * PTIME)
+        self._terms = terms
+
+    def _listen(self, terms: MediaTerms) -> None:
+        """What of the receiving side depends on the terms."""
+        if (terms.codec, terms.payload_type) != (self._terms.codec, self._terms.payload_type):
+            self._offset += self._ear.position
+            self._ear = Ear({terms.payload_type: terms.codec})
+        if (terms.event_type, terms.event_clock) != (self._terms.event_type, self._terms.event_clock):
+            self._keys_in, self._keys_out = DigitReceiver(terms.event_clock), _digit_sender(terms)
+
+    # --- what the leg is asked for ---------------------------------------------------------------------------------
+    async def send_audio(self, frame: Frame) -> None:
+        """Queue audio; waits while more than `lookahead` waits already. `clear` ends the wait, and drops the rest."""
+        if frame.format != self.format:
+            raise LocalProtocolError(f"this call carries {self.format}, not {frame.format}")
+        data, clears = frame.data, self._clears
+        while data and clears == self._clears and not self._is_closed:
+            room = self._most - len(self._queue)
+            if room <= 0:
+                await self._wait()
+                continue
+            room -= room % self.format.encoding.bytes_per_sample
+            self._queue.push(data[:room])
+            data = data[room:]
+
+    def mark(self, mark_id: str) -> None:
+        """`MarkReached` comes when everything before it has left."""
+        if not self._is_closed:
+            self._queue.mark(mark_id)
+            self._report_marks()
+
+    def clear(self) -> None:
+        """Drop everything that has not left; its marks are never reached."""
+        self._queue.clear()
+        self._clears += 1
+        self._wake()
+
+    async def send_digits(self, digits: str) -> None:
+        """Press keys, in place of audio, which waits; returns when they have left.
+
+        Raises:
+            LocalProtocolError: when the peer takes no telephone events, or when there is no such key.
+        """
+        if self._keys_out is None:
+            raise LocalProtocolError("the peer takes no telephone events")
+        try:
+            self._keys_out.queue(digits)
+        except MediaError as error:
+            raise LocalProtocolError(str(error)) from error
+        while self._keys_out is not None and self._keys_out.is_busy and not self._is_closed:
+            await self._wait()
+
+    async def close(self) -> None:
+        """Stop sending and give the path back. Calling it twice is harmless."""
+        self._stop()
+        await self._path.close()
+
+    # --- from the path ---------------------------------------------------------------------------------------------
+    def rtp_received(self, packet: bytes) -> None:
+        try:
+            arrived = RtpPacket.from_wire(packet)
+        except MediaError:
+            self.malformed += 1
+            return
+        now = self._heard_at = self._clock.now()
+        terms = self._terms
+        if arrived.payload_type == terms.event_type:
+            self._pressed(self._keys_in.receive(arrived, now))
+        self._heard(self._ear.push(arrived, now))
+
+    def rtcp_received(self, packet: bytes) -> None: ...
+
+    def path_lost(self, failure: PathFailed) -> None:
+        self._fail(str(failure))
+
+    def _heard(self, frames: list[Frame]) -> None:
+        if not self._terms.receiving:
+            return
+        for frame in frames:
+            if self._offset:
+                frame = Frame(frame.data, frame.format, frame.pts_samples + self._offset)
+            self._post(AudioReceived(frame))
+
+    def _pressed(self, digits: list[str]) -> None:
+        for digit in digits:
+            self._post(DigitPressed(digit=digit))
+
+    # --- from the ticker -------------------------------------------------------------------------------------------
+    def _tick(self, left_out: int) -> None:
+        now = self._clock.now()
+        if now >= self._ear.next_deadline():
+            self._heard(self._ear.release(now))
+        if now >= self._keys_in.next_deadline():
+            self._pressed(self._keys_in.expire(now))
+        if left_out:
+            self._sender.skip(left_out)
+        if self._terms.sending:
+            self._send_slot()
+        else:
+            self._sender.skip()
+        if self._silence_limit is not None and self._terms.receiving and now - self._heard_at > self._silence_limit:
+            self._fail(f"no media from the peer for {self._silence_limit:g} s")
+
+    def _send_slot(self) -> None:
+        """Keys, else audio, else silence: NAT, the peer's timers and its jitter buffer want something in every slot."""
+        keys = self._keys_out
+        if keys is not None and keys.is_busy:
+            packets = keys.next_packets(self._sender)
+            for packet in packets:
+                self._path.send_rtp(packet)
+            if packets:
+                return
+            if not keys.is_busy:
+                self._wake()
+        audio = self._queue.take()
+        is_silent = audio is None
+        payload = self._terms.codec.encode(audio or self._queue.silence)
+        self._path.send_rtp(self._sender.audio(payload, marker=self._was_silent and not is_silent))
+        self._was_silent = is_silent
+        if not is_silent:
+            self._report_marks()
+            if self._waiters and self._most - len(self._queue) >= self._refill:
+                self._wake()
+
+    def _report_marks(self) -> None:
+        for mark_id in self._queue.reached():
+            self._post(MarkReached(mark_id=mark_id))
+
+    # --- waiting and ending ----------------------------------------------------------------------------------------
+    async def _wait(self) -> None:
+        """Until something may have changed."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _broke(self) -> None:
+        self._fail("sending failed")
+
+    def _fail(self, reason: str) -> None:
+        lost, self._lost = self._lost, None
+        self._stop()
+        if lost is not None:
+            lost(reason)
+
+    def _stop(self) -> None:
+        self._lost = None
+        self._is_closed = True
+        self._ticker.remove(self._tick)
+        self._wake()
+
+
+def _digit_sender(terms: MediaTerms) -> DigitSender | None:
+    return DigitSender(terms.event_type, terms.event_clock) if terms.event_type is not None else None
