@@ -267,7 +267,7 @@ class DigestServer:
         password = self._users.get(username)
         expected = digest_response(
             algorithm=mine.get("algorithm", "MD5"),
-            username=mine["username"],
+            username=username,
             realm=mine["realm"],
             password=password if password is not None else self._secret.hex(),
             method=request.method,
