@@ -103,6 +103,7 @@ class InviteClient(ClientTransaction):
 
     def __init__(self, request: SipRequest, flow: Flow, wire: Wire, received: Received, over: Action) -> None:
         super().__init__(request, flow, wire, received, over)
+        self.is_cancelled = False
         self._status = 0
         self._ack: bytes | None = None
 
@@ -143,15 +144,13 @@ class InviteClient(ClientTransaction):
         self._end_in(0 if self.flow.reliable else self._wire.timing.give_up, now)  # timer D
         self._received(response, now)
 
-    def cancel(self) -> SipRequest:
-        """A CANCEL of it (RFC 3261 section 9.1), to be asked only when something was heard of the peer."""
+    def cancel(self, now: float) -> SipRequest:
+        """Do not wait for ever from now on, and give the CANCEL to be asked (RFC 3261 section 9.1); only while it is
+        provisional: before, the peer may not know of it."""
+        self.is_cancelled = True
+        self._stop()
+        self._end = self._wire.timers.start(now + self._wire.timing.give_up, self._gave_up)
         return _like(self.request, "CANCEL", self.request.headers.get("To") or "")
-
-    def limit(self, now: float) -> None:
-        """After a CANCEL it does not wait for ever (section 9.1)."""
-        if not self._is_answered:
-            self._stop()
-            self._end = self._wire.timers.start(now + self._wire.timing.give_up, self._gave_up)
 
 
 def ack_to_refusal(invite: SipRequest, response: SipResponse) -> SipRequest:

@@ -179,6 +179,11 @@ class Transactions:
         client.begin(now)
         return client
 
+    def cancel(self, invite: InviteClient, now: float) -> None:
+        """Take an INVITE back of which something was heard; it is answered with 487, or in vain with 2xx, or it fails
+        (section 9.1)."""
+        self.ask(invite.cancel(now), invite.flow, _unheard, now)
+
     def respond(self, response: SipResponse, now: float) -> bool:
         """Give a response to the request it answers; False when there is none (any more)."""
         client = self._clients.get((response.vias[0].branch, response.cseq.method))
@@ -196,6 +201,10 @@ class Transactions:
         self._per_flow[flow] += change
         if not self._per_flow[flow]:
             del self._per_flow[flow]
+
+
+def _unheard(_: SipResponse | Failure, __: float) -> None:
+    """What is said of a CANCEL changes nothing."""
 
 
 def with_via(request: SipRequest, flow: Flow, branch: str) -> SipRequest:

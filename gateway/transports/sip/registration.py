@@ -1,0 +1,295 @@
+"""One registration at one registrar, kept alive: REGISTER (RFC 3261 section 10.2, RFC 5626, RFC 7118)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.transports.sip.asking import Asked, Credentials
+from gateway.transports.sip.context import Context
+from gateway.transports.sip.dialog import MAX_HOPS
+from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.grammar import quote
+from gateway.transports.sip.message import Headers, NameAddress, SipRequest, SipResponse, SipUri
+from gateway.transports.sip.retrying import Backoff, retry_after
+from gateway.transports.sip.timers import Timer
+from gateway.transports.sip.ua_events import Registered, RegistrationFailed, Unregistered
+from gateway.transports.sip.wire import Failure
+
+MAX_EXPIRES = 7200.0
+"""A registrar that demands longer intervals is not believed."""
+SHORTEST_REFRESH = 1.0
+REFRESH_FROM, REFRESH_TO = 0.5, 0.8
+"""A binding is refreshed after this part of its time; where in between is chance."""
+PASSING = frozenset({408, 423, 429, 480, 486, 491})
+"""Refusals that may not be there the next time; so may all 5xx, and timeouts. The others are final."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSettings:
+    """Who registers where.
+
+    Attributes:
+        name: Of the registration, unique in its line.
+        registrar: The Request-URI, such as ``sip:pbx.example.com``.
+        aor: The address of record, in From and To.
+        user: Of the Contact.
+        expires: Seconds to ask for.
+        instance: What stays the same for ever, a URN such as ``urn:uuid:6f1e...``; empty for none.
+        number: ``reg-id``: counts the registrations of one address of record from 1.
+        first_pause: Seconds before the second attempt, if the first one fails; doubled each time.
+        longest_pause: The most that this grows to.
+    """
+
+    name: str
+    registrar: SipUri
+    aor: SipUri
+    user: str
+    expires: float = 300.0
+    instance: str = ""
+    number: int = 1
+    first_pause: float = 1.0
+    longest_pause: float = 60.0
+
+
+class RegistrationState(enum.Enum):
+    """How far a registration is."""
+
+    IDLE = "nothing was asked, or it was refused for good, or there is no connection"
+    ASKING = "a REGISTER is out"
+    REGISTERED = "calls reach us"
+    WAITING = "it did not work, and will be tried again"
+    LEAVING = "the REGISTER that takes the binding back is out"
+
+
+class Registration:
+    """See the module.
+
+    Args:
+        moved: Called when a registration is up on a new flow, with the flow before: the calls move with it.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        settings: RegistrationSettings,
+        credentials: Credentials | None,
+        moved: Callable[[Flow, Flow, float], None],
+    ) -> None:
+        self.settings = settings
+        self.credentials = credentials
+        self.state = RegistrationState.IDLE
+        self.flow: Flow | None = None
+        self.service_route: tuple[str, ...] = ()
+        self._context = context
+        self._moved = moved
+        self._before: Flow | None = None  # the flow of the last success
+        self._attempt = 0
+        self._timer: Timer | None = None
+        self._number = 0
+        self._call_id = self._tag = ""
+        self._expires = settings.expires
+        self._is_announced = False
+        self._backoff = Backoff(context.chance, settings.first_pause, settings.longest_pause)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+    def begin(self, flow: Flow, now: float) -> None:
+        """Register on a flow, from now on; also instead of another one."""
+        self._stop()
+        if flow != self.flow:
+            self._leave_flow()
+            self.flow, self._is_announced = flow, False
+            self._call_id, self._tag, self._number = self._context.tokens(), self._context.tokens(), 0
+            self._context.users[flow] = self.settings.user
+        self._register(now)
+
+    def end(self, now: float) -> None:
+        """Take the binding back; `Unregistered` follows in any case."""
+        self._stop()
+        was_there = self.state in (RegistrationState.REGISTERED, RegistrationState.ASKING)
+        if self.flow is None or not was_there:
+            self._left()
+            return
+        self.state = RegistrationState.LEAVING
+        self._ask(0.0, now)
+
+    def flow_closed(self, flow: Flow, now: float) -> None:
+        """The connection broke: whoever makes it anew says `begin` again."""
+        if flow != self.flow:
+            return
+        self._stop()
+        is_leaving = self.state is RegistrationState.LEAVING
+        self._leave_flow()
+        if is_leaving:
+            self._left()
+        else:
+            self._failed(None, "the connection is gone", None)
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+    def _register(self, now: float) -> None:
+        if self.flow is not None:
+            self.state = RegistrationState.ASKING
+            self._ask(self._expires, now)
+
+    def _ask(self, expires: float, now: float) -> None:
+        assert self.flow is not None
+        request = self._request(self.flow, int(expires))
+        self._context.say_who(request, "User-Agent")
+        self._attempt += 1
+        attempt = self._attempt
+
+        def received(answer: SipResponse | Failure, now: float) -> None:
+            if attempt == self._attempt and (isinstance(answer, Failure) or answer.status >= 200):
+                self._heard(answer, now)
+
+        Asked(self._context.transactions, self.credentials, self._next_number, received).begin(request, self.flow, now)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _request(self, flow: Flow, expires: int) -> SipRequest:
+        settings = self.settings
+        address = NameAddress("", settings.aor)
+        headers = Headers(
+            [
+                ("Max-Forwards", MAX_HOPS),
+                ("From", str(address.with_param("tag", self._tag))),
+                ("To", str(address)),
+                ("Call-ID", self._call_id),
+                ("CSeq", f"{self._next_number()} REGISTER"),
+                ("Contact", str(self._contact(flow, expires))),
+                ("Expires", str(expires)),
+                ("Supported", "path, outbound" if self._has_outbound(flow) else "path"),
+            ]
+        )
+        return SipRequest("REGISTER", settings.registrar, headers)
+
+    def _contact(self, flow: Flow, expires: int) -> NameAddress:
+        uri = flow.contact(self.settings.user, self._context.settings.contact_transport)
+        if not self._has_outbound(flow):
+            return NameAddress("", uri).with_param("expires", str(expires))
+        contact = NameAddress("", uri.with_param("ob"))
+        contact = contact.with_param("+sip.instance", quote(f"<{self.settings.instance}>"))
+        return contact.with_param("reg-id", str(self.settings.number)).with_param("expires", str(expires))
+
+    def _has_outbound(self, flow: Flow) -> bool:
+        return bool(self.settings.instance) and self._context.settings.has_outbound and flow.reliable
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+    def _heard(self, answer: SipResponse | Failure, now: float) -> None:
+        if self.state is RegistrationState.LEAVING:
+            self._left()
+        elif isinstance(answer, Failure):
+            self._again(None, answer.value, None, now)
+        elif answer.status < 300:
+            self._succeeded(answer, now)
+        elif answer.status == 423 and self._lengthen(answer):
+            self._register(now)
+        elif answer.status in PASSING or 500 <= answer.status < 600:
+            self._again(answer.status, answer.reason, retry_after(answer), now)
+        else:
+            self._failed(answer.status, answer.reason, None)
+
+    def _lengthen(self, answer: SipResponse) -> bool:
+        """Whether the interval that a 423 demands is one to try: a longer one, and not absurd."""
+        wanted = answer.headers.get("Min-Expires") or ""
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 9):
+            return False
+        if not self._expires < int(wanted) <= MAX_EXPIRES:
+            return False
+        self._expires = float(wanted)
+        return True
+
+    def _succeeded(self, answer: SipResponse, now: float) -> None:
+        assert self.flow is not None
+        self.state = RegistrationState.REGISTERED
+        self._backoff.reset()
+        granted = granted_expiry(answer, self.settings, self.flow, self._expires)
+        self.service_route = tuple(answer.headers.all("Service-Route"))
+        share = REFRESH_FROM + (REFRESH_TO - REFRESH_FROM) * self._context.chance()
+        self._timer = self._context.timers.start(now + max(granted * share, SHORTEST_REFRESH), self._register)
+        before, self._before = self._before, self.flow
+        if before is not None and before != self.flow:
+            self._moved(before, self.flow, now)
+        if not self._is_announced:
+            self._is_announced = True
+            path = tuple(answer.headers.all("Path"))
+            self._context.emit(
+                Registered(
+                    registration=self.settings.name,
+                    flow=self.flow,
+                    expires=granted,
+                    path=path,
+                    service_route=self.service_route,
+                )
+            )
+
+    def _again(self, status: int | None, reason: str, wanted: float | None, now: float) -> None:
+        """Later, in growing intervals, and not before the registrar wants it."""
+        pause = max(self._backoff.pause(), wanted or 0.0)
+        self._timer = self._context.timers.start(now + pause, self._register)
+        self._failed(status, reason, pause)
+
+    def _failed(self, status: int | None, reason: str, retry_in: float | None) -> None:
+        self.state = RegistrationState.IDLE if retry_in is None else RegistrationState.WAITING
+        self._is_announced = False
+        name = self.settings.name
+        self._context.emit(RegistrationFailed(registration=name, status=status, reason=reason, retry_in=retry_in))
+
+    def _left(self) -> None:
+        self.state = RegistrationState.IDLE
+        self._is_announced = False
+        self._leave_flow()
+        self._context.emit(Unregistered(registration=self.settings.name))
+
+    def _leave_flow(self) -> None:
+        if self.flow is not None:
+            self._context.users.pop(self.flow, None)
+        self.flow = None
+
+    def _stop(self) -> None:
+        """Whatever was under way does not count any more."""
+        self._attempt += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def granted_expiry(answer: SipResponse, settings: RegistrationSettings, flow: Flow, asked: float) -> float:
+    """For how long our own binding holds: what its Contact says, then the Expires header, then what we asked for.
+
+    Registrars return every binding of the address of record, and some write the address that they see into ours.
+    """
+    own = find_binding(answer.contacts, settings, flow)
+    for text in (own.param("expires") if own is not None else None, answer.headers.get("Expires")):
+        if text is not None and text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0:
+            return float(text)
+    return asked
+
+
+def find_binding(contacts: list[NameAddress], settings: RegistrationSettings, flow: Flow) -> NameAddress | None:
+    """Our own binding among all: by instance and number, by our host, also as Asterisk keeps it, and last by user."""
+    here = flow.contact(settings.user)
+    host = here.host
+
+    def is_instance(contact: NameAddress) -> bool:
+        instance, number = contact.param("+sip.instance"), contact.param("reg-id")
+        is_ours = instance is not None and instance.strip("<>").lower() == settings.instance.lower()
+        return bool(settings.instance) and is_ours and number in (None, str(settings.number))
+
+    def is_host(contact: NameAddress) -> bool:
+        return (contact.uri.host, contact.uri.port) == (host, here.port)
+
+    def is_kept_host(contact: NameAddress) -> bool:
+        return (contact.uri.param("x-ast-orig-host") or "").lower().partition(":")[0] == host
+
+    def is_user(contact: NameAddress) -> bool:
+        return contact.uri.user == settings.user
+
+    for is_ours in (is_instance, is_host, is_kept_host, is_user):
+        found = next((contact for contact in contacts if is_ours(contact)), None)
+        if found is not None:
+            return found
+    return None
