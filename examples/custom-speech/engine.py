@@ -50,16 +50,17 @@ def engine(say: Say = say, understand: Understand = understand, key: str = KEY) 
         if socket.headers.get("authorization") != f"Bearer {key}":
             return await socket.close()  # before `accept`: the client gets 403
         await socket.accept()
-        start, pcm = json.loads(await socket.receive_text()), b""
         try:
-            while (message := await socket.receive()).get("bytes") is not None:
-                pcm += message["bytes"]  # an engine that streams reads on here, and sends is_final: false
-            if message["type"] == "websocket.disconnect":
-                return  # the caller hung up; nobody waits for the rest
-            text = understand(pcm, start["sampleRateHz"], start)  # what came was {"type": "stop"}
-            alternatives = [{"transcript": text, "confidence": 0.9}]
-            await socket.send_json({"type": "transcription", "is_final": True, "alternatives": alternatives})
-            await socket.close()
+            while True:  # one turn after another
+                start, pcm = json.loads(await socket.receive_text()), b""
+                while (message := await socket.receive()).get("bytes") is not None:
+                    pcm += message["bytes"]  # an engine that streams reads on here, and sends is_final: false
+                if message["type"] == "websocket.disconnect":
+                    return  # the caller hung up; nobody waits for the rest
+                text = understand(pcm, start["sampleRateHz"], start)  # what came was {"type": "stop"}
+                alternatives = [{"transcript": text, "confidence": 0.9}]
+                await socket.send_json({"type": "transcription", "is_final": True, "alternatives": alternatives})
+                await socket.send_json({"type": "done"})
         except WebSocketDisconnect:
             pass
 

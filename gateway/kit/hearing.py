@@ -1,31 +1,27 @@
-"""One caller turn through a WebSocket: what recognizers that are reached by one have in common.
+"""One caller turn at a recognizer that is talked to by messages: fed and read side by side, every wait bounded.
 
-A vendor's `TurnProtocol` says what is sent and what the answers mean, and does no input or output. This opens the
-connection, or takes a warm one, while the first audio is already being collected; sends and reads side by side; and
-bounds every wait.
+A vendor's turn (`gateway.kit.turn_protocol`) says what is sent and what the answers mean, and does no input or output.
+This opens a connection, or takes a warm one, while the first audio is already being collected. A warm one may be dead
+without anybody knowing it yet: then a new one gets the whole turn, as long as nothing was heard through the first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, TypeVar
 
 from audio.format import AudioFormat, MediaError
 from audio.frame import Frame
-from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
-from gateway.events import Transcript
+from gateway.errors import VendorError, VendorUnavailable
 from gateway.kit.groups import first_of
-from gateway.kit.vendor_socket import VendorSocket
-from gateway.kit.warm_sockets import HeldSocket, Message, WarmSockets
-from gateway.speech_interfaces import SpeechHeard
+from gateway.kit.heard import Results
+from gateway.kit.turn_protocol import Result, TurnProtocol
+from gateway.kit.warm_lines import HeldLine, Line, WarmLines, hold
 
-MAX_RESULTS = 1000
-
-Result = Transcript | SpeechHeard
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +29,8 @@ class HearingLimits:
     """Seconds.
 
     Attributes:
-        rest: From the end of the turn until the vendor has said that nothing more comes; then it is made to close.
-        close: From then on until the stream counts as broken.
+        rest: From the end of the turn until the vendor has said that nothing more comes; then we insist.
+        close: From then on until the stream counts as broken; 0 where there is no way to insist.
         send: For one message to leave.
         waiting: Audio that waits to be sent, while connecting or behind a slow vendor; more is an error.
         piece: Audio in one message at most.
@@ -49,93 +45,38 @@ class HearingLimits:
     keep_alive: float = 4.0
 
 
-class TurnProtocol(Protocol):
-    """One turn on a vendor's connection, as plain values. Raises VendorError and nothing else."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[M]):
+    """How a turn comes to a connection.
 
-    @property
-    def is_over(self) -> bool:
-        """Nothing more will come of this turn."""
-        ...
+    Attributes:
+        begin: Makes the turn for a connection, told how many seconds of audio that has carried before.
+        connect: Opens a new one. Raises VendorError.
+        warm: Has those that wait, and takes them back where they can serve another turn; None: each serves one.
+        key: What one is opened for: address, query, credentials. A turn takes a warm one with its own key.
+    """
 
-    @property
-    def is_clean(self) -> bool:
-        """The connection can serve another turn; asked when the turn is over."""
-        ...
-
-    @property
-    def keep_alive(self) -> Message | None:
-        """What is sent where there is no audio for long; None: nothing."""
-        ...
-
-    def audio(self, data: bytes) -> Message: ...
-    def finish(self) -> Sequence[Message]:
-        """What asks for the rest. Where there is none, the turn is over at once."""
-        ...
-
-    def insist(self) -> Sequence[Message]:
-        """What makes the vendor send the rest and close, since it did not say that there is none."""
-        ...
-
-    def receive(self, message: Message) -> Sequence[Result]: ...
-    def closed(self) -> Sequence[Result]:
-        """The vendor has closed: what is left, or an error where that is too early."""
-        ...
+    begin: Callable[[float], TurnProtocol[M]]
+    connect: Callable[[], AbstractAsyncContextManager[Line[M]]]
+    warm: WarmLines[M] | None = None
+    key: str = ""
 
 
-class Results:
-    """What a stream has heard and nobody has read yet. A partial takes the place of the partial before it."""
-
-    def __init__(self, vendor: str) -> None:
-        self._vendor = vendor
-        self._waiting: deque[Result] = deque()
-        self._changed = asyncio.Event()
-        self._has_ended = False
-        self._error: VendorError | None = None
-
-    def put(self, result: Result) -> None:
-        if self._has_ended:
-            return
-        if len(self._waiting) >= MAX_RESULTS:
-            self.end(VendorReplyInvalid("too many results", vendor=self._vendor, operation="listen"))
-        elif _is_partial(result) and self._waiting and _is_partial(self._waiting[-1]):
-            self._waiting[-1] = result
-        else:
-            self._waiting.append(result)
-        self._changed.set()
-
-    def end(self, error: VendorError | None = None) -> None:
-        """Nothing more comes; only the first end counts."""
-        if not self._has_ended:
-            self._has_ended, self._error = True, error
-            self._changed.set()
-
-    async def __aiter__(self) -> AsyncIterator[Result]:
-        """Raises the VendorError it ended with, after everything that was heard before."""
-        while True:
-            while self._waiting:
-                yield self._waiting.popleft()
-            if self._has_ended:
-                break
-            self._changed.clear()
-            await self._changed.wait()
-        if self._error is not None:
-            raise self._error
+class _OutOfTime(VendorUnavailable):
+    """It is there and too slow, so that nothing is gained by asking again."""
 
 
-def _is_partial(result: Result) -> bool:
-    return isinstance(result, Transcript) and not result.final
+class Hearing(Generic[M]):
+    """A `RecognitionStream` through a connection; see `hear`."""
 
-
-class SocketHearing:
-    """A `RecognitionStream` through a connection; see `hear_by_socket`."""
-
-    def __init__(self, turn: TurnProtocol, vendor: str, format: AudioFormat, limits: HearingLimits) -> None:
-        self._turn = turn
+    def __init__(self, route: Route[M], vendor: str, format: AudioFormat, limits: HearingLimits) -> None:
+        self._route = route
         self._vendor = vendor
         self._format = format
         self._limits = limits
         self._audio = bytearray()  # bounded in `push`
         self._sent = 0
+        self._repeatable: bytearray | None = None  # what went through a warm connection that has not answered yet
         self._something_to_send = asyncio.Event()
         self._finished = False
         self._deadline: asyncio.Timeout | None = None
@@ -145,10 +86,12 @@ class SocketHearing:
         """Raises VendorUnavailable when the vendor takes nothing, MediaError for a frame in another format."""
         if frame.format != self._format:
             raise MediaError("a frame is not in the format the stream was opened for")
-        if self._finished:
+        if self._finished or self._results.has_ended:
             return
         if len(self._audio) + len(frame.data) > self._format.size(self._limits.waiting):
-            raise self._unavailable("it takes no audio")
+            error = self._out_of_time("it takes no audio")
+            self._results.end(error)
+            raise error
         self._audio += frame.data
         self._something_to_send.set()
 
@@ -159,48 +102,66 @@ class SocketHearing:
     def results(self) -> AsyncIterator[Result]:
         return aiter(self._results)
 
-    async def run(self, connect: Callable[[], Awaitable[HeldSocket]], warm: WarmSockets | None) -> None:
-        """Carry the turn through a connection; afterwards it waits for the next turn, or is closed."""
+    async def run(self) -> None:
+        """Carry the turn to its end, or tell whoever reads the results why not."""
         try:
-            held = await connect()
-        except VendorError as error:
-            self._results.end(error)
-            return
-        try:
-            await self._exchange(held.socket)
-            self._results.end()
+            held = await self._route.warm.take(self._route.key) if self._route.warm is not None else None
+            if held is None or not await self._has_served(held):
+                await self._use(await hold(self._route.connect()))
         except VendorError as error:
             self._results.end(error)
         finally:
             self._results.end()  # whatever happened, nobody waits for more
+
+    async def _has_served(self, held: HeldLine[M]) -> bool:
+        """Carry the turn through a connection that has waited; False when it was dead, and nothing is lost."""
+        self._repeatable = bytearray()
+        try:
+            await self._use(held)
+        except VendorUnavailable as error:
+            if self._repeatable is None or self._results.has_any or isinstance(error, _OutOfTime):
+                raise
+            self._audio[:0] = self._repeatable
+            self._something_to_send.set()
+            return False
+        finally:
+            self._repeatable = None
+        return True
+
+    async def _use(self, held: HeldLine[M]) -> None:
+        """Carry the turn through a connection; afterwards that waits for the next turn, or is closed."""
+        turn = self._route.begin(held.seconds)
+        self._sent = 0
+        try:
+            await self._exchange(held.line, turn)
+        finally:
             held.turns += 1
             held.seconds += self._format.seconds(self._sent)
-            if warm is not None and self._turn.is_over and self._turn.is_clean:
-                await warm.keep(held, self._turn.keep_alive)
+            if self._route.warm is not None and turn.is_over and turn.is_clean:
+                await self._route.warm.keep(self._route.key, held, turn.keep_alive)
             else:
                 await held.close()
 
-    async def _exchange(self, socket: VendorSocket) -> None:
+    async def _exchange(self, line: Line[M], turn: TurnProtocol[M]) -> None:
         trouble: VendorError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(self._send_all(socket), name=f"audio to {self._vendor}")
-                await self._read_all(socket)
+                sending = tasks.create_task(self._send_all(line, turn), name=f"audio to {self._vendor}")
+                await self._read_all(line, turn)
                 sending.cancel()
         except* VendorError as group:
             trouble = first_of(group)
         if trouble is not None:
             raise trouble
 
-    async def _send_all(self, socket: VendorSocket) -> None:
-        while True:
-            data = await self._next_piece()
-            if data is None:
-                break
-            await self._send(socket, [self._turn.audio(data)] if data else self._sign_of_life())
-        await self._send(socket, self._turn.finish())
+    async def _send_all(self, line: Line[M], turn: TurnProtocol[M]) -> None:
+        await self._send(line, turn.opening())
+        while (data := await self._next_piece()) is not None:
+            message = turn.audio(data) if data else turn.keep_alive
+            await self._send(line, () if message is None else (message,))
+        await self._send(line, turn.finish())
         assert self._deadline is not None, "reading began before"
-        wait = 0.0 if self._turn.is_over else self._limits.rest
+        wait = 0.0 if turn.is_over else self._limits.rest
         self._deadline.reschedule(asyncio.get_running_loop().time() + wait)
 
     async def _next_piece(self) -> bytes | None:
@@ -214,69 +175,64 @@ class SocketHearing:
                 return b""
         if not self._audio:
             return None
-        size = self._format.size(self._limits.piece)
-        piece = bytes(self._audio[:size])
-        del self._audio[:size]
+        piece = bytes(self._audio[: self._format.size(self._limits.piece)])
+        del self._audio[: len(piece)]
         self._sent += len(piece)
+        self._remember(piece)
         return piece
 
-    def _sign_of_life(self) -> Sequence[Message]:
-        message = self._turn.keep_alive
-        return () if message is None else (message,)
+    def _remember(self, piece: bytes) -> None:
+        """Keep what may have to be said again."""
+        if self._repeatable is not None:
+            self._repeatable += piece
+            if self._results.has_any or self._sent > self._format.size(self._limits.waiting):
+                self._repeatable = None
 
-    async def _send(self, socket: VendorSocket, messages: Sequence[Message]) -> None:
+    async def _send(self, line: Line[M], messages: Iterable[M]) -> None:
         try:
             async with asyncio.timeout(self._limits.send):
                 for message in messages:
-                    await socket.send(message)
+                    await line.send(message)
         except TimeoutError as error:
-            raise self._unavailable("it takes no audio") from error
+            raise self._out_of_time("it takes no audio") from error
 
-    async def _read_all(self, socket: VendorSocket) -> None:
+    async def _read_all(self, line: Line[M], turn: TurnProtocol[M]) -> None:
         try:
             async with asyncio.timeout(None) as self._deadline:
-                await self._read(socket)
+                await self._read(line, turn)
             return
         except TimeoutError:
-            if self._turn.is_over:
+            if turn.is_over:
                 return
-        await self._send(socket, self._turn.insist())
+        await self._send(line, turn.insist())
         try:
             async with asyncio.timeout(self._limits.close):
-                await self._read(socket)
+                await self._read(line, turn)
         except TimeoutError as error:
-            raise self._unavailable("no final transcript in time") from error
+            raise self._out_of_time("no final transcript in time") from error
 
-    async def _read(self, socket: VendorSocket) -> None:
-        while not self._turn.is_over:
-            message = await socket.receive()
-            for result in self._turn.closed() if message is None else self._turn.receive(message):
+    async def _read(self, line: Line[M], turn: TurnProtocol[M]) -> None:
+        while not turn.is_over:
+            message = await line.receive()
+            for result in turn.closed() if message is None else turn.receive(message):
                 self._results.put(result)
 
-    def _unavailable(self, reason: str) -> VendorUnavailable:
-        return VendorUnavailable(reason, vendor=self._vendor, operation="listen")
+    def _out_of_time(self, reason: str) -> _OutOfTime:
+        return _OutOfTime(reason, vendor=self._vendor, operation="listen")
 
 
 @asynccontextmanager
-async def hear_by_socket(
-    turn: TurnProtocol,
-    connect: Callable[[], Awaitable[HeldSocket]],
-    *,
-    vendor: str,
-    format: AudioFormat,
-    warm: WarmSockets | None = None,
-    limits: HearingLimits | None = None,
-) -> AsyncIterator[SocketHearing]:
+async def hear(
+    route: Route[M], *, vendor: str, format: AudioFormat, limits: HearingLimits | None = None
+) -> AsyncIterator[Hearing[M]]:
     """A stream for one turn. Entering waits for nothing; what goes wrong comes from its results.
 
     Args:
-        turn: What is said to the vendor.
-        connect: Opens a connection, or takes a warm one.
+        vendor: Its name in the configuration.
         format: Of the frames that will be pushed.
-        warm: Takes the connection afterwards, where it can serve another turn.
     """
-    stream = SocketHearing(turn, vendor, format, limits or HearingLimits())
-    task = asyncio.create_task(stream.run(connect, warm), name=f"hearing by {vendor}")
+    stream = Hearing(route, vendor, format, limits or HearingLimits())
+    task = asyncio.create_task(stream.run(), name=f"hearing by {vendor}")
     try:
         yield stream
     finally:

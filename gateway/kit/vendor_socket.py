@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
+from gateway.kit.turn_protocol import Message
 
 CONNECT_WITHIN = 3.0
 FAREWELL_WITHIN = 0.1
@@ -31,7 +32,7 @@ TRY_LATER = frozenset({408, 425, 429})
 
 
 class VendorSocket:
-    """An open connection. One reader at a time; sending and reading may go on side by side."""
+    """An open connection, a `gateway.kit.warm_lines.Line`. One reader at a time; sending may go on beside it."""
 
     def __init__(self, connection: ClientConnection, vendor: str, operation: str) -> None:
         self._connection = connection
@@ -44,14 +45,14 @@ class VendorSocket:
         response = self._connection.response
         return dict(response.headers.raw_items()) if response is not None else {}
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: Message) -> None:
         """Text as text, bytes as binary; waits while the vendor takes nothing. Raises VendorUnavailable."""
         try:
             await self._connection.send(message)
         except ConnectionClosed as error:
             raise self._broken(error) from error
 
-    async def receive(self, within: float | None = None) -> str | bytes | None:
+    async def receive(self, within: float | None = None) -> Message | None:
         """The next message; None when the vendor has closed as one closes.
 
         Args:
@@ -79,7 +80,7 @@ class VendorSocket:
         except (TimeoutError, ConnectionClosed):
             return False
 
-    async def messages(self) -> AsyncIterator[str | bytes]:
+    async def messages(self) -> AsyncIterator[Message]:
         """Everything until the vendor closes. Raises VendorUnavailable."""
         while (message := await self.receive()) is not None:
             yield message

@@ -19,8 +19,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audio.format import AudioFormat, Encoding
+from tests.emulators.serving import Connections, serving
 from tests.fakes.resembling import heard_in
-from tests.fakes.shared_port import served
 
 ENCODINGS = {"LINEAR16": Encoding.L16, "MULAW": Encoding.PCMU, "ALAW": Encoding.PCMA}
 KEY = "key-of-the-engine"
@@ -55,6 +55,7 @@ class CustomEmulator:
         known: Recordings that it knows: L16 at 8 kHz, by what is said in them.
         answers: What it says at the end of a turn, after what it has heard of those. None: nothing, ever.
         hangs_up: Whether it hangs up then.
+        goes_on: Whether it says that it is done then, and hears the next turn.
         leaves_unanswered: It breaks off then, and says nothing.
     """
 
@@ -72,6 +73,8 @@ class CustomEmulator:
         self.during: Sequence[tuple[int, str]] = ()
         self.answers: Sequence[str] | None = ()
         self.hangs_up = True
+        self.goes_on = False
+        self._connections = Connections()
         self.opened = asyncio.Event()
         self.opened.set()
         self.arrived = asyncio.Event()
@@ -82,8 +85,12 @@ class CustomEmulator:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         """Gives the base address."""
-        async with served(self.app) as where:
+        async with serving(self.app, self._connections) as where:
             yield f"http://{where}"
+
+    def break_all(self) -> None:
+        """Reset every connection."""
+        self._connections.abort_all()
 
     def _refusal(self, headers: Mapping[str, str]) -> Response | None:
         if self.status is not None:
@@ -126,18 +133,17 @@ class CustomEmulator:
         finally:
             noted.close()
 
-    def _heard(self, noted: Noted) -> list[str]:
+    def _heard(self, start: Mapping[str, Any], sound: bytes) -> list[str]:
         """What is said in a turn, each a final of its own."""
-        start = next(message for message in noted.messages if message["type"] == "start")
         format = AudioFormat(ENCODINGS[start["encoding"]], start["sampleRateHz"])
-        texts = heard_in(bytes(noted.audio), format, self.known) if self.known else []
+        texts = heard_in(sound, format, self.known) if self.known else []
         return [
             json.dumps({"type": "transcription", "is_final": True, "alternatives": [{"transcript": text}]})
             for text in texts
         ]
 
     async def _hear(self, socket: WebSocket, noted: Noted) -> None:
-        waiting = list(self.during)
+        waiting, begins = list(self.during), 0
         while True:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -156,9 +162,13 @@ class CustomEmulator:
                 if self.leaves_unanswered:
                     await socket.close(1011)
                     return
-                for answer in (*self._heard(noted), *self.answers):
+                start = next(message for message in reversed(noted.messages) if message["type"] == "start")
+                for answer in (*self._heard(start, bytes(noted.audio[begins:])), *self.answers):
                     await socket.send_text(answer)
-                if self.hangs_up:
+                begins = len(noted.audio)
+                if self.goes_on:
+                    await socket.send_text('{"type": "done"}')
+                elif self.hangs_up:
                     noted.finished = True
                     await socket.close()
                     return

@@ -126,8 +126,7 @@ class Deepgram:
 
     def break_all(self) -> None:
         """Reset every connection."""
-        for transport in self._connections.transports.values():
-            transport.abort()
+        self._connections.abort_all()
 
     def write(self, scope: Mapping[str, Any], data: bytes) -> None:
         self._connections.write(scope, data)

@@ -72,8 +72,7 @@ class ElevenLabs:
 
     def break_all(self) -> None:
         """Reset every connection."""
-        for transport in self._connections.transports.values():
-            transport.abort()
+        self._connections.abort_all()
 
     def abort(self, scope: Mapping[str, Any]) -> None:
         self._connections.abort(scope)

@@ -176,6 +176,10 @@ class OpenAiEmulator:
             self.break_off(request.scope)
         return bytes(body)
 
+    def break_all(self) -> None:
+        """Reset every connection."""
+        self._connections.abort_all()
+
     def break_off(self, scope: Mapping[str, Any]) -> NoReturn:
         self._connections.abort(scope)
         raise ClientDisconnect
@@ -212,7 +216,7 @@ class OpenAiEmulator:
 
 
 class _Session:
-    """A realtime transcription session."""
+    """A realtime transcription session, of as many updates and items as there come; its times go on."""
 
     def __init__(self, emulator: OpenAiEmulator, socket: WebSocket, noted: Noted) -> None:
         self._emulator, self._socket, self._noted = emulator, socket, noted
@@ -233,6 +237,9 @@ class _Session:
                     await self._update(event["session"])
                 case "input_audio_buffer.append":
                     await self._append(base64.b64decode(event["audio"]))
+                case "input_audio_buffer.clear":
+                    self._buffer.clear()
+                    await self._send("input_audio_buffer.cleared")
                 case "input_audio_buffer.commit":
                     await self._commit()
                 case kind:

@@ -24,6 +24,11 @@ class Connections:
         """Reset the connection a request came by."""
         self.transports[tuple(scope["client"])].abort()
 
+    def abort_all(self) -> None:
+        """Reset every one."""
+        for transport in self.transports.values():
+            transport.abort()
+
     def write(self, scope: Mapping[str, Any], data: bytes) -> None:
         """Send bytes as they are, for what the server's library would not send."""
         self.transports[tuple(scope["client"])].write(data)
@@ -58,8 +63,7 @@ async def serving(app: Any, connections: Connections) -> AsyncIterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.force_exit = True
-        for transport in connections.transports.values():
-            transport.abort()
+        connections.abort_all()
         await server.shutdown(sockets=[listener])
 
 

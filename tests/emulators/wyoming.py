@@ -1,7 +1,7 @@
 """A Wyoming server that speaks and listens, on the protocol's own package (wyoming 1.10), with faults on demand.
 
 https://github.com/OHF-Voice/wyoming, "Event Types" in its README, read in November 2026. Its order of events is that
-of wyoming-faster-whisper and wyoming-piper: one request a connection, which the server then closes.
+of wyoming-faster-whisper and wyoming-piper: one request a connection, which the server then closes, unless told not to.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class WyomingEmulator:
         error: Its answer to everything.
         garbage: Sent instead of its first event.
         streams: It tells transcripts by pieces, too.
+        goes_on: It does not hang up when a turn is over, and hears the next one.
         is_mute: It makes no sound at all.
     """
 
@@ -71,10 +72,12 @@ class WyomingEmulator:
         self.error: Error | None = None
         self.garbage: bytes | None = None
         self.streams = False
+        self.goes_on = False
         self.is_mute = False
         self.arrived = asyncio.Event()
         self.silent = asyncio.Event()
         self._serving: set[asyncio.Task[Any]] = set()
+        self._open: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
@@ -89,10 +92,16 @@ class WyomingEmulator:
             if self._serving:
                 await asyncio.wait(self._serving)
 
+    def break_all(self) -> None:
+        """Reset every connection."""
+        for writer in self._open:
+            writer.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
+        self._open.add(writer)
         noted = Noted()
         self.connections.append(noted)
         if self.is_down:
@@ -108,6 +117,7 @@ class WyomingEmulator:
             noted.closed_at = asyncio.get_running_loop().time()
             noted.closed.set()
             self._serving.discard(task)
+            self._open.discard(writer)
 
     def info(self) -> Info:
         """What ``describe`` is answered with."""
@@ -129,6 +139,7 @@ class _Handler(AsyncEventHandler):
     ) -> None:
         super().__init__(reader, writer)
         self._emulator, self._noted = emulator, noted
+        self._begins = 0  # of the turn, in all the sound
 
     async def handle_event(self, event: Event) -> bool:
         emulator = self._emulator
@@ -197,14 +208,19 @@ class _Handler(AsyncEventHandler):
                 return False
             await self._tell(self._understood())
             noted.finished = True
-            return False
+            self._begins = len(noted.audio)
+            return emulator.goes_on
         return True
 
     def _understood(self) -> str:
         if self._emulator.script is not None:
             return self._emulator.script
         return " ".join(
-            heard_in(bytes(self._noted.audio), AudioFormat(Encoding.L16, self._noted.rate), self._emulator.known)
+            heard_in(
+                bytes(self._noted.audio[self._begins :]),
+                AudioFormat(Encoding.L16, self._noted.rate),
+                self._emulator.known,
+            )
         )
 
     async def _tell(self, text: str) -> None:

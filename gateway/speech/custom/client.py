@@ -1,4 +1,4 @@
-"""Speaking and listening through an engine of one's own: HTTP out, a WebSocket for each turn in."""
+"""Speaking and listening through an engine of one's own: HTTP out, a WebSocket in."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
 from gateway.kit.closing import closing
+from gateway.kit.hearing import HearingLimits, Route, hear
 from gateway.kit.http import HttpClient, Timeouts
 from gateway.kit.http_speech import spoken_by_http
+from gateway.kit.turn_protocol import Message
 from gateway.kit.vendor_socket import VendorSocket, open_socket
-from gateway.kit.vendor_turn import Dialect, turn_at
-from gateway.speech.custom.protocol import CustomTurn, Message, speak_request
+from gateway.kit.warm_lines import WarmLines
+from gateway.speech.custom.protocol import CustomTurn, speak_request
 from gateway.speech.custom.settings import CustomSpeechSection, formats
 from gateway.speech_interfaces import (
     ListenSettings,
@@ -62,12 +64,14 @@ class CustomSynthesizer:
 
 
 class CustomRecognizer:
-    """A WebSocket for each turn."""
+    """A WebSocket for one turn after another, or for each turn where the engine hangs up at its end."""
 
     def __init__(self, vendor: str, settings: CustomSpeechSection, address: str) -> None:
         self._vendor = vendor
         self._settings = settings
         self._address = address
+        self._warm = WarmLines[Message]()
+        self._limits = HearingLimits(rest=settings.timeout, close=0.0)
         self.capabilities = RecognizerCapabilities(
             partials=settings.partials,
             own_endpointing="turn" if settings.ends_turns else "none",
@@ -78,10 +82,16 @@ class CustomRecognizer:
 
     def listen(self, settings: ListenSettings) -> AbstractAsyncContextManager[RecognitionStream]:
         partials = self.capabilities.partials and settings.tuning.interim is not False
-        turn: Dialect[Message] = CustomTurn(
-            self._vendor, settings, settings.format or self.capabilities.formats[0], partials
-        )
-        return turn_at(self._vendor, self._connect, turn, settings, result_within=self._settings.timeout)
+        format = settings.format or formats(self._settings.listen_formats)[0]
+
+        def begin(carried: float) -> CustomTurn:
+            return CustomTurn(self._vendor, settings, format, partials)
+
+        route = Route(begin=begin, connect=self._connect, warm=self._warm)
+        return hear(route, vendor=self._vendor, format=format, limits=self._limits)
+
+    async def close(self) -> None:
+        await self._warm.close()
 
     def _connect(self) -> AbstractAsyncContextManager[VendorSocket]:
         return open_socket(self._vendor, self._address, operation="listen", headers=_bearer(self._settings))

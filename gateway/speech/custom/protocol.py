@@ -11,13 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from audio.format import AudioFormat, Encoding
-from audio.frame import Frame
 from gateway.errors import VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
+from gateway.kit.turn_protocol import Message, Result
 from gateway.speech_interfaces import ListenSettings, SpeechHeard, Utterance
-
-Message = str | bytes
-Result = Transcript | SpeechHeard
 
 ENCODINGS = {Encoding.L16: "LINEAR16", Encoding.PCMU: "MULAW", Encoding.PCMA: "ALAW"}
 MAX_SAID = 200
@@ -83,27 +80,36 @@ def _named(format: AudioFormat) -> dict[str, Any]:
 
 
 class CustomTurn:
-    """A turn's messages; see `gateway.kit.vendor_turn.Dialect`. The engine hangs up when it has said everything."""
+    """A turn's messages; see `gateway.kit.turn_protocol.TurnProtocol`.
+
+    When it has said everything, the engine says that it is done, and hears the next turn; or it hangs up.
+    """
+
+    keep_alive = None
 
     def __init__(self, vendor: str, settings: ListenSettings, format: AudioFormat, partials: bool) -> None:
         self._vendor = vendor
         self._settings = settings
         self._partials = partials
         self._start = listen_request(settings, format, partials)
-        self._is_over = False
-        self.is_done = False
+        self._is_finished = False
+        self.is_over = False
+        self.is_clean = False
 
     def opening(self) -> Iterable[Message]:
         return [json.dumps(self._start)]
 
-    def audio(self, frame: Frame) -> Iterable[Message]:
-        return [frame.data]
+    def audio(self, data: bytes) -> Message:
+        return data
 
-    def closing(self) -> Iterable[Message]:
-        self._is_over = True
+    def finish(self) -> Iterable[Message]:
+        self._is_finished = True
         return ['{"type": "stop"}']
 
-    def heard(self, message: Message) -> Iterable[Result]:
+    def insist(self) -> Iterable[Message]:
+        return []
+
+    def receive(self, message: Message) -> Iterable[Result]:
         match self._parsed(message):
             case {"type": "transcription", "alternatives": [*alternatives], **rest}:
                 return self._transcribed(alternatives, rest)
@@ -111,14 +117,18 @@ class CustomTurn:
                 raise self._invalid("a transcription has no alternatives")
             case {"type": "speech", "started": bool(started), "at": int() | float() as at}:
                 return [SpeechHeard(started=started, at=float(at))]
+            case {"type": "done"} if self._is_finished:
+                self.is_over = self.is_clean = True
+            case {"type": "done"}:
+                raise self._invalid("it is done before the end of the turn")
             case {"type": "error", **error}:
                 raise self._reported(error)
         return []
 
-    def hung_up(self) -> Iterable[Result]:
-        if not self._is_over:
+    def closed(self) -> Iterable[Result]:
+        if not self._is_finished:
             raise VendorUnavailable("it hung up in the middle of a turn", vendor=self._vendor, operation="listen")
-        self.is_done = True
+        self.is_over = True
         return []
 
     def _transcribed(self, alternatives: list[Any], rest: Mapping[str, Any]) -> list[Result]:

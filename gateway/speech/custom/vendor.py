@@ -24,4 +24,5 @@ class CustomSpeech:
         """Connections are opened when they are needed."""
 
     async def close(self) -> None:
-        """Nothing is left open between turns but what the HTTP client keeps."""
+        if self.recognizer is not None:
+            await self.recognizer.close()

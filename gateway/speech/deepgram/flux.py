@@ -12,14 +12,15 @@ from typing import Any
 
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
-from gateway.kit.hearing import Result
-from gateway.kit.warm_sockets import Message
+from gateway.kit.turn_protocol import Message, Result
 from gateway.speech.deepgram.protocol import CLOSE_STREAM, FORCE_END_TURN, code_of, parsed
 from gateway.speech_interfaces import SpeechHeard
 
 
 class FluxTurn:
-    """See `gateway.kit.hearing.TurnProtocol`. Flux has no sign of life but audio, so no connection waits for a turn.
+    """See `gateway.kit.turn_protocol.TurnProtocol`.
+
+    Flux has no sign of life but audio, so no connection waits for a turn.
 
     Args:
         vendor: Its name in the configuration.
@@ -40,6 +41,10 @@ class FluxTurn:
         self._is_closing = False
         self._ended = -1  # index of the last turn that has ended
         self._unfinished: dict[str, Any] | None = None
+
+    def opening(self) -> Sequence[Message]:
+        """The address has said everything."""
+        return ()
 
     def audio(self, data: bytes) -> Message:
         self._has_audio = True

@@ -12,8 +12,7 @@ from typing import Any
 from audio.format import AudioFormat
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
-from gateway.kit.hearing import Result
-from gateway.kit.warm_sockets import Message
+from gateway.kit.turn_protocol import Message, Result
 from gateway.speech.deepgram.protocol import CLOSE_STREAM, FINALIZE, KEEP_ALIVE, code_of, parsed
 from gateway.speech_interfaces import SpeechHeard
 
@@ -22,33 +21,35 @@ SAME = 0.02
 
 
 class NovaTurn:
-    """See `gateway.kit.hearing.TurnProtocol`.
+    """See `gateway.kit.turn_protocol.TurnProtocol`.
 
     Args:
         vendor: Its name in the configuration.
         format: Of the audio.
         ends_turns: Whether the vendor decides when the turn is over.
         interim: Whether partials are wanted.
+        starts_at: Seconds of audio that the connection has carried before.
     """
 
     keep_alive = KEEP_ALIVE
 
-    def __init__(self, vendor: str, format: AudioFormat, *, ends_turns: bool, interim: bool = True) -> None:
+    def __init__(
+        self, vendor: str, format: AudioFormat, *, ends_turns: bool, interim: bool = True, starts_at: float = 0.0
+    ) -> None:
         self.is_over = False
         self.is_clean = False
         self._vendor = vendor
         self._format = format
         self._ends_turns = ends_turns
         self._interim = interim
-        self._starts_at = 0.0
+        self._starts_at = self._final_until = starts_at
         self._sent = 0
-        self._final_until = 0.0
         self._is_finished = False
         self._has_words = False  # since the last end of a turn
 
-    def starts_at(self, seconds: float) -> None:
-        """How much audio the connection has carried before this turn."""
-        self._starts_at = self._final_until = seconds
+    def opening(self) -> Sequence[Message]:
+        """The address has said everything."""
+        return ()
 
     def audio(self, data: bytes) -> Message:
         self._sent += len(data)

@@ -10,7 +10,9 @@ from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient, HttpStream, Timeouts, check_status, status_error
 from gateway.kit.options import read_options
 from gateway.kit.sound import SoundReader
-from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
+from gateway.kit.turn_protocol import Message
+from gateway.kit.vendor_socket import open_socket
+from gateway.kit.warm_lines import HeldLine, WarmLines, hold
 from gateway.speech.deepgram.options import SpeakOptions
 from gateway.speech.deepgram.protocol import (
     PRODUCTION,
@@ -47,7 +49,7 @@ class DeepgramSynthesizer:
         self._settings = settings
         self._http = http
         self._url = settings.url or PRODUCTION
-        self._warm = WarmSockets(None, most=settings.warm_connections)
+        self._warm = WarmLines[Message](most=settings.warm_connections)
 
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:
         options = read_options(SpeakOptions, utterance.options, self._name)
@@ -105,9 +107,9 @@ class DeepgramSynthesizer:
         is_done = False
         try:
             for message in speak_messages(text):
-                await held.socket.send(message)
+                await held.line.send(message)
             while not is_done:
-                answer = await held.socket.receive(within=NEXT_WITHIN)
+                answer = await held.line.receive(within=NEXT_WITHIN)
                 if answer is None:
                     raise VendorUnavailable("it closed before the end", vendor=self._name, operation="speak")
                 if isinstance(answer, bytes):
@@ -117,12 +119,12 @@ class DeepgramSynthesizer:
         finally:
             held.turns += 1
             if is_done and held.turns < MOST_TEXTS:
-                await self._warm.keep(held)
+                await self._warm.keep(address, held)
             else:
                 await held.close()
 
-    async def _open(self, address: str) -> HeldSocket:
-        return await hold_socket(self._name, address, operation="speak", headers=self._headers())
+    async def _open(self, address: str) -> HeldLine[Message]:
+        return await hold(open_socket(self._name, address, operation="speak", headers=self._headers()))
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Token {self._settings.api_key.get_secret_value()}"}

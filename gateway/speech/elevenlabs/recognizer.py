@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from gateway.kit.hearing import HearingLimits, hear_by_socket
+from gateway.kit.hearing import HearingLimits, Route, hear
 from gateway.kit.options import read_options
-from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
+from gateway.kit.turn_protocol import Message
+from gateway.kit.vendor_socket import VendorSocket, open_socket
+from gateway.kit.warm_lines import WarmLines
 from gateway.speech.elevenlabs.options import ListenOptions
 from gateway.speech.elevenlabs.protocol import HEARD_FORMATS, PRODUCTION, listen_address, vendor_silence
 from gateway.speech.elevenlabs.scribe import ScribeTurn
@@ -25,7 +27,7 @@ class ElevenLabsRecognizer:
         self._name = name
         self._settings = settings
         self._limits = limits or HearingLimits()
-        self._warm = WarmSockets(None, every=self._limits.keep_alive, most=settings.warm_connections)
+        self._warm = WarmLines[Message](every=self._limits.keep_alive, most=settings.warm_connections)
 
     def listen(self, settings: ListenSettings) -> AbstractAsyncContextManager[RecognitionStream]:
         options = read_options(ListenOptions, settings.options, self._name)
@@ -34,16 +36,16 @@ class ElevenLabsRecognizer:
             self._settings.url or PRODUCTION, settings, options, self._settings.recognition_model, format
         )
         silence, interim = vendor_silence(settings, options), settings.tuning.interim is not False
-        turn = ScribeTurn(self._name, format, silence=silence, interim=interim)
 
-        async def connect() -> HeldSocket:
-            return await self._warm.take(url) or await self._open(url)
+        def begin(carried: float) -> ScribeTurn:
+            return ScribeTurn(self._name, format, silence=silence, interim=interim)
 
-        return hear_by_socket(turn, connect, vendor=self._name, format=format, warm=self._warm, limits=self._limits)
+        route = Route(begin=begin, connect=lambda: self._open(url), warm=self._warm, key=url)
+        return hear(route, vendor=self._name, format=format, limits=self._limits)
 
     async def close(self) -> None:
         await self._warm.close()
 
-    async def _open(self, url: str) -> HeldSocket:
+    def _open(self, url: str) -> AbstractAsyncContextManager[VendorSocket]:
         headers = {"xi-api-key": self._settings.api_key.get_secret_value()}
-        return await hold_socket(self._name, url, operation="listen", headers=headers)
+        return open_socket(self._name, url, operation="listen", headers=headers)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from audio.format import AudioFormat
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
-from gateway.kit.hearing import Result
-from gateway.kit.warm_sockets import Message
+from gateway.kit.turn_protocol import Message, Result
 from gateway.speech.elevenlabs.protocol import audio_chunk, parsed, trouble
 
 LEAST_COMMITTED = 0.3
@@ -23,7 +22,7 @@ TOO_LITTLE = frozenset({"commit_throttled", "insufficient_audio_activity"})
 
 
 class ScribeTurn:
-    """See `gateway.kit.hearing.TurnProtocol`.
+    """See `gateway.kit.turn_protocol.TurnProtocol`.
 
     Args:
         vendor: Its name in the configuration.
@@ -44,6 +43,10 @@ class ScribeTurn:
         self._is_finished = False
         self._is_insisting = False
         self._has_partial = False
+
+    def opening(self) -> Sequence[Message]:
+        """The address has said everything."""
+        return ()
 
     def audio(self, data: bytes) -> Message:
         self._sent += len(data)

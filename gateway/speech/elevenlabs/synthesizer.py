@@ -13,7 +13,9 @@ from gateway.kit.closing import closing
 from gateway.kit.http import HttpClient, Timeouts, check_status, status_error
 from gateway.kit.options import read_options
 from gateway.kit.sound import SoundReader
-from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
+from gateway.kit.turn_protocol import Message
+from gateway.kit.vendor_socket import open_socket
+from gateway.kit.warm_lines import HeldLine, WarmLines, hold
 from gateway.speech.elevenlabs.options import SpeakOptions
 from gateway.speech.elevenlabs.protocol import (
     FORMATS,
@@ -52,7 +54,7 @@ class ElevenLabsSynthesizer:
         self._settings = settings
         self._http = http
         self._url = settings.url or PRODUCTION
-        self._warm = WarmSockets(None, most=settings.warm_connections)
+        self._warm = WarmLines[Message](most=settings.warm_connections)
         self.capabilities = SynthesizerCapabilities(
             ssml=True, word_times=settings.synthesis != "http", formats=tuple(FORMATS)
         )
@@ -108,9 +110,9 @@ class ElevenLabsSynthesizer:
         messages = single_messages(text, settings) if context is None else multi_messages(text, settings, context)
         try:
             for message in messages:
-                await held.socket.send(message)
+                await held.line.send(message)
             while not is_done:
-                answer = await held.socket.receive(within=NEXT_WITHIN)
+                answer = await held.line.receive(within=NEXT_WITHIN)
                 if answer is None:
                     raise VendorUnavailable("it closed before the end", vendor=self._name, operation="speak")
                 chunk = spoken(answer, self._name, context)
@@ -120,7 +122,7 @@ class ElevenLabsSynthesizer:
         finally:
             held.turns += 1
             if is_done and context is not None:
-                await self._warm.keep(held)
+                await self._warm.keep(address, held)
             else:
                 await held.close()
 
@@ -148,8 +150,8 @@ class ElevenLabsSynthesizer:
             async for piece in answer.pieces:
                 yield Chunk(piece)
 
-    async def _open(self, address: str) -> HeldSocket:
-        return await hold_socket(self._name, address, operation="speak", headers=self._headers())
+    async def _open(self, address: str) -> HeldLine[Message]:
+        return await hold(open_socket(self._name, address, operation="speak", headers=self._headers()))
 
     def _headers(self) -> dict[str, str]:
         return {"xi-api-key": self._settings.api_key.get_secret_value()}

@@ -1,12 +1,14 @@
 """Everything that touches LiveKit's library (livekit-agents 1.8); imported when a plug-in is started, not before.
 
-Its streams have no seam of ours, so each is a line of `gateway.kit.vendor_turn`: frames go in, events come out.
+Its streams have no seam of ours, so each is a `gateway.kit.warm_lines.Line`: frames go in, events come out. A stream
+hears one turn, since its end is the only way to ask for what is left; connections are the plug-in's affair.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any
@@ -16,13 +18,15 @@ from livekit.agents import APIConnectionError, APIConnectOptions, APIError, APIS
 from livekit.agents.stt import SpeechEvent, SpeechEventType
 from livekit.agents.utils import http_context
 
+from audio.format import AudioFormat
 from audio.frame import Frame
 from config.nearest import hint
 from gateway.errors import ConfigError, VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
-from gateway.speech_interfaces import SpeechHeard
+from gateway.kit.turn_protocol import Result
 
-Result = Transcript | SpeechHeard
+Message = Frame | SpeechEvent | None
+"""None is the end of the turn."""
 TRY_LATER = frozenset({408, 425, 429})
 
 
@@ -70,25 +74,32 @@ def _patience(timeout: float) -> APIConnectOptions:
 
 
 class LivekitTurn:
-    """See `gateway.kit.vendor_turn.Dialect`: None is the end of the turn."""
+    """See `gateway.kit.turn_protocol.TurnProtocol`."""
 
-    def __init__(self, vendor: str, partials: bool) -> None:
+    keep_alive = None
+    is_clean = False
+
+    def __init__(self, vendor: str, format: AudioFormat, partials: bool) -> None:
         self._vendor = vendor
+        self._format = format
         self._partials = partials
-        self._is_over = False
-        self.is_done = False
+        self._is_finished = False
+        self.is_over = False
 
-    def opening(self) -> Iterable[Frame | SpeechEvent | None]:
+    def opening(self) -> Iterable[Message]:
         return []
 
-    def audio(self, frame: Frame) -> Iterable[Frame | SpeechEvent | None]:
-        return [frame]
+    def audio(self, data: bytes) -> Message:
+        return Frame(data, self._format)
 
-    def closing(self) -> Iterable[Frame | SpeechEvent | None]:
-        self._is_over = True
+    def finish(self) -> Iterable[Message]:
+        self._is_finished = True
         return [None]
 
-    def heard(self, message: Frame | SpeechEvent | None) -> Iterable[Result]:
+    def insist(self) -> Iterable[Message]:
+        return []
+
+    def receive(self, message: Message) -> Iterable[Result]:
         assert isinstance(message, SpeechEvent)
         is_final = message.type == SpeechEventType.FINAL_TRANSCRIPT
         is_partial = self._partials and message.type == SpeechEventType.INTERIM_TRANSCRIPT
@@ -107,14 +118,34 @@ class LivekitTurn:
             )
         ]
 
-    def hung_up(self) -> Iterable[Result]:
-        if not self._is_over:
+    def closed(self) -> Iterable[Result]:
+        if not self._is_finished:
             raise VendorUnavailable("it hung up in the middle of a turn", vendor=self._vendor, operation="listen")
-        self.is_done = True
+        self.is_over = True
         return []
 
 
-class _StreamLine:
+class _TurnLine(ABC):
+    """What both kinds of line have in common: each serves one turn."""
+
+    _vendor: str
+
+    async def receive(self, within: float | None = None) -> Message:
+        """None when there is no more. Raises VendorError."""
+        try:
+            async with asyncio.timeout(within):
+                return await self._next()
+        except TimeoutError as error:
+            raise VendorUnavailable("nothing came in time", vendor=self._vendor, operation="listen") from error
+
+    async def is_alive(self, within: float) -> bool:
+        return False
+
+    @abstractmethod
+    async def _next(self) -> Message: ...
+
+
+class _StreamLine(_TurnLine):
     """Over a plug-in's stream.
 
     Some streams end seconds after their last word (Deepgram's: five). So once the turn is over, and an utterance was
@@ -128,7 +159,7 @@ class _StreamLine:
         self._over = asyncio.Event()
         self._is_complete = False  # whether what was heard so far is all there is of an utterance
 
-    async def send(self, message: Frame | SpeechEvent | None) -> None:
+    async def send(self, message: Message) -> None:
         try:
             if isinstance(message, Frame):
                 self._stream.push_frame(_audio_frame(message))
@@ -138,7 +169,7 @@ class _StreamLine:
         except RuntimeError:
             pass  # its task has ended, and `receive` tells why
 
-    async def receive(self) -> Frame | SpeechEvent | None:
+    async def _next(self) -> Message:
         coming = asyncio.ensure_future(anext(self._stream, None))
         over = asyncio.ensure_future(self._over.wait())
         try:
@@ -164,7 +195,7 @@ def _completes(event: SpeechEvent, before: bool) -> bool:
     return before and event.type == SpeechEventType.RECOGNITION_USAGE
 
 
-class _WholeLine:
+class _WholeLine(_TurnLine):
     """Over a plug-in that hears whole turns."""
 
     def __init__(self, ear: stt.STT[Any], language: str, vendor: str, timeout: float) -> None:
@@ -176,13 +207,13 @@ class _WholeLine:
         self._over = asyncio.Event()
         self._is_told = False
 
-    async def send(self, message: Frame | SpeechEvent | None) -> None:
+    async def send(self, message: Message) -> None:
         if isinstance(message, Frame):
             self._frames.append(_audio_frame(message))
         else:
             self._over.set()
 
-    async def receive(self) -> Frame | SpeechEvent | None:
+    async def _next(self) -> Message:
         await self._over.wait()
         if self._is_told or not self._frames:
             return None

@@ -10,8 +10,8 @@ from typing import Any
 from audio.format import L16_8K, L16_16K, AudioFormat, Encoding, MediaError
 from gateway.errors import ConfigError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.kit.closing import closing
+from gateway.kit.hearing import HearingLimits, Route, hear
 from gateway.kit.sound import RateConverter
-from gateway.kit.vendor_turn import Dialect, turn_at
 from gateway.speech.livekit.settings import LivekitSpeechSection
 from gateway.speech_interfaces import (
     ListenSettings,
@@ -73,16 +73,17 @@ class LivekitRecognizer:
         owner = self._owner
         ear = owner.asked("STT", {"model": settings.model} if settings.model else {})
         partials = self.capabilities.partials and settings.tuning.interim is not False
-        turn: Dialect[Any] = owner.bridge.LivekitTurn(owner.name, partials)
-        timeout = owner.settings.timeout
+        format = settings.format or AudioFormat(Encoding.L16, owner.settings.rate)
+        bridge, timeout = owner.bridge, owner.settings.timeout
 
         def connect() -> AbstractAsyncContextManager[Any]:
-            line: AbstractAsyncContextManager[Any] = owner.bridge.open_line(
+            line: AbstractAsyncContextManager[Any] = bridge.open_line(
                 ear, settings.language, owner.name, timeout, owner.settings.settle
             )
             return line
 
-        return turn_at(owner.name, connect, turn, settings, result_within=timeout)
+        route = Route(begin=lambda carried: bridge.LivekitTurn(owner.name, format, partials), connect=connect)
+        return hear(route, vendor=owner.name, format=format, limits=HearingLimits(rest=timeout, close=0.0))
 
 
 class LivekitSpeech:

@@ -1,7 +1,8 @@
-"""A realtime transcription session for one turn, without I/O.
+"""One turn in a realtime transcription session, without I/O.
 
 Realtime API reference and guide "Realtime transcription" of November 2026. The turn's sound is appended to a buffer and
-committed when the gateway says that the turn is over; with turn detection the server commits utterances by itself.
+committed when the gateway says that the turn is over; with turn detection the server commits utterances by itself. A
+session may be updated at any time, so one serves turn after turn; its times count from its first sound.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from audio.format import AudioFormat, Encoding
-from audio.frame import Frame
 from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
+from gateway.kit.turn_protocol import Message, Result
 from gateway.speech.openai.options import ListenOptions
 from gateway.speech.openai.protocol import transcription
 from gateway.speech_interfaces import ListenSettings, SpeechHeard
-
-Result = Transcript | SpeechHeard
 
 WITHOUT_DETECTION = ("gpt-live-transcribe", "gpt-realtime-whisper")
 """Models that write while they hear, and whose sessions detect no turns."""
@@ -40,12 +39,15 @@ def audio_format(format: AudioFormat) -> dict[str, Any]:
 
 
 class RealtimeTurn:
-    """See `gateway.kit.vendor_turn.Dialect`.
+    """See `gateway.kit.turn_protocol.TurnProtocol`.
 
     Args:
         settings: With the format of what will be pushed.
         partials: Whether text is reported before it is final.
+        starts_at: Seconds of sound that the session has heard before.
     """
+
+    keep_alive = None
 
     def __init__(
         self,
@@ -55,6 +57,8 @@ class RealtimeTurn:
         format: AudioFormat,
         model: str,
         partials: bool,
+        *,
+        starts_at: float = 0.0,
     ) -> None:
         self._vendor = vendor
         self._format = format
@@ -69,13 +73,21 @@ class RealtimeTurn:
         self._has_audio = False
         self._is_speaking = False
         self._is_committing = False
-        self._is_over = False
+        self._is_finished = False
+        self._starts_at = starts_at
+        self._has_begun = not starts_at  # what comes before the answer to our update is of the turn before
 
     @property
-    def is_done(self) -> bool:
-        return self._is_over and not self._is_committing and not self._texts
+    def is_over(self) -> bool:
+        return self._is_finished and not self._is_committing and not self._texts
 
-    def opening(self) -> Iterable[str]:
+    @property
+    def is_clean(self) -> bool:
+        return self._has_begun
+
+    def opening(self) -> Iterable[Message]:
+        if self._starts_at:
+            yield json.dumps({"type": "input_audio_buffer.clear"})  # silence that the server did not commit
         reduction = self._options.noise_reduction
         sound = {
             "format": audio_format(self._format),
@@ -85,36 +97,43 @@ class RealtimeTurn:
         }
         yield json.dumps({"type": "session.update", "session": {"type": "transcription", "audio": {"input": sound}}})
 
-    def audio(self, frame: Frame) -> Iterable[str]:
+    def audio(self, data: bytes) -> Message:
         self._has_audio = True
-        yield json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(frame.data).decode()})
+        return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(data).decode()})
 
-    def closing(self) -> Iterable[str]:
+    def finish(self) -> Iterable[Message]:
         """Commit what the server has not committed by itself; what it left behind then is silence."""
-        self._is_over = True
+        self._is_finished = True
         if self._has_audio and (self._is_speaking or not self._detected_items):
             self._is_committing = True
             yield json.dumps({"type": "input_audio_buffer.commit"})
 
-    def heard(self, message: str | bytes) -> Iterable[Result]:
+    def insist(self) -> Iterable[Message]:
+        return []
+
+    def receive(self, message: Message) -> Iterable[Result]:
         event = self._parsed(message)
         match event.get("type"):
             case "error":
                 self._fail(event.get("error"))
+            case "session.updated":
+                self._has_begun = True
+            case _ if not self._has_begun:
+                pass
             case "input_audio_buffer.speech_started":
                 self._is_speaking = True
-                return [SpeechHeard(started=True, at=_seconds(event.get("audio_start_ms")))]
+                return [SpeechHeard(started=True, at=self._at(event.get("audio_start_ms")))]
             case "input_audio_buffer.speech_stopped":
                 self._is_speaking = False
                 self._detected_items.add(str(event.get("item_id")))
-                return [SpeechHeard(started=False, at=_seconds(event.get("audio_end_ms")))]
+                return [SpeechHeard(started=False, at=self._at(event.get("audio_end_ms")))]
             case "input_audio_buffer.committed":
                 self._committed(str(event.get("item_id")))
             case str(kind) if kind.startswith(_TRANSCRIPTION):
                 return self._transcribed(kind.removeprefix(_TRANSCRIPTION), event)
         return []
 
-    def hung_up(self) -> Iterable[Result]:
+    def closed(self) -> Iterable[Result]:
         raise VendorUnavailable("it hung up before the last transcript", vendor=self._vendor, operation="listen")
 
     def _detected(self, settings: ListenSettings) -> dict[str, Any] | None:
@@ -125,6 +144,10 @@ class RealtimeTurn:
         if settings.tuning.endpointing == "vendor":
             return {"type": "server_vad", "silence_duration_ms": round(settings.end_silence * 1000)}
         return None
+
+    def _at(self, milliseconds: Any) -> float:
+        """Seconds from the turn's beginning."""
+        return max(0.0, milliseconds / 1000 - self._starts_at) if isinstance(milliseconds, (int, float)) else 0.0
 
     def _committed(self, item: str) -> None:
         if item not in self._detected_items:
@@ -148,7 +171,7 @@ class RealtimeTurn:
         ends_turn = self._ends_turns and item in self._detected_items
         return [Transcript(text=text, final=True, ends_turn=ends_turn)] if text else []
 
-    def _parsed(self, message: str | bytes) -> dict[str, Any]:
+    def _parsed(self, message: Message) -> dict[str, Any]:
         try:
             event = json.loads(message)
         except ValueError as error:
@@ -168,7 +191,3 @@ class RealtimeTurn:
         refused: type[VendorError] = VendorRejected if is_refusal else VendorUnavailable
         reason = "".join(c for c in code or kind if c.isalnum() or c in "_.-")[:60]
         raise refused(f"it reports {reason}", vendor=self._vendor, operation="listen")
-
-
-def _seconds(milliseconds: Any) -> float:
-    return milliseconds / 1000 if isinstance(milliseconds, (int, float)) else 0.0

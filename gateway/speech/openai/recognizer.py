@@ -11,18 +11,22 @@ from urllib.parse import urlencode
 from audio.format import L16_8K, PCMA_8K, PCMU_8K, AudioFormat, Encoding
 from audio.frame import Frame
 from gateway.events import Transcript
+from gateway.kit.hearing import HearingLimits, Route, hear
 from gateway.kit.http import HttpClient, Timeouts, check_status
 from gateway.kit.options import read_options
+from gateway.kit.turn_protocol import Message
 from gateway.kit.vendor_socket import VendorSocket, open_socket
-from gateway.kit.vendor_turn import SPARE_SECONDS, Dialect, turn_at
+from gateway.kit.warm_lines import WarmLines
 from gateway.speech.openai.options import ListenOptions
 from gateway.speech.openai.protocol import transcript_in, transcription, upload_body, upload_fields
-from gateway.speech.openai.realtime import RealtimeTurn, writes_while_hearing
+from gateway.speech.openai.realtime import RealtimeTurn, audio_format, writes_while_hearing
 from gateway.speech.openai.settings import OpenAiSpeechSection
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, RecognizerCapabilities, SpeechHeard
 
 SHORTEST = 0.1
 """Seconds of sound below which the API refuses an upload."""
+SPARE_SECONDS = 30.0
+"""Of sound that is kept beyond the longest turn."""
 L16_24K = AudioFormat(Encoding.L16, 24000)
 
 
@@ -58,6 +62,9 @@ class UploadRecognizer:
             await asyncio.wait([working])
             if not working.cancelled():
                 working.exception()  # who read the results has been told
+
+    async def close(self) -> None:
+        """Nothing is left open between turns but what the HTTP client keeps."""
 
     async def transcribe(self, pcm: bytes, rate: int, settings: ListenSettings) -> Transcript | None:
         """What is said in it; None where that is nothing. Raises VendorError."""
@@ -113,11 +120,13 @@ class _Upload:
 
 
 class RealtimeRecognizer:
-    """``wss://.../realtime?intent=transcription``, a session for each turn."""
+    """``wss://.../realtime?intent=transcription``: a session, which hears turns of one model and format."""
 
     def __init__(self, vendor: str, settings: OpenAiSpeechSection) -> None:
         self._vendor = vendor
         self._settings = settings
+        self._warm = WarmLines[Message]()
+        self._limits = HearingLimits(rest=settings.timeout, close=0.0)
         is_live = writes_while_hearing(settings.model_heard)
         self.capabilities = RecognizerCapabilities(
             partials=is_live,
@@ -130,10 +139,19 @@ class RealtimeRecognizer:
         options = read_options(ListenOptions, settings.options, self._vendor)
         model = settings.model or options.model or self._settings.model_heard
         partials = self.capabilities.partials and settings.tuning.interim is not False
-        turn: Dialect[str | bytes] = RealtimeTurn(
-            self._vendor, settings, options, settings.format or PCMU_8K, model, partials
+        format = settings.format or PCMU_8K
+
+        def begin(carried: float) -> RealtimeTurn:
+            return RealtimeTurn(self._vendor, settings, options, format, model, partials, starts_at=carried)
+
+        route = Route(
+            begin=begin, connect=lambda: self._connect(model), warm=self._warm, key=f"{model} {audio_format(format)}"
         )
-        return turn_at(self._vendor, lambda: self._connect(model), turn, settings, result_within=self._settings.timeout)
+        return hear(route, vendor=self._vendor, format=format, limits=self._limits)
+
+    async def close(self) -> None:
+        """Sessions that wait for a turn are closed."""
+        await self._warm.close()
 
     def _connect(self, model: str) -> AbstractAsyncContextManager[VendorSocket]:
         query = {"intent": "transcription"} | ({"model": model} if self._settings.realtime_model_in_address else {})

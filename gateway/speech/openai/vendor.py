@@ -31,4 +31,4 @@ class OpenAiSpeech:
         """Connections are opened when they are needed."""
 
     async def close(self) -> None:
-        """Nothing is left open between turns but what the HTTP client keeps."""
+        await self.recognizer.close()

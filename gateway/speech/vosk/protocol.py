@@ -1,7 +1,8 @@
 """The messages of a Vosk server, without I/O.
 
 https://github.com/alphacep/vosk-server, ``websocket/asr_server.py`` of May 2025, read in November 2026: a ``config``
-object may come first and is not answered; every other message is answered by exactly one.
+object may come first and is not answered; every other message is answered by exactly one. It counts until the first
+audio only, so a connection serves turns of one and the same ``config``.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from audio.frame import Frame
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
+from gateway.kit.turn_protocol import Message, Result
 from gateway.speech.vosk.options import ListenOptions
-from gateway.speech_interfaces import ListenSettings, SpeechHeard
-
-Message = str | bytes
-Result = Transcript | SpeechHeard
+from gateway.speech_interfaces import ListenSettings
 
 EOF = '{"eof" : 1}'
-"""The server compares the text, spaces included."""
+RESET = '{"reset" : 1}'
+"""Both ask for the last final; after the first the server hangs up, after the second it hears the next turn. It
+compares the text, spaces included."""
 UNKNOWN = "[unk]"
 """What a grammar hears in place of everything else; without it, noise becomes one of its phrases."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -50,42 +50,68 @@ def _spelt(phrases: Sequence[str]) -> list[str]:
 
 
 class VoskTurn:
-    """A turn's messages; see `gateway.kit.vendor_turn.Dialect`. The answer to ``eof`` is its end.
+    """A turn's messages; see `gateway.kit.turn_protocol.TurnProtocol`. The answer to ``reset``, or ``eof``, is its end.
 
     Args:
         config: As `config` makes it.
         phrases: What the question allows, as the caller's words are to be written.
         partials: Whether text is reported before it is final.
+        is_first: Whether the connection has carried no turn before.
+        resets: Whether the server knows ``reset``, as its version in Python does since December 2023.
     """
 
-    def __init__(self, vendor: str, config: str, phrases: Sequence[str], partials: bool) -> None:
+    keep_alive = None
+
+    def __init__(
+        self,
+        vendor: str,
+        config: str,
+        phrases: Sequence[str],
+        partials: bool,
+        *,
+        is_first: bool = True,
+        resets: bool = True,
+    ) -> None:
         self._vendor = vendor
         self._config = config
         self._written = {spelt: phrase for phrase in reversed(phrases) for spelt in _spelt([phrase])}
         self._partials = partials
         self._partial = ""
+        self._is_first = is_first
+        self._resets = resets
         self._unanswered = 0
-        self._is_over = False
+        self._is_finished = False
+        self._is_final = False  # the last answer
+        self.is_clean = resets
 
     @property
-    def is_done(self) -> bool:
-        return self._is_over and self._unanswered <= 0
+    def is_over(self) -> bool:
+        return self._is_finished and self._unanswered <= 0 and self._is_final
 
     def opening(self) -> Iterable[Message]:
-        return [self._config]
+        return [self._config] if self._is_first else []
 
-    def audio(self, frame: Frame) -> Iterable[Message]:
+    def audio(self, data: bytes) -> Message:
         self._unanswered += 1
-        return [frame.data]
+        return data
 
-    def closing(self) -> Iterable[Message]:
+    def finish(self) -> Iterable[Message]:
         self._unanswered += 1
-        self._is_over = True
+        self._is_finished = True
+        return [RESET if self._resets else EOF]
+
+    def insist(self) -> Iterable[Message]:
+        """A server that does not know ``reset``, such as the one in C++, takes it for a moment of sound."""
+        if not self._resets:
+            return []
+        self._unanswered += 1
+        self.is_clean = False
         return [EOF]
 
-    def heard(self, message: Message) -> Iterable[Result]:
+    def receive(self, message: Message) -> Iterable[Result]:
         self._unanswered -= 1
         answer = self._parsed(message)
+        self._is_final = "partial" not in answer
         match answer:
             case {"partial": str(text)}:
                 return self._told(text)
@@ -98,7 +124,7 @@ class VoskTurn:
                 return self._final([text for text in texts if isinstance(text, str)], None)
         raise VendorReplyInvalid("an answer has no text", vendor=self._vendor, operation="listen")
 
-    def hung_up(self) -> Iterable[Result]:
+    def closed(self) -> Iterable[Result]:
         raise VendorUnavailable("it hung up before its last answer", vendor=self._vendor, operation="listen")
 
     def _told(self, text: str) -> list[Result]:

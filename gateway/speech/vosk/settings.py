@@ -27,5 +27,8 @@ class VoskSpeechSection(SpeechSection):
     grammar: bool = True
     """Where a question allows certain answers only, the model is told to hear nothing else. Big models cannot do that
     and ignore it or fail; then say no."""
+    resets: bool = True
+    """It knows `reset`, as alphacep's `websocket/asr_server.py` does since December 2023: then a connection serves one
+    turn after another. Say no for an older server, or the one in C++."""
     timeout: float = Field(default=10.0, gt=0, le=60)
     """Seconds from the end of a turn to its last transcript."""

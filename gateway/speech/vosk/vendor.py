@@ -20,7 +20,7 @@ class VoskSpeech:
         self.recognizer = VoskRecognizer(name, settings)
 
     async def start(self) -> None:
-        """Connections are opened when they are needed."""
+        """Nothing to start: connections are opened with the first turn."""
 
     async def close(self) -> None:
-        """Nothing is left open between turns."""
+        await self.recognizer.close()

@@ -1,4 +1,4 @@
-"""Speaking and listening through Wyoming servers, a connection for each text and each turn."""
+"""Speaking and listening through Wyoming servers: a connection for each text, and one that listens turn by turn."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager
 
 from audio.format import L16_8K, L16_16K, AudioFormat, Encoding, MediaError
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
+from gateway.kit.hearing import HearingLimits, Route, hear
 from gateway.kit.options import read_options
 from gateway.kit.sound import RateConverter
-from gateway.kit.vendor_turn import Dialect, turn_at
+from gateway.kit.warm_lines import WarmLines
 from gateway.speech.wyoming.connection import WyomingLine, open_line
 from gateway.speech.wyoming.framing import Event
 from gateway.speech.wyoming.options import ListenOptions, SpeakOptions
@@ -77,12 +78,14 @@ class WyomingSynthesizer:
 
 
 class WyomingRecognizer:
-    """Most of these servers hear when the turn is over."""
+    """Most of these servers hear when the turn is over. Where they do not hang up then, they hear the next one, too."""
 
     def __init__(self, vendor: str, settings: WyomingSpeechSection, address: str) -> None:
         self._vendor = vendor
         self._settings = settings
         self._address = address
+        self._warm = WarmLines[Event]()
+        self._limits = HearingLimits(rest=settings.timeout, close=0.0)
         self._format = AudioFormat(Encoding.L16, settings.listen_rate)
         self.capabilities = RecognizerCapabilities(
             partials=settings.partials, takes_hints=settings.hints, formats=(self._format,)
@@ -92,8 +95,16 @@ class WyomingRecognizer:
         options = read_options(ListenOptions, settings.options, self._vendor)
         request = transcribe(settings, options, self._settings.listen_model)
         partials = self._settings.partials and settings.tuning.interim is not False
-        turn: Dialect[Event] = WyomingTurn(self._vendor, request, settings.format or self._format, partials)
-        return turn_at(self._vendor, self._connect, turn, settings, result_within=self._settings.timeout)
+        format = settings.format or self._format
+
+        def begin(carried: float) -> WyomingTurn:
+            return WyomingTurn(self._vendor, request, format, partials)
+
+        route = Route(begin=begin, connect=self._connect, warm=self._warm)
+        return hear(route, vendor=self._vendor, format=format, limits=self._limits)
+
+    async def close(self) -> None:
+        await self._warm.close()
 
     def _connect(self) -> AbstractAsyncContextManager[WyomingLine]:
         return open_line(self._vendor, self._address, "listen")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from gateway.errors import RemoteProtocolError, VendorReplyInvalid, VendorUnavailable
+from gateway.errors import RemoteProtocolError, VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.speech.wyoming.framing import Event, EventReader, encode
 
 CONNECT_WITHIN = 3.0
@@ -16,7 +16,7 @@ READ_BYTES = 64 * 1024
 
 
 class WyomingLine:
-    """See `gateway.kit.vendor_turn.Line`."""
+    """See `gateway.kit.warm_lines.Line`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, vendor: str, operation: str) -> None:
         self._reader = reader
@@ -56,6 +56,18 @@ class WyomingLine:
         except RemoteProtocolError as error:
             raise VendorReplyInvalid(str(error), vendor=self._vendor, operation=self._operation) from error
         return self._waiting.popleft()
+
+    async def is_alive(self, within: float) -> bool:
+        """Whether it answers ``describe``, which every server does, as not every one does ``ping``."""
+        try:
+            async with asyncio.timeout(within):
+                await self.send(Event("describe"))
+                while (event := await self.receive()) is not None:
+                    if event.type == "info":
+                        return True
+        except (TimeoutError, VendorError):
+            pass
+        return False
 
     def _check_end(self) -> None:
         if not self._events.is_between_events:

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from audio.format import AudioFormat, Encoding, MediaError
-from audio.frame import Frame
 from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
+from gateway.kit.turn_protocol import Result
 from gateway.speech.wyoming.framing import Event
 from gateway.speech.wyoming.options import ListenOptions, SpeakOptions
-from gateway.speech_interfaces import ListenSettings, SpeechHeard, Utterance, VoiceInfo
-
-Result = Transcript | SpeechHeard
+from gateway.speech_interfaces import ListenSettings, Utterance, VoiceInfo
 
 
 def synthesize(utterance: Utterance, options: SpeakOptions, default_voice: str | None) -> Event:
@@ -38,10 +36,6 @@ def transcribe(settings: ListenSettings, options: ListenOptions, default_model: 
         "transcript_terms": list(settings.hints),
     }
     return Event("transcribe", {name: value for name, value in asked.items() if value})
-
-
-def audio_chunk(frame: Frame) -> Event:
-    return Event("audio-chunk", _described(frame.format), frame.data)
 
 
 def format_of(event: Event) -> AudioFormat:
@@ -73,13 +67,17 @@ def voices_in(info: Event) -> list[VoiceInfo]:
 
 
 class WyomingTurn:
-    """A turn's events; see `gateway.kit.vendor_turn.Dialect`. The one ``transcript`` is its end.
+    """A turn's events; see `gateway.kit.turn_protocol.TurnProtocol`. The one ``transcript`` is its end.
 
     Args:
         request: As `transcribe` makes it.
         format: What will be pushed.
         partials: Whether pieces of a transcript are told.
     """
+
+    keep_alive = None
+    is_clean = True
+    """No turn ends a connection by the protocol; servers that end it all the same (faster-whisper's) hang up."""
 
     def __init__(
         self,
@@ -93,21 +91,24 @@ class WyomingTurn:
         self._format = format
         self._partials = partials
         self._text = ""
-        self.is_done = False
+        self.is_over = False
 
     def opening(self) -> Iterable[Event]:
         return [self._request, Event("audio-start", _described(self._format))]
 
-    def audio(self, frame: Frame) -> Iterable[Event]:
-        return [audio_chunk(frame)]
+    def audio(self, data: bytes) -> Event:
+        return Event("audio-chunk", _described(self._format), data)
 
-    def closing(self) -> Iterable[Event]:
+    def finish(self) -> Iterable[Event]:
         return [Event("audio-stop")]
 
-    def heard(self, event: Event) -> Iterable[Result]:
+    def insist(self) -> Iterable[Event]:
+        return []
+
+    def receive(self, event: Event) -> Iterable[Result]:
         match event.type:
             case "transcript":
-                self.is_done = True
+                self.is_over = True
                 text, language = self._text_of(event), event.data.get("language")
                 if text.strip():
                     known = language if isinstance(language, str) else None
@@ -120,7 +121,7 @@ class WyomingTurn:
                 raise reported(event, self._vendor, "listen")
         return []
 
-    def hung_up(self) -> Iterable[Result]:
+    def closed(self) -> Iterable[Result]:
         raise VendorUnavailable("it hung up without a transcript", vendor=self._vendor, operation="listen")
 
     def _text_of(self, event: Event) -> str:

@@ -26,4 +26,5 @@ class WyomingSpeech:
         """Connections are opened when they are needed."""
 
     async def close(self) -> None:
-        """Nothing is left open between turns."""
+        if self.recognizer is not None:
+            await self.recognizer.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from audio.format import L16_8K, L16_16K, PCMU_8K
-from gateway.errors import VendorError
+from gateway.errors import VendorError, VendorReplyInvalid
 from gateway.events import Transcript
 from gateway.speech.custom.protocol import CustomTurn, listen_request, speak_request
 from gateway.speech.custom.settings import CustomSpeechSection, formats
@@ -121,7 +121,17 @@ ALTERNATIVES = st.fixed_dictionaries({"type": st.just("transcription"), "alterna
 def test_any_message_is_understood_or_refused(message: str | bytes) -> None:
     turn = CustomTurn("house", ListenSettings(), L16_8K, True)
     with suppress(VendorError):
-        assert all(isinstance(result, Transcript | SpeechHeard) for result in turn.heard(message))
+        assert all(isinstance(result, Transcript | SpeechHeard) for result in turn.receive(message))
+
+
+def test_an_engine_is_done_when_the_turn_is_over_and_not_before() -> None:
+    turn = CustomTurn("house", ListenSettings(), L16_8K, True)
+    with pytest.raises(VendorReplyInvalid, match="before the end"):
+        turn.receive('{"type": "done"}')
+    list(turn.finish())
+    assert not turn.is_over
+    assert turn.receive('{"type": "done"}') == []
+    assert (turn.is_over, turn.is_clean) == (True, True)
 
 
 def test_addresses_follow_from_one_another() -> None:

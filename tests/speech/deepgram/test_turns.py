@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from audio.format import PCMU_8K
 from gateway.errors import VendorError, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
-from gateway.kit.hearing import Result
+from gateway.kit.turn_protocol import Result
 from gateway.speech.deepgram.flux import FluxTurn
 from gateway.speech.deepgram.nova import NovaTurn
 from gateway.speech_interfaces import SpeechHeard
@@ -22,9 +22,7 @@ SECOND = bytes(8000)
 
 
 def nova(*, ends_turns: bool = False, interim: bool = True, at: float = 0.0) -> NovaTurn:
-    turn = NovaTurn("dg", PCMU_8K, ends_turns=ends_turns, interim=interim)
-    turn.starts_at(at)
-    return turn
+    return NovaTurn("dg", PCMU_8K, ends_turns=ends_turns, interim=interim, starts_at=at)
 
 
 def flux(*, ends_turns: bool = False) -> FluxTurn:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from audio.format import PCMU_8K
 from gateway.errors import VendorError, VendorRejected, VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
-from gateway.kit.hearing import Result
+from gateway.kit.turn_protocol import Result
 from gateway.speech.elevenlabs.scribe import ScribeTurn
 
 SECOND = b"\xff" * 8000

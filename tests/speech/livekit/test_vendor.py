@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from config.speech import engine_of
 from gateway.errors import ConfigError, VendorError, VendorRejected, VendorUnavailable
 from gateway.speech.livekit.settings import LivekitSpeechSection
 from gateway.speech.livekit.vendor import LivekitSpeech
-from gateway.speech.scripted.signal import spoken_pcm
 from gateway.speech_interfaces import ListenSettings, Utterance
 from tests.contracts.test_recognizers import framed, hear
 from tests.emulators.deepgram import Deepgram
@@ -127,32 +124,3 @@ async def test_a_voice_that_falls_silent_is_not_waited_for() -> None:
         assert vendor.synthesizer is not None
         with pytest.raises(VendorUnavailable):
             assert [spoken async for spoken in vendor.synthesizer.speak(HELLO)]
-
-
-@pytest.mark.asyncio
-async def test_a_caller_who_interrupts_closes_the_connection() -> None:
-    emulator = Deepgram()
-    emulator.faults.stall_after = 24000
-    async with started(emulator) as vendor:
-        assert vendor.synthesizer is not None
-        async with aclosing(vendor.synthesizer.speak(HELLO)) as pieces:
-            await anext(pieces)
-            left = asyncio.get_running_loop().time()
-        async with asyncio.timeout(10):
-            await emulator.requests[0].closed.wait()
-        assert not emulator.requests[0].was_complete
-        assert (emulator.requests[0].closed_at or 0) >= left
-
-
-@pytest.mark.asyncio
-async def test_a_turn_that_is_left_closes_the_connection() -> None:
-    emulator = Deepgram({HELLO.text: spoken_pcm(HELLO.text, 8000)})
-    async with started(emulator) as vendor, asyncio.timeout(30):
-        assert vendor.recognizer is not None
-        async with vendor.recognizer.listen(ListenSettings(format=L16_8K)) as stream:
-            for frame in framed(spoken_pcm(HELLO.text, 8000), L16_8K):
-                await stream.push(frame)
-            assert await anext(stream.results())
-            left = asyncio.get_running_loop().time()
-        await emulator.requests[0].closed.wait()
-    assert (emulator.requests[0].closed_at or 0) >= left

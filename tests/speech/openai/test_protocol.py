@@ -7,7 +7,6 @@ import json
 import pytest
 
 from audio.format import L16_8K, PCMA_8K, PCMU_8K, AudioFormat, Encoding
-from audio.frame import Frame
 from gateway.errors import VendorReplyInvalid, VendorUnavailable
 from gateway.events import Transcript
 from gateway.kit.options import understood
@@ -15,7 +14,7 @@ from gateway.speech.openai.options import ListenOptions, SpeakOptions
 from gateway.speech.openai.protocol import MAX_PROMPT, speech_request, transcript_in, transcription, upload_fields
 from gateway.speech.openai.realtime import RealtimeTurn
 from gateway.speech.openai.settings import OpenAiSpeechSection
-from gateway.speech_interfaces import ListenSettings, Utterance
+from gateway.speech_interfaces import ListenSettings, SpeechHeard, Utterance
 from gateway.tuning import Prosody, Tuning
 
 SECTION = OpenAiSpeechSection()
@@ -125,26 +124,40 @@ def test_deltas_of_two_items_read_on_until_each_is_complete() -> None:
         ({"type": COMPLETED, "item_id": "b", "transcript": " "}, []),
     ]
     for message, expected in steps:
-        heard = [r for r in live.heard(json.dumps(message)) if isinstance(r, Transcript)]
+        heard = [r for r in live.receive(json.dumps(message)) if isinstance(r, Transcript)]
         assert [(result.text, result.final) for result in heard] == expected
-    list(live.closing())
-    assert live.is_done
+    list(live.finish())
+    assert live.is_over
 
 
-def test_a_turn_is_done_when_its_commit_is_answered_and_its_items_are_complete() -> None:
+def test_a_turn_is_over_when_its_commit_is_answered_and_its_items_are_complete() -> None:
     live = turn()
-    list(live.audio(Frame(bytes(800), PCMU_8K)))
-    assert [json.loads(message)["type"] for message in live.closing()] == ["input_audio_buffer.commit"]
-    assert not live.is_done
-    live.heard(json.dumps({"type": "input_audio_buffer.committed", "item_id": "a"}))
-    assert not live.is_done
-    live.heard(json.dumps({"type": COMPLETED, "item_id": "a", "transcript": ""}))
-    assert live.is_done
+    live.audio(bytes(800))
+    assert [json.loads(message)["type"] for message in live.finish()] == ["input_audio_buffer.commit"]
+    assert not live.is_over
+    live.receive(json.dumps({"type": "input_audio_buffer.committed", "item_id": "a"}))
+    assert not live.is_over
+    live.receive(json.dumps({"type": COMPLETED, "item_id": "a", "transcript": ""}))
+    assert live.is_over
+
+
+def test_what_is_left_of_the_turn_before_is_not_of_this_one() -> None:
+    live = RealtimeTurn(
+        "openai", ListenSettings(), ListenOptions(), PCMU_8K, "gpt-live-transcribe", True, starts_at=2.5
+    )
+    assert [json.loads(message)["type"] for message in live.opening()] == ["input_audio_buffer.clear", "session.update"]
+    for late in ({"type": DELTA, "item_id": "a", "delta": "and more"}, {"type": COMPLETED, "item_id": "a"}):
+        assert live.receive(json.dumps(late)) == []
+    live.receive(json.dumps({"type": "session.updated"}))
+    started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 3000, "item_id": "b"}
+    assert live.receive(json.dumps(started)) == [SpeechHeard(started=True, at=0.5)]
+    list(live.finish())
+    assert (live.is_over, live.is_clean) == (True, True)
 
 
 def test_whoever_hangs_up_before_that_has_failed() -> None:
     with pytest.raises(VendorUnavailable):
-        turn().hung_up()
+        turn().closed()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"text": 1}', b"\xff"])

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from gateway.kit.warm_sockets import HeldSocket, WarmSockets, hold_socket
+from gateway.kit.turn_protocol import Message
+from gateway.kit.vendor_socket import open_socket
+from gateway.kit.warm_lines import HeldLine, WarmLines, hold
 
 SIGN = "still here"
 TIMEOUT = 30
@@ -40,19 +42,19 @@ async def vendor() -> AsyncIterator[Vendor]:
         yield office
 
 
-async def opened(office: Vendor) -> HeldSocket:
-    return await hold_socket("acme", office.url, operation="listen", headers={})
+async def opened(office: Vendor) -> HeldLine[Message]:
+    return await hold(open_socket("acme", office.url, operation="listen"))
 
 
 async def test_what_was_kept_is_taken_by_whoever_wants_the_same() -> None:
     async with vendor() as office:
-        warm = WarmSockets(SIGN)
+        warm = WarmLines[Message](SIGN)
         held = await opened(office)
-        await warm.keep(held)
+        await warm.keep(office.url, held)
         assert await warm.take("another") is None
         assert await warm.take(office.url) is held
         assert await warm.take(office.url) is None
-        await held.socket.send("a turn")
+        await held.line.send("a turn")
         assert await office.arrived.get() == "a turn"
         await held.close()
         await office.left.get()
@@ -60,8 +62,8 @@ async def test_what_was_kept_is_taken_by_whoever_wants_the_same() -> None:
 
 async def test_the_vendor_is_told_that_somebody_is_there() -> None:
     async with vendor() as office:
-        warm = WarmSockets(SIGN, every=0.01)
-        await warm.keep(await opened(office))
+        warm = WarmLines[Message](SIGN, every=0.01)
+        await warm.keep(office.url, await opened(office))
         assert [await office.arrived.get() for _ in range(3)] == [SIGN] * 3
         await warm.close()
         await office.left.get()
@@ -69,8 +71,8 @@ async def test_the_vendor_is_told_that_somebody_is_there() -> None:
 
 async def test_one_waits_only_so_long() -> None:
     async with vendor() as office:
-        warm = WarmSockets(None, kept_for=0.02)
-        await warm.keep(await opened(office))
+        warm = WarmLines[Message](kept_for=0.02)
+        await warm.keep(office.url, await opened(office))
         await office.left.get()
         assert await warm.take(office.url) is None
         assert warm.waiting == 0
@@ -78,10 +80,10 @@ async def test_one_waits_only_so_long() -> None:
 
 async def test_no_more_wait_than_may() -> None:
     async with vendor() as office:
-        warm = WarmSockets(None, most=1)
+        warm = WarmLines[Message](most=1)
         first, second = await opened(office), await opened(office)
-        await warm.keep(first)
-        await warm.keep(second)
+        await warm.keep(office.url, first)
+        await warm.keep(office.url, second)
         assert await office.left.get() is office.connections[1]
         assert await warm.take(office.url) is first
         await first.close()
@@ -89,8 +91,8 @@ async def test_no_more_wait_than_may() -> None:
 
 async def test_one_that_the_vendor_has_closed_is_not_taken() -> None:
     async with vendor() as office:
-        warm = WarmSockets(None)
-        await warm.keep(await opened(office))
+        warm = WarmLines[Message]()
+        await warm.keep(office.url, await opened(office))
         await office.connections[0].close()
         await office.left.get()
         assert await warm.take(office.url) is None
@@ -98,11 +100,11 @@ async def test_one_that_the_vendor_has_closed_is_not_taken() -> None:
 
 async def test_one_that_has_waited_is_asked_whether_it_is_alive() -> None:
     async with vendor() as office:
-        warm = WarmSockets(None, fresh=0.0)
+        warm = WarmLines[Message](fresh=0.0)
         held = await opened(office)
-        await warm.keep(held)
+        await warm.keep(office.url, held)
         assert await warm.take(office.url) is held
-        await warm.keep(held)
+        await warm.keep(office.url, held)
         office.connections[0].transport.pause_reading()  # gone without a word, as through a NAT that forgot
         assert await warm.take(office.url) is None
         office.connections[0].transport.abort()
@@ -110,8 +112,8 @@ async def test_one_that_has_waited_is_asked_whether_it_is_alive() -> None:
 
 async def test_after_the_end_none_is_kept() -> None:
     async with vendor() as office:
-        warm = WarmSockets(None)
+        warm = WarmLines[Message]()
         await warm.close()
-        await warm.keep(await opened(office))
+        await warm.keep(office.url, await opened(office))
         await office.left.get()
         assert warm.waiting == 0
