@@ -119,13 +119,18 @@ class DigitSender:
 
     Args:
         payload_type: Of telephone-event, as negotiated for the audio's clock.
-        clock_rate: Of both, in Hz.
+        clock_rate: Of the payload type, in Hz.
         tone: Seconds a key sounds; whole slots, at least 40 ms, at most one segment (8 s at 8000 Hz).
         pause: Seconds between keys, at least 40 ms.
+        slot: Seconds of one slot of the sender. Not taken from it, because there are peers whose events go by another
+            clock than their audio.
     """
 
-    def __init__(self, payload_type: int, clock_rate: int = 8000, *, tone: float = 0.1, pause: float = 0.06) -> None:
+    def __init__(
+        self, payload_type: int, clock_rate: int = 8000, *, tone: float = 0.1, pause: float = 0.06, slot: float = 0.02
+    ) -> None:
         self.payload_type = payload_type
+        self._ticks = round(slot * clock_rate)
         self._tone = min(round(max(tone, 0.04) * clock_rate), _LONGEST)
         self._pause = round(max(pause, 0.04) * clock_rate)
         self._waiting: deque[int] = deque()
@@ -157,9 +162,8 @@ class DigitSender:
 
         Call it once per slot while `is_busy`. When it returns packets, the slot has been taken from `sender`.
         """
-        ticks = sender.slot_ticks
         if self._resting:
-            self._elapsed += ticks
+            self._elapsed += self._ticks
             self._resting = self._elapsed < self._pause
             return []
         is_first = self._event < 0
@@ -167,7 +171,7 @@ class DigitSender:
             if not self._waiting:
                 return []
             self._event, self._began, self._elapsed = self._waiting.popleft(), sender.timestamp, 0
-        self._elapsed = min(self._elapsed + ticks, _LONGEST)
+        self._elapsed = min(self._elapsed + self._ticks, _LONGEST)
         is_last = self._elapsed >= self._tone
         payload = _PAYLOAD.pack(self._event, _VOLUME | (_END if is_last else 0), self._elapsed)
         packets = [

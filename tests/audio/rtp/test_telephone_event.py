@@ -98,6 +98,14 @@ def test_at_the_clock_of_opus() -> None:
     assert is_end(last)
 
 
+def test_events_of_another_clock_than_the_audio() -> None:
+    sender, keys = RtpSender(ssrc=1, payload_type=111, slot_ticks=960), DigitSender(101, 8000)
+    keys.queue("9")
+    durations = [int.from_bytes(packets[0][14:]) for _ in range(5) if (packets := keys.next_packets(sender))]
+    assert durations == [160, 320, 480, 640, 800]
+    assert sender.timestamp == 5 * 960
+
+
 def test_nothing_is_sent_unless_asked() -> None:
     sender, keys = RtpSender(ssrc=1, payload_type=AUDIO), DigitSender(EVENT)
     assert not keys.is_busy
