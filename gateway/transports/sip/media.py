@@ -15,6 +15,8 @@ from audio.format import MediaError
 from audio.frame import Frame
 from audio.rtp.jitter import Ear
 from audio.rtp.packet import RtpPacket
+from audio.rtp.reports import MediaQuality, Reporter
+from audio.rtp.rtcp import from_wire as read_reports
 from audio.rtp.stream import RtpSender
 from audio.rtp.telephone_event import DigitReceiver, DigitSender
 from gateway.clock import Clock, LoopClock
@@ -108,17 +110,23 @@ class MediaSession:
             sequence=origin.sequence & 0x7FFF,
             timestamp=origin.timestamp,
         )
+        now = self._clock.now()
+        wall = self._clock.wall().timestamp() - now
+        self._reporter = Reporter(self._sender, cname=origin.cname, clock_rate=terms.codec.clock_rate, wall=wall)
+        self._report_at = now + Reporter.INTERVAL
         self._was_silent = True
         self._offset = 0  # samples, of what was heard under earlier terms
         self._waiters: set[asyncio.Future[None]] = set()
         self._clears = 0
-        self._is_closed = False
-        self._heard_at = self._clock.now()
+        self._is_started = self._is_closed = False
+        self._heard_at = now
         self.malformed = 0
 
     def start(self) -> None:
         """Send from the next slot on, and pass on what comes."""
+        self._is_started = True
         self._heard_at = self._clock.now()
+        self._report_at = self._heard_at + Reporter.INTERVAL
         self._path.deliver_to(self)
         self._ticker.add(self._tick, self._broke)
 
@@ -187,8 +195,15 @@ class MediaSession:
         while self._keys_out is not None and self._keys_out.is_busy and not self._is_closed:
             await self._wait()
 
+    @property
+    def quality(self) -> MediaQuality:
+        """How the media travelled so far; for the record of the call."""
+        return self._reporter.quality
+
     async def close(self) -> None:
-        """Stop sending and give the path back. Calling it twice is harmless."""
+        """Stop sending, say so, and give the path back. Calling it twice is harmless."""
+        if self._is_started and not self._is_closed:
+            self._path.send_rtcp(self._reporter.goodbye())
         self._stop()
         await self._path.close()
 
@@ -200,12 +215,16 @@ class MediaSession:
             self.malformed += 1
             return
         now = self._heard_at = self._clock.now()
-        terms = self._terms
-        if arrived.payload_type == terms.event_type:
+        self._reporter.received(arrived, now)
+        if arrived.payload_type == self._terms.event_type:
             self._pressed(self._keys_in.receive(arrived, now))
         self._heard(self._ear.push(arrived, now))
 
-    def rtcp_received(self, packet: bytes) -> None: ...
+    def rtcp_received(self, packet: bytes) -> None:
+        try:
+            self._reporter.reported(read_reports(packet), self._clock.now())
+        except MediaError:
+            self.malformed += 1
 
     def path_lost(self, failure: PathFailed) -> None:
         self._fail(str(failure))
@@ -235,6 +254,9 @@ class MediaSession:
             self._send_slot()
         else:
             self._sender.skip()
+        if now >= self._report_at:
+            self._report_at = now + Reporter.INTERVAL
+            self._path.send_rtcp(self._reporter.report(now))
         if self._silence_limit is not None and self._terms.receiving and now - self._heard_at > self._silence_limit:
             self._fail(f"no media from the peer for {self._silence_limit:g} s")
 

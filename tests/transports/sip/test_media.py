@@ -13,6 +13,7 @@ import pytest
 from audio.codecs.live import G711Codec
 from audio.format import L16_8K, PCMU_8K, Encoding
 from audio.frame import Frame
+from audio.rtp import rtcp
 from audio.rtp.packet import RtpPacket
 from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegEvent, MarkReached
@@ -306,6 +307,56 @@ async def test_what_is_no_rtp_is_counted() -> None:
         made.path.sink.rtp_received(b"\x80\x00")
         made.path.sink.rtp_received(b"\x9f" + b"\0" * 20)
         assert (made.media.malformed, made.events) == (2, [])
+
+
+# --- reports -----------------------------------------------------------------------------------------------------
+@virtual_time
+async def test_every_five_seconds_a_report_says_what_was_sent_and_heard() -> None:
+    async with call() as made:
+        for n in (1, 2, 4):
+            made.hear(at=160 * n, sequence=n)
+        await asyncio.sleep(10.5)
+        assert [at - made.start for at, _ in made.path.reports] == pytest.approx([5.0, 10.0], abs=PTIME)
+        (first,) = rtcp.from_wire(made.path.reports[0][1])
+        assert isinstance(first, rtcp.SenderReport)
+        assert (first.ssrc, first.packets, first.octets) == (0xABCD, 250, 250 * 160)
+        assert (first.blocks[0].ssrc, first.blocks[0].lost) == (PEER_SSRC, 1)
+        assert (made.media.quality.received, made.media.quality.lost) == (3, 1)
+
+
+@virtual_time
+async def test_the_peers_reports_tell_the_round_trip() -> None:
+    async with call() as made:
+        await asyncio.sleep(5.1)
+        (ours,) = rtcp.from_wire(made.path.reports[0][1])
+        assert isinstance(ours, rtcp.SenderReport)
+        await asyncio.sleep(0.5)
+        told = rtcp.ReportBlock(
+            ssrc=0xABCD, lost=7, jitter=80, last_report=ours.ntp >> 16 & 0xFFFFFFFF, delay=round(0.4 * 65536)
+        )
+        asked = now() - made.path.reports[0][0] - 0.4
+        made.path.sink.rtcp_received(rtcp.to_wire(rtcp.ReceiverReport(ssrc=PEER_SSRC, blocks=(told,)), "peer"))
+        quality = made.media.quality
+        assert (quality.peer_lost, quality.peer_jitter) == (7, 0.01)
+        assert quality.round_trip == pytest.approx(asked, abs=0.001)
+
+
+@virtual_time
+async def test_a_report_that_cannot_be_read_is_counted() -> None:
+    async with call() as made:
+        made.path.sink.rtcp_received(b"\x80\xc8\x00\x06" + b"\0" * 8)
+        assert made.media.malformed == 1
+
+
+@virtual_time
+async def test_goodbye_is_said_once() -> None:
+    async with call() as made:
+        await made.slots(3)
+        await made.media.close()
+        await made.media.close()
+        (_, last) = made.path.reports[-1]
+        assert rtcp.Goodbye(ssrcs=(0xABCD,)) in rtcp.from_wire(last)
+        assert len(made.path.reports) == 1
 
 
 # --- hold, other terms, ends ---------------------------------------------------------------------------------------
