@@ -380,7 +380,17 @@ def test_only_the_top_via_is_marked() -> None:
     assert invite.vias[1] == below
 
 
-@pytest.mark.parametrize(("status", "words"), [(200, "OK"), (486, "Busy Here"), (404, "Not Found"), (299, "Unknown")])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (100, "Trying"),
+        (302, "Moved Temporarily"),
+        (200, "OK"),
+        (486, "Busy Here"),
+        (404, "Not Found"),
+        (299, "Unknown"),
+    ],
+)
 def test_usual_words(status: int, words: str) -> None:
     assert reason_of(status) == words
 
