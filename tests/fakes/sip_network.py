@@ -46,6 +46,7 @@ class Network:
         self.events: dict[str, list[tuple[float, UserAgentEvent]]] = {"caller": [], "callee": []}
         self.listener: Callable[[str, UserAgentEvent], None] = self._polite
         self._order = itertools.count()
+        self._last: dict[Flow, float] = {}
         self._due: list[tuple[float, int, Callable[[], None]]] = []
 
     def _agent(self, name: str) -> UserAgent:
@@ -104,6 +105,10 @@ class Network:
 
     def _deliver(self, data: bytes, agent: UserAgent, flow: Flow) -> None:
         trouble = self.trouble if self.now < self.trouble.ends else Trouble()
+        if flow.reliable:  # TCP makes delays of all that
+            self._last[flow] = max(self._last.get(flow, 0.0), self.now + self.chance.random() * trouble.slowest) + 1e-6
+            self.at(self._last[flow], lambda: agent.receive(data, flow, self.now))
+            return
         copies = 2 if self.chance.random() < trouble.double else 1
         for _ in range(copies):
             if self.chance.random() >= trouble.loss:

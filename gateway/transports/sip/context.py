@@ -128,8 +128,8 @@ class Context:
         if call.theirs is not None:
             call.theirs.limit.cancel()
             self.answer(call.theirs.server, 487, now)
-        if call.ours is not None:
-            call.ours.stop_timers()
+        if call.ours is not None and call.ours.retry is not None:
+            call.ours.retry.cancel()
         call.theirs = call.ours = None
 
     def _close_transfer(self, call: Call, end: CallEnd, now: float) -> None:

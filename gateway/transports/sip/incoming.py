@@ -41,7 +41,7 @@ class Incoming:
         except UnknownBody:
             context.answer(server, 415, now, extra=[("Accept", SDP_TYPE)])
             return
-        context.answer(server, 100, now)
+        context.answer(server, 100, now, reason="Trying")
         call = self._new_call(server, flow)
         call.limit = context.timers.start(now + context.timing.ring_limit, lambda at: self._undecided(call, at))
         context.emit(Invited(call=call.key, request=request, flow=flow, sdp=sdp))

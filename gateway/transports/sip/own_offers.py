@@ -74,7 +74,10 @@ class OwnOffers:
         acks: list[bytes] = []
 
         def received(answer: SipResponse | Failure, now: float) -> None:
-            if isinstance(answer, SipResponse) and 200 <= answer.status < 300 and ours.sdp is not None:
+            if isinstance(answer, SipResponse) and answer.status < 200:
+                return
+            ours.stop_timers()
+            if isinstance(answer, SipResponse) and answer.status < 300 and ours.sdp is not None:
                 if acks:  # a repetition: the ACK was lost
                     self._context.wire.send(call.flow, acks[0])
                     return
@@ -85,9 +88,6 @@ class OwnOffers:
         return received
 
     def _heard(self, call: Call, ours: OwnOffer, answer: SipResponse | Failure, now: float) -> None:
-        if isinstance(answer, SipResponse) and answer.status < 200:
-            return
-        ours.stop_timers()
         if answer is Failure.FLOW_CLOSED:
             ours.asked = None  # again when there is another flow
         elif isinstance(answer, Failure) or answer.status in DIALOG_GONE:
@@ -141,7 +141,7 @@ class OwnOffers:
         ours.retry = self._context.timers.start(now + delay, again)
 
     def _overdue(self, call: Call, ours: OwnOffer, now: float) -> None:
-        """The peer said it would answer, and does not."""
+        """The peer said it would answer, and does not; perhaps because the call has ended meanwhile."""
         client = ours.asked.transaction if ours.asked is not None else None
         if isinstance(client, InviteClient) and client.is_provisional:
             self._context.transactions.cancel(client, now)

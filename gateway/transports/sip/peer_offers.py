@@ -41,7 +41,7 @@ class PeerOffers:
             self._context.answer(server, 200, now, extra=self._about(call))
             return
         if request.method == "INVITE":
-            self._context.answer(server, 100, now)
+            self._context.answer(server, 100, now, reason="Trying")
         limit = self._context.timers.start(now + self._context.timing.reoffer_limit, lambda at: self._late(call, at))
         call.theirs = PeerOffer(server, sdp is not None, limit)
         self._context.emit(Reoffered(call=call.key, sdp=sdp))
