@@ -105,7 +105,14 @@ async def serve(kind: str, calls: int) -> None:
             *[way.connect(_remote(offer, "passive")) for way, offer in zip(secure, offers, strict=True)]
         )
         made = [Call(way, ticker, number) for number, way in enumerate(secure)]
-    tasks = [asyncio.create_task(call.run()) for call in made]
+    async with asyncio.TaskGroup() as running:
+        for call in made:
+            running.create_task(call.run())
+        await _tell(lines, made, ticker)
+
+
+async def _tell(lines: AsyncIterator[str], made: list[Call], ticker: Ticker) -> None:
+    """Figures at each line that comes; the last one ends the process."""
     async for _ in lines:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         heard = sum(call.heard for call in made)
@@ -149,9 +156,6 @@ class Phone(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.arrivals: list[float] = []
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self.arrivals.append(time.perf_counter())
 
@@ -173,6 +177,8 @@ class Callers:
         self.kind = kind
         self.calls = calls
         self.phones: list[Phone] = []
+        self.transports: list[asyncio.DatagramTransport] = []
+        self.paths: list[Any] = []
         self.send: list[Callable[[bytes], None]] = []
         self.connected: list[float] = []
         self.ticker = Ticker()
@@ -185,15 +191,16 @@ class Callers:
         if self.kind == "webrtc":
             from gateway.transports.sip.webrtc import WebRtcPath
 
-            paths = [WebRtcPath(OPTIONS, now=_wall(), controlling=True) for _ in told]
-            offers = [_wire(await path.open()) for path in paths]
+            self.paths = [WebRtcPath(OPTIONS, now=_wall(), controlling=True) for _ in told]
+            offers = [_wire(await path.open()) for path in self.paths]
             await ask(json.dumps(offers) + "\n!")
-            await asyncio.gather(*map(self._connect, paths, told))
+            await asyncio.gather(*map(self._connect, self.paths, told))
             return
         ports = []
         for port in told:
             transport, phone = await loop.create_datagram_endpoint(Phone, local_addr=(HOST, 0))
             self.phones.append(phone)
+            self.transports.append(transport)
             self.send.append(partial(_send_to, transport, port))
             ports.append(transport.get_extra_info("sockname")[1])
         await ask(json.dumps(ports) + "\n!")
@@ -204,6 +211,14 @@ class Callers:
         await path.connect(_remote(wire, "active"))
         self.phones.append(phone)
         self.send.append(path.send_rtp)
+
+    async def stop(self) -> None:
+        """Fall silent, and give the sockets back: the next run may get the same ports."""
+        self.ticker.remove(self._tick)
+        for transport in self.transports:
+            transport.close()
+        for path in self.paths:
+            await path.close()
 
     def talk(self) -> None:
         self.ticker.add(self._tick, lambda: None)
@@ -257,6 +272,7 @@ async def measure(kind: str, calls: int) -> dict[str, Any]:
         arrived = sum(len(phone.arrivals) for phone in callers.phones)
         user_after, system_after, heard_after, memory, skipped = await ask("?\n")
         seconds = time.perf_counter() - started
+    await callers.stop()
     stdin.close()
     await process.wait()
     expected = calls * WINDOW / PTIME
