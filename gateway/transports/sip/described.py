@@ -11,11 +11,13 @@ from gateway.transports.sip.path import DtlsRole, LocalIce, RemoteIce
 from gateway.transports.sip.sdp import Attribute, Media, SessionDescription, network
 
 PTIME_MS = 20
-OFFERED = {  # by name in lower case; dynamic payload types are those that browsers and PBXs use for the same
+# By name in lower case. Dynamic payload types are those that browsers and PBXs use for the same. Of Opus we take no more
+# than 16 kHz mono, and have no use for what it repeats of lost packets (RFC 7587 section 6.1).
+OFFERED = {
     "pcmu": PayloadFormat(0, "PCMU", 8000),
     "pcma": PayloadFormat(8, "PCMA", 8000),
     "g722": PayloadFormat(9, "G722", 8000),
-    "opus": PayloadFormat(111, "opus", 48000, 2, "minptime=10;useinbandfec=1"),
+    "opus": PayloadFormat(111, "opus", 48000, 2, "minptime=10;maxplaybackrate=16000;stereo=0;useinbandfec=0"),
 }
 _OFFERED_EVENTS = {8000: 101, 48000: 110}
 _EVENTS = range(17)  # the keys, and the hook flash that nearly everybody lists with them
