@@ -20,7 +20,16 @@ from gateway.routes import SocketRoute, Webhook
 from gateway.speech_interfaces import Utterance
 
 HangupReason = Literal[
-    "normal", "no_input", "unknown_number", "busy", "draining", "unauthorized", "failure", "too_long", "operator"
+    "normal",
+    "no_input",
+    "unknown_number",
+    "busy",
+    "full",
+    "draining",
+    "unauthorized",
+    "failure",
+    "too_long",
+    "operator",
 ]
 
 

@@ -136,7 +136,7 @@ class Reception:
                     del self._running[info.call_id]
                     self.recent.append(call.record)
         except CallRefused as refused:
-            reason: HangupReason = "draining" if refused.reason == "draining" else "busy"
+            reason: HangupReason = "draining" if refused.reason == "draining" else "full"
             await self._refuse(line, leg, reason, refused.reason)
 
     async def _refuse(self, line: str, leg: Leg, reason: HangupReason, why: str) -> None:

@@ -75,6 +75,7 @@ class MediaSession:
         lost: Told, once, that the media are gone, and why; the leg hangs up then.
         lookahead: Seconds of audio that may wait to be sent. `send_audio` waits for the rest.
         silence_limit: Seconds without a packet after which the peer is gone; None: it may be silent for ever.
+        hold_limit: The same while it does not send, on hold.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class MediaSession:
         clock: Clock | None = None,
         lookahead: float = 0.5,
         silence_limit: float | None = 20.0,
+        hold_limit: float | None = None,
     ) -> None:
         self.format = terms.codec.format
         self._terms = terms
@@ -99,7 +101,7 @@ class MediaSession:
         self._post = post
         self._lost: Callable[[str], None] | None = lost
         self._clock = clock or LoopClock()
-        self._silence_limit = silence_limit
+        self._silence_limit, self._hold_limit = silence_limit, hold_limit
         self._most = self.format.size(lookahead)
         self._refill = self.format.size(min(REFILL, lookahead / 2))
         self._queue = SlotQueue(self.format, PTIME)
@@ -257,8 +259,9 @@ class MediaSession:
         if now >= self._report_at:
             self._report_at = now + Reporter.INTERVAL
             self._path.send_rtcp(self._reporter.report(now))
-        if self._silence_limit is not None and self._terms.receiving and now - self._heard_at > self._silence_limit:
-            self._fail(f"no media from the peer for {self._silence_limit:g} s")
+        limit = self._silence_limit if self._terms.receiving else self._hold_limit
+        if limit is not None and now - self._heard_at > limit:
+            self._fail(f"no media from the peer for {limit:g} s")
 
     def _send_slot(self) -> None:
         """Keys, else audio, else silence: NAT, the peer's timers and its jitter buffer want something in every slot."""

@@ -1,0 +1,254 @@
+"""The media of one call: the path that was agreed on, opened, described, connected, and changed by later offers.
+
+It joins `answer.Negotiation`, which decides, with the paths and the `MediaSession`, which carry.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audio.codecs.live import G711Codec
+from audio.format import AudioFormat, Encoding
+from gateway.clock import Clock
+from gateway.errors import LocalProtocolError
+from gateway.events import LegEvent
+from gateway.transports.sip.answer import Negotiation
+from gateway.transports.sip.described import AgreedAudio, LocalMedia
+from gateway.transports.sip.media import MediaOrigin, MediaSession, MediaTerms
+from gateway.transports.sip.path import PathFailed
+from gateway.transports.sip.ports import MediaOptions
+from gateway.transports.sip.sdp import SdpError
+from gateway.transports.sip.ticker import Ticker
+from gateway.transports.sip.udp_media import RemoteUdp, UdpPath
+
+if TYPE_CHECKING:
+    from gateway.transports.sip.webrtc import WebRtcPath
+
+LOOKAHEAD = 0.12
+"""Seconds of audio that wait to be sent: what the peer is given is heard at once, so this is all a barge-in drops."""
+_LAWS = {"pcma": Encoding.PCMA, "pcmu": Encoding.PCMU}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """What the calls of a line have in common.
+
+    Attributes:
+        silence_limit, hold_limit: Seconds without a packet, after which the peer is gone.
+    """
+
+    options: MediaOptions
+    codecs: tuple[str, ...]
+    ticker: Ticker
+    clock: Clock
+    latching: bool = True
+    silence_limit: float = 20.0
+    hold_limit: float = 900.0
+
+
+class CallMedia:
+    """See the module's docstring. `close` it in any case.
+
+    Args:
+        post: Takes audio, keys and marks.
+        lost: Told, once, that the media are gone, and why.
+        toward: Address the signalling comes from; media go the same way where the peer names no address.
+    """
+
+    def __init__(
+        self, settings: MediaSettings, *, post: Callable[[LegEvent], None], lost: Callable[[str], None], toward: str
+    ) -> None:
+        self._settings = settings
+        self._post = post
+        self._lost = lost
+        self._toward = toward
+        self._negotiation = Negotiation(settings.codecs, session_id=1 + secrets.randbelow(1 << 31))
+        self._pending: AgreedAudio | None = None  # of an offer that has no answer yet
+        self._udp: UdpPath | None = None
+        self._webrtc: WebRtcPath | None = None
+        self._local: LocalMedia | None = None
+        self._session: MediaSession | None = None
+        self._is_connected = False
+        self.format = AudioFormat(_LAWS[settings.codecs[0].lower()], 8000)
+        """What the leg carries, for the whole call; another codec on the wire is converted."""
+
+    # --- offer and answer ------------------------------------------------------------------------------------------
+    def read_offer(self, body: bytes) -> None:
+        """Take the peer's first offer.
+
+        Raises:
+            SdpError: see `Negotiation.read_offer`.
+        """
+        self._pending = self._negotiation.read_offer(body)
+        self.format = AudioFormat(_LAWS[self._pending.codec.name.lower()], 8000)
+
+    async def open(self) -> None:
+        """Open the sockets that were agreed on; plain ones where we are to offer. Calling it twice is harmless.
+
+        Raises:
+            PathFailed: there are none to be had.
+        """
+        if self._local is not None:
+            return
+        agreed = self._pending
+        if agreed is not None and agreed.security == "dtls":
+            from gateway.transports.sip.webrtc import WebRtcPath
+
+            self._webrtc = WebRtcPath(self._settings.options, now=self._settings.clock.wall(), rtcp_mux=agreed.rtcp_mux)
+            self._local = LocalMedia.of(await self._webrtc.open())
+            return
+        toward = agreed.peer.address if agreed is not None and agreed.peer.address else self._toward
+        self._udp = UdpPath(
+            self._settings.options,
+            is_ipv6=":" in toward,
+            latching=self._settings.latching,
+            clock=self._settings.clock,
+        )
+        there = await self._udp.open(toward)
+        self._local = LocalMedia(address=there.address, port=there.port, rtcp_port=there.rtcp_port)
+
+    def answer(self) -> bytes:
+        """Our answer to the offer that was read last."""
+        answer = self._negotiation.answer(self._opened)
+        self._pending = None
+        return answer
+
+    def offer(self) -> bytes:
+        """Our offer, where the peer made none, or asks for one."""
+        agreed = self._negotiation.agreed
+        return self._negotiation.offer(self._opened, agreed.direction if agreed else "sendrecv")
+
+    def read_answer(self, body: bytes) -> None:
+        """Take the peer's answer to our offer.
+
+        Raises:
+            SdpError: see `Negotiation.read_answer`.
+        """
+        self._negotiation.read_answer(body)
+
+    @property
+    def _opened(self) -> LocalMedia:
+        if self._local is None:
+            raise LocalProtocolError("the media are not open")
+        return self._local
+
+    @property
+    def _agreed(self) -> AgreedAudio:
+        if self._negotiation.agreed is None:
+            raise LocalProtocolError("nothing was agreed on")
+        return self._negotiation.agreed
+
+    # --- carrying --------------------------------------------------------------------------------------------------
+    async def connect(self) -> MediaSession:
+        """Let audio flow, once offer and answer are exchanged. Calling it again returns the same session.
+
+        Raises:
+            PathFailed: no way was found to a WebRTC peer.
+        """
+        if self._session is not None:
+            return self._session
+        agreed = self._agreed
+        path: UdpPath | WebRtcPath
+        if self._webrtc is not None:
+            remote = agreed.remote_ice
+            if remote is None:
+                raise PathFailed("the peer's description lacks ICE or a fingerprint")
+            await self._webrtc.connect(remote)
+            path = self._webrtc
+        else:
+            assert self._udp is not None, "one of the two is open"
+            self._udp.aim(_remote_of(agreed))
+            path = self._udp
+        self._session = MediaSession(
+            path,
+            self._terms(agreed),
+            origin=_origin(),
+            ticker=self._settings.ticker,
+            post=self._post,
+            lost=self._lost,
+            clock=self._settings.clock,
+            lookahead=LOOKAHEAD,
+            silence_limit=self._settings.silence_limit,
+            hold_limit=self._settings.hold_limit,
+        )
+        self._session.start()
+        return self._session
+
+    @property
+    def session(self) -> MediaSession | None:
+        """Unset until `connect` has returned."""
+        return self._session
+
+    @property
+    def is_held(self) -> bool:
+        """The peer does not listen."""
+        agreed = self._negotiation.agreed
+        return agreed is not None and agreed.is_held
+
+    def change(self, body: bytes) -> bytes:
+        """Take a later offer: hold, another address, another codec. Returns our answer.
+
+        Raises:
+            SdpError: with what it cannot be; everything stays as it was then.
+        """
+        before = self._agreed
+        offered = self._negotiation.read_offer(body)
+        is_other_path = (offered.security == "dtls") != (self._webrtc is not None)
+        if is_other_path or offered.restarts_ice(before) or offered.restarts_dtls(before):
+            raise SdpError("the media path cannot be changed within a call", status=488)
+        answer = self._negotiation.answer(self._opened)
+        self.apply()
+        return answer
+
+    def apply(self) -> None:
+        """Go on as was agreed last."""
+        agreed = self._agreed
+        if self._udp is not None:
+            self._udp.aim(_remote_of(agreed))
+        if self._session is not None:
+            self._session.agree(self._terms(agreed))
+
+    def _terms(self, agreed: AgreedAudio) -> MediaTerms:
+        codec = G711Codec(_LAWS[agreed.codec.name.lower()], self.format)
+        event = agreed.event
+        return MediaTerms(
+            codec=codec,
+            payload_type=agreed.codec.payload_type,
+            event_type=event.payload_type if event else None,
+            event_clock=event.clock_rate if event else 8000,
+            sending=agreed.direction in ("sendrecv", "sendonly"),
+            receiving=not agreed.is_held,
+        )
+
+    async def close(self) -> None:
+        """Give everything back. Calling it twice is harmless."""
+        if self._session is not None:
+            await self._session.close()
+        for path in (self._udp, self._webrtc):
+            if path is not None:
+                await path.close()
+
+
+def _remote_of(agreed: AgreedAudio) -> RemoteUdp:
+    peer = agreed.peer
+    types = {agreed.codec.payload_type, *((agreed.event.payload_type,) if agreed.event else ())}
+    comfort = {entry.payload_type for entry in peer.formats if entry.name.lower() == "cn"}
+    return RemoteUdp(
+        address=peer.address,
+        port=peer.port,
+        rtcp_port=peer.rtcp_port,
+        payload_types=frozenset(types | comfort),
+        rtcp_mux=agreed.rtcp_mux,
+    )
+
+
+def _origin() -> MediaOrigin:
+    return MediaOrigin(
+        ssrc=secrets.randbits(32),
+        sequence=secrets.randbits(15),
+        timestamp=secrets.randbits(32),
+        cname=secrets.token_hex(8),
+    )

@@ -1,0 +1,382 @@
+"""A `sip` line: its doors, its core, and the calls that come by them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import platform
+import random
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+
+import structlog
+
+from gateway.events import CallInfo, LegEvent
+from gateway.interfaces import HangupReason, Leg, TransferTarget
+from gateway.routes import SocketRoute, Webhook
+from gateway.transports.auth import authenticator
+from gateway.transports.sip.call_data import read_call_data
+from gateway.transports.sip.call_media import CallMedia, MediaSettings
+from gateway.transports.sip.context import UserAgentSettings
+from gateway.transports.sip.digest import DigestClient, DigestServer
+from gateway.transports.sip.flow import CallKey, Flow
+from gateway.transports.sip.leg import Offered, SipLeg
+from gateway.transports.sip.message import SipRequest, SipResponse
+from gateway.transports.sip.ports import MediaOptions, PortRange
+from gateway.transports.sip.refer_target import refer_headers, refer_uri
+from gateway.transports.sip.registration import RegistrationSettings
+from gateway.transports.sip.sdp import SdpError
+from gateway.transports.sip.settings import RegistrationSection, SipLine
+from gateway.transports.sip.signalling import Door, Signalling
+from gateway.transports.sip.tcp import TcpDoor
+from gateway.transports.sip.ticker import Ticker
+from gateway.transports.sip.timers import Timing
+from gateway.transports.sip.ua_events import (
+    CallEvent,
+    Invited,
+    Registered,
+    RegistrationFailed,
+    Unregistered,
+    UserAgentEvent,
+)
+from gateway.transports.sip.udp import UdpDoor
+from gateway.transports.sip.uri import SipUri, parse_uri
+from gateway.transports.sip.user_agent import UserAgent
+from gateway.transports.sip.ws_client import ClientDoor
+from gateway.transports.sip.ws_server import ServerDoor
+from gateway.transports.sockets import LineContext
+
+LEAVE_WITHIN = 2.0
+"""Seconds for registrars to hear that we are leaving."""
+SHOWN_HEADERS = ("From", "To", "P-Asserted-Identity", "P-Called-Party-ID", "Diversion", "History-Info", "User-Agent")
+_CAUSES: dict[str, str] = {"failure": "Q.850;cause=41", "draining": "Q.850;cause=38", "unauthorized": "Q.850;cause=21"}
+"""Reason headers of our BYE (RFC 3326); all others are a normal end."""
+
+log = structlog.get_logger(__name__)
+
+
+class SipTransport:
+    """One configured line."""
+
+    Section = SipLine
+
+    def __init__(self, name: str, settings: SipLine, context: LineContext) -> None:
+        self._name = name
+        self._settings = settings
+        self._context = context
+        self._log = log.bind(line=name)
+        self._sections = {f"{section.aor} at {section.registrar}": section for section in settings.registrations}
+        self._guard = _guard(settings)
+        self._agent = UserAgent(
+            UserAgentSettings(
+                takes_registers=settings.path is not None,
+                timing=Timing(flow_grace=settings.reconnect_grace),
+            ),
+            tokens=_token,
+            chance=random.random,
+            welcome=self._welcome,
+            registrations=[
+                _registration(name, number, title, section)
+                for number, (title, section) in enumerate(self._sections.items(), 1)
+            ],
+        )
+        self._signalling = Signalling(self._agent, context.clock, self._take)
+        self._clients = {self._client(title, section): section for title, section in self._sections.items()}
+        server = self._server()
+        self._doors: list[Door] = [*self._clients, *([server] if server else []), *self._listeners()]
+        self.routes: Sequence[Webhook | SocketRoute] = list(server.routes) if server else []
+        self._ticker = Ticker(context.clock)
+        self._media = MediaSettings(
+            options=MediaOptions(
+                ports=PortRange(*settings.rtp.ports),
+                addresses=(settings.rtp.host,) if settings.rtp.host else (),
+                announce=settings.rtp.announce,
+            ),
+            codecs=settings.codecs,
+            ticker=self._ticker,
+            clock=context.clock,
+            latching=settings.rtp.latching,
+            silence_limit=settings.rtp.silence_limit,
+            hold_limit=settings.rtp.hold_limit,
+        )
+        self._legs: dict[CallKey, SipLeg] = {}
+        self._domains: dict[CallKey, str] = {}
+        self._calls: asyncio.TaskGroup | None = None
+        self._offer: Callable[[Leg], Awaitable[None]] | None = None
+        self._registered: set[str] = set()
+        self._has_left = asyncio.Event()
+
+    # --- serving ---------------------------------------------------------------------------------------------------
+    async def serve(self, offer: Callable[[Leg], Awaitable[None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._calls, self._offer = group, offer
+            try:
+                group.create_task(self._signalling.run(), name="sip timers")
+                for door in self._doors:
+                    group.create_task(door.run(self._signalling), name="sip door")
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._offer = None
+                await self._leave()
+
+    def drain(self) -> None:
+        """No new calls: registrars and peers that ask are told to send theirs elsewhere."""
+        self._agent.is_available = False
+        for title in tuple(self._registered):
+            self._agent.unregister(title, now=self._now())
+        self._signalling.pump()
+
+    async def _leave(self) -> None:
+        self.drain()
+        if self._registered:
+            try:
+                async with asyncio.timeout(LEAVE_WITHIN):
+                    await self._has_left.wait()
+            except TimeoutError:
+                self._log.info("registrars did not answer our leave in time")
+
+    # --- doors -----------------------------------------------------------------------------------------------------
+    def _client(self, title: str, section: RegistrationSection) -> ClientDoor:
+        def on_up(flow: Flow) -> None:
+            self._agent.register(title, flow, now=self._now())
+            self._signalling.pump()
+
+        return ClientDoor(
+            section, tokens=_token, clock=self._context.clock, on_up=on_up, random=random.random, line=self._name
+        )
+
+    def _server(self) -> ServerDoor | None:
+        settings = self._settings
+        if settings.path is None or settings.auth is None:
+            return None
+        check = None if settings.challenge else authenticator(settings.auth, settings.path, self._context)
+        return ServerDoor(
+            settings.path,
+            check,
+            line=self._name,
+            tokens=_token,
+            clock=self._context.clock,
+            trusted_proxies=self._context.trusted_proxies,
+        )
+
+    def _listeners(self) -> list[Door]:
+        settings = self._settings
+        is_open = settings.auth is not None and settings.auth.kind in ("digest", "none")
+        doors: list[Door] = []
+        for listening in settings.sockets:
+            announce, clock = settings.rtp.announce, self._context.clock
+            if listening.transport == "udp":
+                doors.append(
+                    UdpDoor(listening, settings.allow, line=self._name, is_open=is_open, announce=announce, clock=clock)
+                )
+            else:
+                doors.append(
+                    TcpDoor(
+                        listening,
+                        settings.allow,
+                        line=self._name,
+                        is_open=is_open,
+                        tokens=_token,
+                        announce=announce,
+                        clock=clock,
+                    )
+                )
+        return doors
+
+    # --- who may come in -------------------------------------------------------------------------------------------
+    def _welcome(self, request: SipRequest, flow: Flow, now: float) -> SipResponse | None:
+        """Registrars and listed addresses are known; the others prove who they are, where the line says so."""
+        if self._guard is None or self._is_known(flow):
+            return None
+        peer = flow.peer_address[0]
+        verdict = self._guard.check(request, now, peer=peer)
+        if verdict.username is not None:
+            return None
+        return self._guard.refuse(request, verdict, now, peer=peer, to_tag=_token())
+
+    def _is_known(self, flow: Flow) -> bool:
+        return self._account_of(flow) is not None or self._is_listed(flow)
+
+    def _is_listed(self, flow: Flow) -> bool:
+        try:
+            address = ip_address(flow.peer_address[0])
+        except ValueError:
+            return False
+        return flow.transport in ("udp", "tcp") and any(address in network for network in self._settings.allow)
+
+    def _account_of(self, flow: Flow) -> RegistrationSection | None:
+        """The account at which a flow is registered; only a connection that we opened has one."""
+        door = self._signalling.door_of(flow)
+        return self._clients.get(door) if isinstance(door, ClientDoor) else None
+
+    # --- the core's events -----------------------------------------------------------------------------------------
+    def _take(self, event: UserAgentEvent) -> None:
+        match event:
+            case Invited():
+                self._invited(event)
+            case Registered():
+                self._registered.add(event.registration)
+                self._log.info("registered", account=event.registration, expires=event.expires)
+            case RegistrationFailed():
+                self._registered.discard(event.registration)
+                self._log.warning(
+                    "not registered",
+                    account=event.registration,
+                    status=event.status,
+                    reason=event.reason,
+                    retry_in=event.retry_in,
+                )
+            case Unregistered():
+                self._registered.discard(event.registration)
+                if not self._registered:
+                    self._has_left.set()
+            case CallEvent():
+                if (leg := self._legs.get(event.call)) is not None:
+                    leg.take(event)
+            case _:
+                pass
+
+    def _invited(self, event: Invited) -> None:
+        if self._calls is None or self._offer is None:
+            self.reject(event.call, "draining")
+            return
+        info, domain = self._read(event)
+        try:
+            leg = SipLeg(
+                Offered(call=event.call, sdp=event.sdp), info, self, self._media_maker(event.flow), self._context.clock
+            )
+        except SdpError as error:
+            self._log.warning("call refused", reason=str(error), leg_id=info.leg_id, status=error.status)
+            self._agent.reject(event.call, error.status or 488, now=self._now())
+            self._signalling.pump()
+            return
+        self._legs[event.call] = leg
+        self._domains[event.call] = domain
+        self._log.info("call offered", call_id=info.call_id, leg_id=info.leg_id, transport=event.flow.transport)
+        self._calls.create_task(self._conduct(leg, event.call, self._offer), name="sip call")
+
+    async def _conduct(self, leg: SipLeg, call: CallKey, offer: Callable[[Leg], Awaitable[None]]) -> None:
+        try:
+            try:
+                await offer(leg)
+            finally:
+                await leg.hang_up("normal")
+        except Exception:  # the edge of one call: the line's others go on
+            self._log.exception("call broken off", call_id=leg.info.call_id)
+        finally:
+            self._legs.pop(call, None)
+            self._domains.pop(call, None)
+
+    def _read(self, event: Invited) -> tuple[CallInfo, str]:
+        """Who calls whom, and the PBX's domain."""
+        request, settings = event.request, self._settings
+        account = self._account_of(event.flow)
+        is_trusted = settings.trust_identity and (account is not None or self._is_listed(event.flow))
+        accounts = [section.account for section in settings.registrations]
+        data = read_call_data(request, is_trusted=is_trusted, accounts=accounts)
+        caller, called, custom = settings.identity(data.fields(), self._context.country)
+        shown = {name: value for name in SHOWN_HEADERS if (value := request.headers.get(name))}
+        if not is_trusted:
+            shown.pop("P-Asserted-Identity", None)
+        info = CallInfo(
+            call_id=self._context.new_id(),
+            leg_id=request.call_id,
+            line=self._name,
+            caller=caller,
+            called=called,
+            display_name=data.display_name,
+            sip_headers=shown,
+            custom=custom,
+        )
+        domain = parse_uri(account.aor) if account is not None else request.from_.uri
+        return info, domain.host if isinstance(domain, SipUri) else event.flow.peer_address[0]
+
+    def _media_maker(self, flow: Flow) -> Callable[[Callable[[LegEvent], None], Callable[[str], None]], CallMedia]:
+        return lambda post, lost: CallMedia(self._media, post=post, lost=lost, toward=flow.peer_address[0])
+
+    # --- what legs ask for -----------------------------------------------------------------------------------------
+    def ring(self, call: CallKey, status: int, sdp: bytes | None) -> None:
+        self._agent.ring(call, status, sdp, now=self._now())
+        self._signalling.pump()
+
+    def accept(self, call: CallKey, sdp: bytes) -> None:
+        self._agent.accept(call, sdp, now=self._now())
+        self._signalling.pump()
+
+    def reject(self, call: CallKey, reason: HangupReason) -> None:
+        status, headers = self._refusal(reason)
+        self._agent.reject(call, status, headers=headers, now=self._now())
+        self._signalling.pump()
+
+    def bye(self, call: CallKey, reason: HangupReason) -> None:
+        self._agent.bye(call, _CAUSES.get(reason, "Q.850;cause=16"), now=self._now())
+        self._signalling.pump()
+
+    def refer(self, call: CallKey, target: TransferTarget) -> bool:
+        uri = refer_uri(target.target, self._domains.get(call, ""))
+        if uri is None:
+            return False
+        self._agent.refer(call, uri, refer_headers(target.headers), now=self._now())
+        self._signalling.pump()
+        return True
+
+    def answer_reoffer(self, call: CallKey, sdp: bytes) -> None:
+        self._agent.answer_reoffer(call, sdp, now=self._now())
+        self._signalling.pump()
+
+    def refuse_reoffer(self, call: CallKey, status: int) -> None:
+        self._agent.refuse_reoffer(call, status, now=self._now())
+        self._signalling.pump()
+
+    def _refusal(self, reason: HangupReason) -> tuple[int, list[tuple[str, str]]]:
+        settings = self._settings
+        match reason:
+            case "unknown_number":
+                return settings.refuse_unknown, []
+            case "busy":
+                return settings.refuse_busy, []
+            case "full" | "draining":
+                return 503, [("Retry-After", str(settings.retry_after))]
+            case "unauthorized":
+                return 403, []
+            case "failure":
+                return 500, []
+            case _:
+                return 480, []
+
+    def _now(self) -> float:
+        return self._context.clock.now()
+
+
+def _token() -> str:
+    return secrets.token_hex(12)
+
+
+def _guard(settings: SipLine) -> DigestServer | None:
+    auth = settings.challenge
+    if auth is None or auth.digest is None:
+        return None
+    users = {name: password.get_secret_value() for name, password in auth.digest.users.items()}
+    return DigestServer(auth.digest.realm, users, secrets.token_bytes(32))
+
+
+def _registration(
+    line: str, number: int, title: str, section: RegistrationSection
+) -> tuple[RegistrationSettings, DigestClient | None]:
+    aor = parse_uri(section.aor)
+    assert isinstance(aor, SipUri), "the settings see to it"
+    instance = uuid.uuid5(uuid.NAMESPACE_URL, f"{platform.node()}/{line}/{title}")
+    settings = RegistrationSettings(
+        name=title,
+        registrar=SipUri("sip", "", None, aor.host, None),
+        aor=aor,
+        user=section.account,
+        expires=section.expires,
+        instance=instance.urn,
+        number=number,
+    )
+    if section.password is None:
+        return settings, None
+    return settings, DigestClient(section.username or section.account, section.password.get_secret_value(), _token)
