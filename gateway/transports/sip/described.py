@@ -11,8 +11,8 @@ from gateway.transports.sip.path import DtlsRole, LocalIce, RemoteIce
 from gateway.transports.sip.sdp import Attribute, Media, SessionDescription, network
 
 PTIME_MS = 20
-# By name in lower case. Dynamic payload types are those that browsers and PBXs use for the same. Of Opus we take no more
-# than 16 kHz mono, and have no use for what it repeats of lost packets (RFC 7587 section 6.1).
+# By name in lower case. Dynamic payload types are those that browsers and PBXs use for the same. Of Opus we take no
+# more than 16 kHz mono, and have no use for what it repeats of lost packets (RFC 7587 section 6.1).
 OFFERED = {
     "pcmu": PayloadFormat(0, "PCMU", 8000),
     "pcma": PayloadFormat(8, "PCMA", 8000),
