@@ -24,7 +24,7 @@ echo 'talkpath: needs Python 3.11, 3.12 or 3.13 and finds none as $(CANDIDATES);
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test demos check bench bench-pipecat docs mutants test-asterisk detach clean
+.PHONY: help setup run test demos check bench bench-pipecat docs mutants fuzz test-asterisk detach clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -60,6 +60,9 @@ docs: $(VENV)/.developing ## write the documents that are made from the code
 
 mutants: $(VENV)/.developing ## change the code in small ways, and see whether the tests notice
 	@$(BIN)/python -m tools.mutants $(ARGS)
+
+fuzz: $(VENV)/.developing ## change what SIP peers send, guided by coverage (ARGS='--seconds 600')
+	@$(BIN)/python -m tools.fuzz_sip $(ARGS)
 
 test-asterisk: $(VENV)/.developing ## calls through a real Asterisk in a chroot of its own; needs root
 	@$(BIN)/python -m tools.asterisk $(ARGS)

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from gateway.http.control import Reloaded
 from gateway.http.messages import MessageShelf
 from gateway.http.metrics import Metrics
 from gateway.http.ports import Ports, open_ports
-from gateway.interfaces import Backend, Leg, LooksAtMedia, Transport
+from gateway.interfaces import Backend, DrainsPeers, Leg, LooksAtMedia, Transport
 from gateway.jobs.hooks import Hooks
 from gateway.jobs.work import JobWork, Surroundings
 from gateway.kit.http import HttpClient
@@ -278,7 +278,7 @@ class App:
                 self.started.set()
                 log.info("serving", url=self.url, lines=len(transports), numbers=len(self._settings.numbers))
                 await self._stop.wait()
-                await self._drain(equipment.registry)
+                await self._drain(equipment.registry, transports.values())
                 await self._jobs.drain()
             finally:
                 self._release_signals(handlers)
@@ -304,8 +304,11 @@ class App:
         self.listening = {listen: server.port for listen, server in ports.listeners.items()}
         return ports
 
-    async def _drain(self, registry: Registry) -> None:
+    async def _drain(self, registry: Registry, transports: Iterable[Transport]) -> None:
         registry.drain()
+        for transport in transports:
+            if isinstance(transport, DrainsPeers):
+                transport.drain()
         timeout = self._settings.server.drain_timeout
         log.info("draining", calls=len(registry), at_most_seconds=timeout)
         if not await registry.drained(timeout):

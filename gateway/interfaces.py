@@ -134,6 +134,15 @@ class Transport(Protocol):
         ...
 
 
+@runtime_checkable
+class DrainsPeers(Protocol):
+    """A line whose peers can be told that it takes no new calls, so that they take their next route by themselves."""
+
+    def drain(self) -> None:
+        """Tell them. Calls that are up go on. Waits for nothing."""
+        ...
+
+
 # --- backends ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCapabilities:
