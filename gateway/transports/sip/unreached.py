@@ -51,9 +51,10 @@ def why_not(error: Exception, url: str, *, within: float) -> str:
 
 
 def _tls(error: ssl.SSLError, place: str) -> str:
-    if error.reason in _SPOKEN_PLAIN:
+    reason = getattr(error, "reason", None) or "unknown reason"  # errors that Python itself makes have none
+    if reason in _SPOKEN_PLAIN:
         return f"{place} does not speak TLS; {_MAYBE_PLAIN}"
-    return f"TLS with {place} failed: {(error.reason or 'unknown reason').replace('_', ' ').lower()}"
+    return f"TLS with {place} failed: {reason.replace('_', ' ').lower()}"
 
 
 def _refused(status: int, path: str) -> str:
