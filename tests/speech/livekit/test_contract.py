@@ -15,6 +15,7 @@ from gateway.speech_interfaces import Recognizer, Synthesizer
 from tests.contracts import test_recognizers as recognizers
 from tests.contracts import test_synthesizers as synthesizers
 from tests.emulators.deepgram import KEY, Deepgram
+from tests.fakes.virtual_loop import virtual_time
 from tests.recordings import recording
 
 
@@ -51,14 +52,14 @@ async def synthesizer() -> AsyncIterator[Synthesizer]:
         yield vendor.synthesizer
 
 
-@pytest.mark.asyncio
 @pytest.mark.recordings
 @recognizers.every(recognizers.CHECKS)
+@virtual_time
 async def test_its_recognizer_keeps_it(check: recognizers.Check) -> None:
     await check(recognizer)
 
 
-@pytest.mark.asyncio
 @synthesizers.every(synthesizers.CHECKS)
+@virtual_time
 async def test_its_synthesizer_keeps_it(check: synthesizers.Check) -> None:
     await check(synthesizer)

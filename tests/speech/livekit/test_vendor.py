@@ -19,6 +19,7 @@ from gateway.speech.livekit.vendor import LivekitSpeech
 from gateway.speech_interfaces import ListenSettings, Utterance
 from tests.contracts.test_recognizers import framed, hear
 from tests.emulators.deepgram import Deepgram
+from tests.fakes.virtual_loop import virtual_time
 from tests.speech.livekit.test_contract import started
 
 HELLO = Utterance(text="Good morning to all of you.", format=L16_8K)
@@ -85,7 +86,7 @@ async def test_a_voice_is_given_under_the_plugins_own_name_for_it() -> None:
     assert emulator.requests[0].messages == [{"text": HELLO.text}]
 
 
-@pytest.mark.asyncio
+@virtual_time
 async def test_a_turn_is_asked_for_in_its_language_and_model() -> None:
     emulator = Deepgram()
     settings = ListenSettings(language="fr", model="nova-2", format=L16_8K)
@@ -116,11 +117,11 @@ async def test_a_refusal_is_an_error_of_its_kind(status: int, error: type[Vendor
                 assert [result async for result in stream.results()]
 
 
-@pytest.mark.asyncio
+@virtual_time
 async def test_a_voice_that_falls_silent_is_not_waited_for() -> None:
     emulator = Deepgram()
     emulator.faults.stall_after = 0
-    async with started(emulator, timeout=0.3) as vendor:
+    async with started(emulator, timeout=3.0) as vendor:
         assert vendor.synthesizer is not None
         with pytest.raises(VendorUnavailable):
             assert [spoken async for spoken in vendor.synthesizer.speak(HELLO)]
