@@ -60,6 +60,8 @@ class AsteriskPeer:
         self.ear = Ear(self.format, keep)
         self.is_over = False
         self.close_code = 1000
+        self.close_reason = ""
+        self.ends_at_once = True
         self.is_answered = answers_itself
         self.refused = False
         self.connection_id = connection_id

@@ -13,7 +13,8 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from gateway.caller.asterisk import AsteriskPeer, Codec
-from gateway.caller.line import CLOSE_TIMEOUT, CallerLine, Sleep, open_socket
+from gateway.caller.connection import CLOSE_TIMEOUT, WebSocketConnection, open_socket
+from gateway.caller.line import CallerLine, Sleep
 from gateway.caller.peer import CallerAuth, basic_headers
 from gateway.clock import Clock
 
@@ -104,7 +105,7 @@ class AsteriskServer:
     def __init__(self, *, clock: Clock | None = None, sleep: Sleep = asyncio.sleep) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._waiting: dict[str, asyncio.Future[ServerConnection]] = {}
+        self._waiting: dict[str, asyncio.Future[WebSocketConnection]] = {}
         self._server: Server | None = None
         self.url = ""
 
@@ -153,7 +154,7 @@ class AsteriskServer:
         if waiting.done():
             await connection.close(1008)
             return
-        waiting.set_result(connection)
+        waiting.set_result(WebSocketConnection(connection))
         await connection.wait_closed()
 
 

@@ -1,4 +1,4 @@
-"""A call placed over a WebSocket: any `Peer` on the `websockets` library, with time injected.
+"""A call placed on a line: any `Peer` on its `Connection`, a WebSocket or another one, with time injected.
 
 async with TwilioCaller().connect("ws://127.0.0.1:8080/media/twilio", caller="601", called="+33123456789") as line:
     await line.say(greeting)
@@ -14,27 +14,35 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from websockets.asyncio.client import connect
-from websockets.asyncio.connection import Connection
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
-
 from audio.frame import Frame
+from gateway.caller.connection import CLOSE_TIMEOUT, Connection, LineClosed
 from gateway.caller.ear import Heard
-from gateway.caller.peer import AudioHeard, CallerAuth, Cleared, FarEvent, HungUp, Message, Peer
+from gateway.caller.peer import Answered, AudioHeard, CallerAuth, Cleared, FarEvent, HungUp, Message, Peer
 from gateway.clock import Clock, LoopClock
-from gateway.errors import LocalProtocolError
+from gateway.errors import GatewayError, LocalProtocolError
 from gateway.kit.waiting import Cuttable
 
 Sleep = Callable[[float], Awaitable[None]]
 
 PTIME = 0.02
 """Seconds of audio per message, as carriers send it."""
-OPEN_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 2.0
 MAX_EVENTS = 4096
 """Events nobody has read; then the oldest go. What was heard is in `CallerLine.heard` all the same."""
-CLOSED_CLEANLY = frozenset({1000, 1001, 1005})
+
+
+class CallRefused(GatewayError):
+    """The gateway did not take the call, and said so.
+
+    Attributes:
+        status: In the words of the protocol: 404, 486, 503 ...
+        retry_after: Seconds, where the gateway named them.
+    """
+
+    def __init__(self, status: int, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(f"refused with {status} {reason}".rstrip())
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class CallerClient(Protocol):
@@ -51,7 +59,8 @@ class CallerClient(Protocol):
     ) -> CallerLine:
         """A call that begins when the line is entered with ``async with``, and ends when it is left.
 
-        Entering raises OSError, TimeoutError or `websockets.exceptions.InvalidStatus` (the gateway refused).
+        Entering raises OSError, TimeoutError, `CallRefused` or `websockets.exceptions.InvalidStatus` (the gateway
+        refused, the call or the socket).
         """
         ...
 
@@ -65,6 +74,7 @@ class CallerLine:
         clock, sleep: Time; both may be virtual.
         hear_every: Longest piece of an `AudioHeard`, in seconds; None: no such events, only `heard`.
         background: Send silence whenever nothing is said, as a carrier does.
+        answered_within: Entering waits so many seconds for the gateway to take the call; None: not at all.
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class CallerLine:
         sleep: Sleep = asyncio.sleep,
         hear_every: float | None = 0.1,
         background: bool = False,
+        answered_within: float | None = None,
     ) -> None:
         self.peer = peer
         self._opening = opening
@@ -83,6 +94,7 @@ class CallerLine:
         self._sleep = sleep
         self._hear_every = hear_every
         self._background = background
+        self._answered_within = answered_within
         self._connection: Connection | None = None
         self._events: deque[FarEvent] = deque(maxlen=MAX_EVENTS)
         self._news = asyncio.Event()
@@ -94,6 +106,7 @@ class CallerLine:
         self._is_leaving = False
         self._hung_up: HungUp | None = None
         self._over = asyncio.Event()
+        self._decided = asyncio.Event()  # answered, or over
         self._task: asyncio.Task[None] | None = None
 
     # --- the call --------------------------------------------------------------------------------------------------
@@ -102,20 +115,41 @@ class CallerLine:
         self.peer.start(self._clock.now())
         await self._flush()
         self._task = asyncio.create_task(self._run())
+        if self._answered_within is not None:
+            try:
+                await self._until_answered(self._answered_within)
+            except BaseException:
+                await self._leave()
+                raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._leave()
         assert self._task is not None
+        if error is None and not self._task.cancelled() and (failure := self._task.exception()) is not None:
+            raise failure
+
+    async def _until_answered(self, within: float) -> None:
+        async with asyncio.timeout(within):
+            await self._decided.wait()
+        if (over := self._hung_up) is None:
+            return
+        if over.code is None:
+            raise ConnectionError(over.reason or "the connection broke")
+        raise CallRefused(over.code, over.reason, getattr(self.peer, "retry_after", None))
+
+    async def _leave(self) -> None:
+        assert self._task is not None
+        assert self._connection is not None
         try:
             await self.hang_up()
             await asyncio.wait([self._task], timeout=CLOSE_TIMEOUT)
         finally:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if error is None and not self._task.cancelled() and (failure := self._task.exception()) is not None:
-            raise failure
+            await self._connection.close()
 
     async def hang_up(self) -> None:
         """The caller hangs up; harmless when the call is over."""
@@ -124,17 +158,21 @@ class CallerLine:
         self._is_leaving = True
         self.peer.end(self._clock.now())
         await self._flush()
+        if not self.peer.ends_at_once:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._over.wait()
         await self._connection.close()
 
     def vanish(self) -> None:
         """The connection is lost, without a word."""
         assert self._connection is not None
-        self._connection.transport.abort()
+        self._connection.abort()
 
     def freeze(self) -> None:
         """The far side stops reading, and so answers no ping."""
         assert self._connection is not None
-        self._connection.transport.pause_reading()
+        self._connection.freeze()
 
     @property
     def subprotocol(self) -> str | None:
@@ -174,8 +212,13 @@ class CallerLine:
     async def send_raw(self, message: Message) -> None:
         """Send any message at all, as a broken peer might."""
         assert self._connection is not None
-        with suppress(ConnectionClosed):
+        with suppress(LineClosed):
             await self._connection.send(message)
+
+    async def act(self, perform: Callable[[float], None]) -> None:
+        """Have the peer do something that is its protocol's own, such as `SipPeer.hold`; it is told the time."""
+        perform(self._clock.now())
+        await self._flush()
 
     async def press(self, digits: str, *, every: float = 0.1) -> None:
         """Press keys, one ``every`` so many seconds."""
@@ -221,7 +264,7 @@ class CallerLine:
                 self.peer.receive(message, self._clock.now())
                 await self._flush()
                 self._nap.cut()
-        except ConnectionClosed as closed:
+        except LineClosed as closed:
             self._end(closed)
 
     async def _tick(self) -> None:
@@ -268,11 +311,11 @@ class CallerLine:
         self._collect(self._clock.now())
         assert self._connection is not None
         async with self._sending:  # one at a time, so that messages keep their order when TCP pushes back
-            with suppress(ConnectionClosed):  # the reader sees it too, and reports it
+            with suppress(LineClosed):  # the reader sees it too, and reports it
                 for message in self.peer.take_messages():
                     await self._connection.send(message)
         if self.peer.is_over:
-            await self._connection.close(self.peer.close_code)
+            await self._connection.close(self.peer.close_code, self.peer.close_reason)
 
     def _collect(self, now: float) -> None:
         events = self.peer.take_events()
@@ -290,23 +333,24 @@ class CallerLine:
     def _report(self, event: FarEvent) -> None:
         self._events.append(event)
         self._news.set()
+        if isinstance(event, Answered):
+            self._decided.set()
 
-    def _end(self, closed: ConnectionClosed) -> None:
+    def _end(self, closed: LineClosed) -> None:
         now = self._clock.now()
         self.peer.advance(now)
         self.peer.take_messages()
-        frame = closed.rcvd
-        code = frame.code if frame is not None else None
-        by_gateway = self.peer.is_over or (code in CLOSED_CLEANLY and not self._is_leaving)
+        by_gateway = self.peer.is_over or (closed.is_clean and not self._is_leaving)
         by: Literal["caller", "gateway", "failure"]
         by = "caller" if self._is_leaving else "gateway" if by_gateway else "failure"
-        self._hung_up = HungUp(now, by, code, frame.reason if frame is not None else "")
+        self._hung_up = HungUp(now, by, closed.code, closed.reason)
         self._collect(now)
         if self._hear_every is not None:
             self._hear(now)
         self.peer.ear.cut(now)  # what was still buffered is never heard
         self._report(self._hung_up)
         self._over.set()
+        self._decided.set()
         for said in (self._saying, *(said for _, said in self._speech)):
             _done(said)
 
@@ -318,21 +362,3 @@ class CallerLine:
 def _done(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)
-
-
-async def open_socket(
-    url: str, headers: Mapping[str, str], subprotocol: str | None = None, timeout: float = OPEN_TIMEOUT
-) -> Connection:
-    """Open a WebSocket as the carriers do: uncompressed, answering pings, sending none."""
-    return await connect(
-        url,
-        additional_headers=dict(headers),
-        subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
-        compression=None,
-        user_agent_header=None,
-        proxy=None,
-        open_timeout=timeout,
-        close_timeout=CLOSE_TIMEOUT,
-        ping_interval=None,
-        max_size=1 << 20,
-    )

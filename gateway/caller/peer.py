@@ -68,11 +68,35 @@ class HungUp:
 
     at: float
     by: Literal["caller", "gateway", "failure"]
-    code: int | None = None
+    code: int | None = None  # of the closing WebSocket, or of the refusal
     reason: str = ""
 
 
-FarEvent = AudioHeard | Answered | MarkAsked | MarkAnswered | Cleared | Complained | HungUp
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """The gateway takes its time: it lets the caller hear a tone (180), or sounds of its own (183)."""
+
+    at: float
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The gateway wants the caller to talk to somebody else."""
+
+    at: float
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The gateway pressed a key."""
+
+    at: float
+    digit: str
+
+
+FarEvent = AudioHeard | Rang | Answered | Referred | Keyed | MarkAsked | MarkAnswered | Cleared | Complained | HungUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +136,14 @@ class Peer(Protocol):
         ...
 
     @property
-    def close_code(self) -> int: ...
+    def close_code(self) -> int | None: ...
+    @property
+    def close_reason(self) -> str: ...
+    @property
+    def ends_at_once(self) -> bool:
+        """After `end` nothing is to be waited for. Otherwise `is_over` tells when the far side has agreed."""
+        ...
+
     @property
     def has_queued(self) -> bool:
         """Audio waits that `ear` does not know of yet, because only `advance` plays it."""

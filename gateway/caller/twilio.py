@@ -15,8 +15,9 @@ from collections.abc import Mapping
 import msgspec
 
 from audio.format import PCMU_8K
+from gateway.caller.connection import open_socket
 from gateway.caller.ear import Ear
-from gateway.caller.line import CallerLine, Sleep, open_socket
+from gateway.caller.line import CallerLine, Sleep
 from gateway.caller.peer import (
     CallerAuth,
     Cleared,
@@ -66,6 +67,8 @@ class TwilioPeer:
     format = PCMU_8K
     is_over = False
     close_code = 1000
+    close_reason = ""
+    ends_at_once = True
     has_queued = False
 
     def __init__(self, parameters: Mapping[str, str], *, call_sid: str | None = None, ear: Ear | None = None) -> None:
