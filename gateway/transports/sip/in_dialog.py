@@ -8,6 +8,7 @@ from gateway.transports.sip.client_transaction import Received
 from gateway.transports.sip.context import Context
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.hanging_up import HangingUp
+from gateway.transports.sip.incoming import Incoming
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.own_offers import OwnOffers
 from gateway.transports.sip.peer_offers import PeerOffers
@@ -24,12 +25,14 @@ class InDialog:
         self,
         context: Context,
         hanging_up: HangingUp,
+        incoming: Incoming,
         own_offers: OwnOffers,
         peer_offers: PeerOffers,
         transferring: Transferring,
     ) -> None:
         self._context = context
         self._hanging_up = hanging_up
+        self._incoming = incoming
         self._own_offers = own_offers
         self._peer_offers = peer_offers
         self._transferring = transferring
@@ -48,6 +51,12 @@ class InDialog:
         else:
             self._follow(call, flow, now)
             self._dispatch(call, request, server, now)
+
+    def acked(self, call: Call, ack: SipRequest, now: float) -> None:
+        """An ACK that is for no refusal."""
+        if call.state is not CallState.ENDED:
+            self._incoming.acked(call, ack, now)
+            self._own_offers.continue_(call, now)
 
     def _late(self, call: Call, server: ServerTransaction, now: float) -> None:
         """The call is over, and the peer may still tell what became of its transfer."""

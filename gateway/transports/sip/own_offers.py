@@ -81,7 +81,7 @@ class OwnOffers:
                 if acks:  # a repetition: the ACK was lost
                     self._context.wire.send(call.flow, acks[0])
                     return
-                acks.append(self._acknowledge(call, ours))
+                acks.append(self._acknowledge(call, ours, answer))
             if call.ours is ours:
                 self._heard(call, ours, answer, now)
 
@@ -122,9 +122,10 @@ class OwnOffers:
             sdp = None
         self._context.emit(Reanswered(call=call.key, sdp=sdp))
 
-    def _acknowledge(self, call: Call, ours: OwnOffer) -> bytes:
+    def _acknowledge(self, call: Call, ours: OwnOffer, answer: SipResponse) -> bytes:
         assert ours.asked is not None
         assert call.dialog is not None
+        call.dialog.refresh_target(answer)
         return self._context.acknowledge(ours.asked.request, call.dialog, call.flow)
 
     def _wait(self, call: Call, ours: OwnOffer, now: float) -> None:

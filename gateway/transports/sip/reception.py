@@ -72,7 +72,7 @@ class Reception:
 
     def _ack(self, call: Call | None, ack: SipRequest, now: float) -> None:
         if call is not None and call.dialog is not None and call.dialog.is_meant_by(ack):
-            self._incoming.acked(call, ack, now)
+            self._in_dialog.acked(call, ack, now)
         else:
             self.counts["stray ACK"] += 1
 

@@ -56,7 +56,9 @@ class UserAgent:
         self._own_offers = OwnOffers(context, self._hanging_up)
         self._peer_offers = PeerOffers(context, self._incoming, self._own_offers)
         self._transferring = Transferring(context, self._hanging_up)
-        self._in_dialog = InDialog(context, self._hanging_up, self._own_offers, self._peer_offers, self._transferring)
+        self._in_dialog = InDialog(
+            context, self._hanging_up, self._incoming, self._own_offers, self._peer_offers, self._transferring
+        )
         self._reception = Reception(context, self._incoming, self._peer_offers, self._in_dialog, welcome)
         self._registrations = {
             each.name: Registration(context, each, secret, self._moved) for each, secret in registrations

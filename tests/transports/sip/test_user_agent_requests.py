@@ -70,7 +70,8 @@ def test_what_is_lacking_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status"), [((b"Max-Forwards: 70", b"Max-Forwards: x"), 400), ((b"SIP/2.0\r\nVia", b"SIP/7.0\r\nVia"), 505)]
+    ("change", "status"),
+    [((b"Max-Forwards: 70", b"Max-Forwards: x"), 400), ((b"SIP/2.0\r\nVia", b"SIP/7.0\r\nVia"), 505)],
 )
 def test_what_cannot_be_read_is_answered_where_that_is_possible(change: tuple[bytes, bytes], status: int) -> None:
     line = AgentAndPeer()
