@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any
 
 import structlog
 
@@ -21,15 +21,17 @@ from gateway.transports.sip.errors import SipParseError
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.framing import PONG_BYTES, KeepAlive, StreamFramer
 from gateway.transports.sip.settings import Listening
+from gateway.transports.sip.signalling import Hall
 from gateway.transports.sip.trunks import Admission, bind, written
-
-if TYPE_CHECKING:
-    from gateway.transports.sip.signalling import Hall
 
 MAX_CONNECTIONS = 500
 FIRST_MESSAGE_WITHIN = 30.0
 IDLE_LIMIT = 15 * 60.0
-"""Seconds without a whole message, or a keep-alive, after which a connection is closed."""
+"""Seconds without a whole message, or a keep-alive, after which a connection makes room for a new one where there are
+too many. Else it stays: a call may last for hours without a word, and its end needs the connection."""
+DEAD_AFTER = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 60_000}
+"""When the system gives up a connection whose peer is gone without a word: after two minutes of silence, or one in which
+it has confirmed nothing of what we sent."""
 STALL_LIMIT = 10.0
 """Seconds a peer that sends may take nothing of what we send."""
 MAX_UNSENT_BYTES = 256 * 1024
@@ -97,7 +99,7 @@ class TcpDoor:
 
             def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 if self.is_up.is_set() and self._admits(writer):
-                    connection = _Connection(self._flow(writer), reader, writer)
+                    connection = _Connection(self._flow(writer), reader, writer, self._clock)
                     self._connections[connection.flow] = connection  # counted from now on
                     serving.create_task(self._serve(connection, hall))
                 else:
@@ -119,10 +121,19 @@ class TcpDoor:
         peer = writer.get_extra_info("peername")
         if peer is None or not self._admission.lets_in(peer[0]):
             return False
-        if len(self._connections) < self._max_connections:
+        if len(self._connections) < self._max_connections or self._make_room():
             return True
         self._log.warning("too many connections", peer=peer[0], limit=self._max_connections)
         return False
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle for longest, if it has been for long."""
+        latest = self._clock.now() - IDLE_LIMIT
+        idle = [it for it in self._connections.values() if it.heard_at <= latest and not it.is_closing]
+        if not idle:
+            return False
+        min(idle, key=lambda it: it.heard_at).leave("it was idle, and its place was needed")
+        return True
 
     def _flow(self, writer: asyncio.StreamWriter) -> Flow:
         peer, ours = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
@@ -138,7 +149,7 @@ class TcpDoor:
         try:
             try:
                 hall.flow_opened(flow, self)
-                why = await connection.carry(hall, self._clock)
+                why = await connection.carry(hall)
                 self._log.info("connection closed", peer=flow.peer, reason=why)
             finally:
                 del self._connections[flow]
@@ -151,15 +162,25 @@ class TcpDoor:
 class _Connection:
     """One that a peer has opened."""
 
-    def __init__(self, flow: Flow, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, flow: Flow, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, clock: Clock) -> None:
         self.flow = flow
         self._reader = reader
         self._writer = writer
+        self._clock = clock
         self._framer = StreamFramer()
         self._has_spoken = False
-        opened = writer.get_extra_info("socket")
-        with suppress(OSError):  # a peer that is gone without a word is found out by the system
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._why = "the peer has closed it"
+        self.heard_at = clock.now()
+        """When there was a sign of life."""
+        _watch(writer.get_extra_info("socket"))
+
+    @property
+    def is_closing(self) -> bool:
+        return self._writer.transport.is_closing()
+
+    def leave(self, why: str) -> None:
+        self._why = why
+        self.drop()
 
     def send(self, data: bytes) -> bool:
         transport = self._writer.transport
@@ -179,20 +200,19 @@ class _Connection:
         else:
             transport.close()
 
-    async def carry(self, hall: Hall, clock: Clock) -> str:
+    async def carry(self, hall: Hall) -> str:
         """Until it ends; returns why, for the log."""
-        due = clock.now() + FIRST_MESSAGE_WITHIN
         try:
-            while await self._is_heeded():
-                try:
-                    async with asyncio.timeout(max(0.0, due - clock.now())):
-                        data = await self._reader.read(READ_BYTES)
-                except TimeoutError:
-                    return "nothing came in time"
-                if not data:
-                    return "the peer has closed it"
-                if await self._take(data, hall):
-                    due = clock.now() + IDLE_LIMIT
+            async with asyncio.timeout(FIRST_MESSAGE_WITHIN) as patience:
+                while await self._is_heeded():
+                    data = await self._reader.read(READ_BYTES)
+                    if not data:
+                        return self._why
+                    await self._take(data, hall)
+                    if self._has_spoken:
+                        patience.reschedule(None)
+        except TimeoutError:
+            return "nothing came in time"
         except SipParseError as wrong:
             return wrong.reason
         except OSError as error:
@@ -208,16 +228,23 @@ class _Connection:
             return False
         return True
 
-    async def _take(self, data: bytes, hall: Hall) -> bool:
-        """Pass on what is whole. Returns whether it was a sign of life: keep-alives are one behind a first message."""
-        is_alive = False
+    async def _take(self, data: bytes, hall: Hall) -> None:
+        """Pass on what is whole."""
         for number, item in enumerate(self._framer.feed(data), 1):
+            self.heard_at = self._clock.now()
             if isinstance(item, bytes):
                 self._has_spoken = True
                 hall.received(item, self.flow)
             elif item is KeepAlive.PING:
                 self.send(PONG_BYTES)
-            is_alive = self._has_spoken
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
-        return is_alive
+
+
+def _watch(opened: Any) -> None:
+    """Have the system find out when the peer is gone."""
+    with suppress(OSError):
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in DEAD_AFTER.items():
+            if hasattr(socket, name):  # not everywhere
+                opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

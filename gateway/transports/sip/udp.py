@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import structlog
 
@@ -19,10 +19,8 @@ from gateway.routes import SocketRoute
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.framing import PONG_BYTES, KeepAlive, keep_alive
 from gateway.transports.sip.settings import Listening
+from gateway.transports.sip.signalling import Hall
 from gateway.transports.sip.trunks import Admission, bind, written
-
-if TYPE_CHECKING:
-    from gateway.transports.sip.signalling import Hall
 
 MAX_PEERS = 10_000
 """Flows that are known at a time. The one that was heard of least recently makes room for a new one, so only a flood

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,13 +17,11 @@ from gateway.routes import SocketRoute
 from gateway.transports.dialled import ClientSocket
 from gateway.transports.sip.flow import Flow, invalid_host
 from gateway.transports.sip.settings import RegistrationSection
+from gateway.transports.sip.signalling import Hall
 from gateway.transports.sip.trunks import written
 from gateway.transports.sip.unreached import NO_SUBPROTOCOL, why_not
 from gateway.transports.sip.ws_flow import MAX_MESSAGE_BYTES, SUBPROTOCOL, Ending, WebSocketFlow
 from gateway.transports.sockets import CLOSE_OK, CLOSE_TIMEOUT, close_reason
-
-if TYPE_CHECKING:
-    from gateway.transports.sip.signalling import Hall
 
 PRODUCT = "Talkpath"
 CONNECT_WITHIN = 10.0

@@ -8,17 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.clock import Clock
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.framing import PONG_BYTES, KeepAlive, keep_alive
+from gateway.transports.sip.signalling import Hall
 from gateway.transports.sockets import CLOSE_POLICY, CLOSE_TOO_BIG, MediaSocket, Message, SocketClosed
-
-if TYPE_CHECKING:
-    from gateway.transports.sip.signalling import Hall
 
 SUBPROTOCOL = "sip"
 MAX_MESSAGE_BYTES = 65_536

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import structlog
 
@@ -19,13 +19,11 @@ from gateway.routes import SocketRoute
 from gateway.transports.auth import Authenticator, is_trusted
 from gateway.transports.sip.errors import SipParseError
 from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.signalling import Hall
 from gateway.transports.sip.trunks import written
 from gateway.transports.sip.uri import parse_uri
 from gateway.transports.sip.ws_flow import SUBPROTOCOL, Ending, WebSocketFlow
 from gateway.transports.sockets import Receive, Refusal, Scope, Send, ServerSocket, SocketClosed, Upgrade
-
-if TYPE_CHECKING:
-    from gateway.transports.sip.signalling import Hall
 
 MAX_CONNECTIONS = 1_000
 MAX_PER_SECOND = 100
