@@ -30,8 +30,8 @@ IDLE_LIMIT = 15 * 60.0
 """Seconds without a whole message, or a keep-alive, after which a connection makes room for a new one where there are
 too many. Else it stays: a call may last for hours without a word, and its end needs the connection."""
 DEAD_AFTER = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 60_000}
-"""When the system gives up a connection whose peer is gone without a word: after two minutes of silence, or one in which
-it has confirmed nothing of what we sent."""
+"""When the system gives up a connection whose peer is gone without a word: after two minutes of silence, or one in
+which it has confirmed nothing of what we sent."""
 STALL_LIMIT = 10.0
 """Seconds a peer that sends may take nothing of what we send."""
 MAX_UNSENT_BYTES = 256 * 1024
