@@ -99,9 +99,9 @@ class UserAgent:
     def flow_closed(self, flow: Flow, now: float) -> None:
         """A connection is gone. Its calls wait for `Timing.flow_grace` to be taken up by another flow."""
         self._hanging_up.flow_closed(flow, now)
-        self._context.transactions.flow_closed(flow, now)
         for registration in self._registrations.values():
             registration.flow_closed(flow, now)
+        self._context.transactions.flow_closed(flow, now)
 
     def next_timeout(self) -> float | None:
         """When `timeout` is wanted; None while nothing is waited for."""
@@ -187,7 +187,17 @@ class UserAgent:
     def info(self, call: CallKey, content_type: str, body: bytes, *, now: float) -> None:
         """Send an INFO, while the call is up."""
         if (known := self._call(call)) is not None:
-            self._in_dialog.info(known, content_type, body, now)
+            self._in_dialog.tell(known, "INFO", (), content_type, body, now)
+
+    def notify(self, call: CallKey, headers: Extra, content_type: str, body: bytes, *, now: float) -> None:
+        """Send a NOTIFY, while the call is up: how far a transfer is that the peer has asked for.
+
+        Args:
+            headers: Event and Subscription-State.
+        """
+        if (known := self._call(call)) is not None:
+            contact = self._context.contact(known.flow)
+            self._in_dialog.tell(known, "NOTIFY", (contact, *headers), content_type, body, now)
 
     def reinvite(self, call: CallKey, sdp: bytes, *, now: float) -> None:
         """Change the session, as soon as nothing else is open; `Reanswered` or `ReofferRefused` follows."""
