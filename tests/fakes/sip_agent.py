@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from gateway.transports.sip.asking import Credentials
 from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.grammar import split_outside
 from gateway.transports.sip.message import Message, SipRequest, SipResponse, parse
 from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import UserAgentEvent
@@ -25,6 +26,18 @@ def counting(prefix: str) -> Callable[[], str]:
     """Words that are all different: ``a1``, ``a2`` ..."""
     numbers = itertools.count(1)
     return lambda: f"{prefix}{next(numbers)}"
+
+
+def at_the_end(data: bytes) -> bytes:
+    """A response as it arrives where the request began: every station has taken its Via off."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    start, *lines = head.split(b"\r\n")
+    vias = [line for line in lines if line.startswith(b"Via:")]
+    if not start.startswith(b"SIP/2.0 ") or not vias:
+        return data
+    last = split_outside(vias[-1].partition(b":")[2].decode("utf-8", "surrogateescape"), ",")[-1]
+    others = [line for line in lines if line not in vias]
+    return b"\r\n".join([start, b"Via: " + last.encode("utf-8", "surrogateescape"), *others]) + b"\r\n\r\n" + body
 
 
 class AgentAndPeer:
@@ -146,7 +159,7 @@ class AgentAndPeer:
         self.now = until
 
     def collect(self) -> None:
-        self.sent += [(flow, parse(data)) for flow, data in self.agent.outgoing()]
+        self.sent += [(flow, parse(at_the_end(data))) for flow, data in self.agent.outgoing()]
         self.seen += self.agent.events()
 
     def take(self) -> list[Message]:
