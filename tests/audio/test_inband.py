@@ -120,6 +120,14 @@ def test_other_keys_and_later_presses_are_new() -> None:
     assert presses.is_new("5", "event", 1.0 + 5)
 
 
+def test_the_window_between_two_ways() -> None:
+    presses = Presses()
+    assert presses.is_new("5", "event", 0.0)
+    assert not presses.is_new("5", "info", Presses.WINDOW)
+    assert presses.is_new("6", "event", 10.0)
+    assert presses.is_new("6", "info", 10.01 + Presses.WINDOW)
+
+
 def test_one_way_alone_may_be_as_fast_as_it_likes() -> None:
     presses = Presses()
     assert all(presses.is_new("1", "info", number * 0.05) for number in range(40))

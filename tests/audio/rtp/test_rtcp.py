@@ -131,6 +131,13 @@ def test_what_is_beyond_its_field_is_the_most_it_can_say() -> None:
     assert (report.blocks[0].fraction_lost, report.blocks[0].lost) == (255 / 256, (1 << 23) - 1)
 
 
+@pytest.mark.parametrize("lost", [0, 1, -1, (1 << 23) - 1, -(1 << 23)])
+def test_losses_may_be_negative(lost: int) -> None:
+    (report,) = from_wire(to_wire(ReceiverReport(ssrc=1, blocks=(ReportBlock(ssrc=1, lost=lost),)), "x"))
+    assert isinstance(report, ReceiverReport)
+    assert report.blocks[0].lost == lost
+
+
 def test_the_time_of_day_as_ntp_has_it() -> None:
     assert ntp_of(0.0) == 2_208_988_800 << 32
     assert ntp_of(0.5) - ntp_of(0.0) == 1 << 31

@@ -232,6 +232,13 @@ def test_a_telephone_that_moves_the_timestamp_with_every_packet() -> None:
     assert digits == ["3", "3"]
 
 
+def test_the_same_key_again_as_soon_as_a_tone_and_a_pause_may_be_over() -> None:
+    receiver = DigitReceiver()
+    assert receiver.receive(event("3", 1000), 0.0) == ["3"]
+    assert receiver.receive(event("3", 1479), 0.06) == []  # a stray timestamp of the same press
+    assert receiver.receive(event("3", 1479 + 480), 0.12) == ["3"]
+
+
 @pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x0a\x00", bytes([16, 10, 0, 160]), bytes([36, 10, 0, 160])])
 def test_what_is_no_key_is_ignored(payload: bytes) -> None:
     assert DigitReceiver().receive(RtpPacket(EVENT, 0, 0, 7, payload), 0.0) == []
