@@ -10,7 +10,7 @@ import numpy as np
 from audio.codecs import g711
 from audio.format import L16_8K, Encoding
 from audio.frame import Frame
-from gateway.speech.scripted.signal import SECONDS_PER_CHARACTER, spoken_pcm
+from gateway.speech.scripted.signal import SECONDS_PER_CHARACTER, likeness, spoken_pcm
 from gateway.speech_interfaces import SpokenFrame, SynthesizerCapabilities, Utterance
 from tests.fakes.callers import Phone
 
@@ -35,16 +35,12 @@ def places_of(text: str, sound: np.ndarray, says: Sound = spoken_pcm) -> list[fl
     wanted = np.frombuffer(says(text, 8000), "<i2") / 32768
     if len(sound) < len(wanted):
         return []
-    length = 1 << (len(sound) + len(wanted)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(sound, length) * np.conj(np.fft.rfft(wanted, length)), length)
-    energy = np.cumsum(np.concatenate([[0.0], sound**2]))
-    loudness = np.sqrt((energy[len(wanted) :] - energy[: len(energy) - len(wanted)]).clip(min=1e-6))
-    likeness = product[: len(loudness)] / loudness / np.sqrt((wanted**2).sum())
+    alike = likeness(sound, wanted, quietest=1e-6)
     found: list[float] = []
-    while likeness.size and likeness.max() > LIKE:
-        best = int(likeness.argmax())
+    while alike.max() > LIKE:
+        best = int(alike.argmax())
         found.append(best / 8000)
-        likeness[max(0, best - len(wanted) // 2) : best + len(wanted) // 2] = 0
+        alike[max(0, best - len(wanted) // 2) : best + len(wanted) // 2] = 0
     return sorted(found)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from audio.format import L16_8K, AudioFormat
 from audio.frame import Frame
 from gateway.speech.convert import Converter
+from gateway.speech.scripted.signal import likeness
 
 ENOUGH = 0.6
 """Normalised correlation from which on a recording is heard; another recording or encoding reaches 0.2."""
@@ -41,11 +42,6 @@ def _place(pcm: bytes, recording: bytes) -> int | None:
     wanted = np.frombuffer(recording, "<i2").astype(np.float64)
     if len(heard) < len(wanted) // 2:
         return None
-    heard = np.concatenate([heard, np.zeros(len(wanted))])
-    length = 1 << (len(heard) + len(wanted)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(heard, length) * np.conj(np.fft.rfft(wanted, length)), length)
-    energy = np.cumsum(np.concatenate([[0.0], heard**2]))
-    loudness = np.sqrt((energy[len(wanted) :] - energy[: len(energy) - len(wanted)]).clip(min=1.0))
-    likeness = product[: len(loudness)] / loudness / np.sqrt((wanted**2).sum())
-    best = int(likeness.argmax())
-    return best if likeness[best] > ENOUGH else None
+    found = likeness(np.concatenate([heard, np.zeros(len(wanted))]), wanted)
+    best = int(found.argmax())
+    return best if found[best] > ENOUGH else None
