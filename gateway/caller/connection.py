@@ -71,6 +71,16 @@ class WebSocketConnection:
     def subprotocol(self) -> str | None:
         return self._socket.subprotocol
 
+    @property
+    def local_address(self) -> str:
+        """Of our end, without its port."""
+        return str(self._socket.local_address[0])
+
+    @property
+    def remote_address(self) -> str:
+        host, port = self._socket.remote_address[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     async def send(self, message: Message) -> None:
         try:
             await self._socket.send(message)

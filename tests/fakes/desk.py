@@ -17,11 +17,17 @@ class TakenCall:
     def __init__(self, leg: Leg) -> None:
         self.leg = leg
         self.events: list[LegEvent] = []
+        self.times: list[float] = []
+        self.is_answered = False
         self.is_over = False
 
     @property
     def audio(self) -> bytes:
         return b"".join(event.frame.data for event in self.events if isinstance(event, AudioReceived))
+
+    def time_of(self, event: LegEvent) -> float:
+        """When the leg said this."""
+        return self.times[self.events.index(event)]
 
     @property
     def told(self) -> list[LegEvent]:
@@ -45,10 +51,13 @@ class Desk:
         call = TakenCall(leg)
         self.calls.append(call)
         if self._answers:
+            await self._tell()
             await leg.answer()
+            call.is_answered = True
         await self._tell()
         async for event in leg.events():
             call.events.append(event)
+            call.times.append(asyncio.get_running_loop().time())
             await self._tell()
         call.is_over = True
         await self._tell()

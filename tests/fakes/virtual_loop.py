@@ -16,7 +16,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio.to_thread
 
@@ -127,6 +127,16 @@ class _CountedSocket:
         self._wire.read(count)
         return count
 
+    def sendto(self, data: Any, address: Any) -> int:
+        count = self._inner.sendto(data, address)
+        self._wire.wrote(count)
+        return count
+
+    def recvfrom(self, size: int) -> tuple[bytes, Any]:
+        data, address = self._inner.recvfrom(size)
+        self._wire.read(len(data))
+        return data, address
+
     def shutdown(self, how: int) -> None:
         self._wire.changed()
         self._inner.shutdown(how)
@@ -192,6 +202,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         made = super()._make_socket_transport(counted, *args, **kwargs)  # type: ignore[misc]  # asyncio's own
         assert isinstance(made, asyncio.Transport)
         return made
+
+    def _make_datagram_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.DatagramTransport:
+        counted = _CountedSocket(sock, self.wire)
+        made = super()._make_datagram_transport(counted, *args, **kwargs)  # type: ignore[misc]  # asyncio's own
+        return cast(asyncio.DatagramTransport, made)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         self.wire.changed()

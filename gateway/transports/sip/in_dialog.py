@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.transports.sip.bodies import content_type
 from gateway.transports.sip.call_state import Call, CallState
 from gateway.transports.sip.client_transaction import Received
-from gateway.transports.sip.context import Context
+from gateway.transports.sip.context import Context, Extra
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.incoming import Incoming
@@ -85,13 +85,14 @@ class InDialog:
             case _:
                 self._context.answer(server, 200, now, extra=self._context.abilities())
 
-    # --- our INFO --------------------------------------------------------------------------------------------------
-    def info(self, call: Call, kind: str, body: bytes, now: float) -> None:
-        """Send an INFO; nothing comes of a call that is not up."""
+    # --- our INFO and NOTIFY ---------------------------------------------------------------------------------------
+    def tell(self, call: Call, method: str, headers: Extra, kind: str, body: bytes, now: float) -> None:
+        """Send an INFO or a NOTIFY; nothing comes of a call that is not up."""
         if call.state is not CallState.UP or call.is_cut or call.dialog is None:
             return
-        request = call.dialog.request("INFO")
-        request.headers.add("Content-Type", kind)
+        request = call.dialog.request(method)
+        for name, value in (*headers, ("Content-Type", kind)):
+            request.headers.add(name, value)
         request.body = body
         self._context.ask_in(call, request, self._informed(call), now)
 
