@@ -6,7 +6,9 @@ wait for the network, up to 10 s when the service does not answer.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -17,6 +19,11 @@ from gateway.speech.azure.options import AzureListenOptions
 from gateway.speech.azure.protocol import TICKS, languages_of, phrase_weight, phrases_of, segmentation_ms
 from gateway.speech.azure.settings import AzureSpeechSection
 from gateway.speech_interfaces import ListenSettings
+
+_LET_GO: deque[Any] = deque(maxlen=32)
+"""What belonged to the streams that were let go of last. The SDK (1.53) hands its threads bare pointers to such objects
+(`interop._unpack_context`), so a report that is under way while they are freed brings the whole process down: they are
+freed when so many others have followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +100,15 @@ class SdkStream:
         self._input.close()
 
     def leave(self) -> None:
-        """Close the connection and free everything; takes the time it takes."""
+        """Close the connection, and leave everything to be freed; takes the time it takes."""
         self._input.close()
         if not self._is_over:  # stopping what has ended by itself would wait for 10 s
             self._recognizer.stop_continuous_recognition_async().get()
+        with suppress(RuntimeError):  # it has been closed
+            self._connection.close()
         for signal in (*self._signals(), self._connection.connected, self._connection.disconnected):
             signal.disconnect_all()
+        _LET_GO.append((self._connection, self._recognizer, self._starting, self._input))
         del self._connection, self._recognizer, self._starting, self._input
 
     def _signals(self) -> tuple[Any, ...]:
