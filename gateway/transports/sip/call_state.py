@@ -12,6 +12,7 @@ from gateway.transports.sip.kept_answer import KeptAnswer
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.refer import ReferProgress
 from gateway.transports.sip.server_transaction import InviteServer, ServerTransaction
+from gateway.transports.sip.session_timer import SessionTerms
 from gateway.transports.sip.timers import Timer
 
 
@@ -76,7 +77,8 @@ class Call:
         limit: Of ringing, until the call is answered.
         again: The next repetition of the provisional response.
         grace: Runs while the flow is gone.
-        watch: Of the session, when it has an interval; see `session_timer`.
+        watch: Of the session, when it has an interval.
+        session: That interval; None where it has none.
     """
 
     key: CallKey
@@ -101,6 +103,7 @@ class Call:
     again: Timer | None = None
     grace: Timer | None = None
     watch: Timer | None = None
+    session: SessionTerms | None = None
 
     @property
     def is_cut(self) -> bool:

@@ -22,7 +22,7 @@ from gateway.transports.sip.wire import Wire
 Extra = Iterable[tuple[str, str]]
 """Headers to add."""
 
-SUPPORTED: tuple[str, ...] = ()
+SUPPORTED: tuple[str, ...] = ("timer",)
 """Option tags (RFC 3261 section 19.2) that a Require may name, and that we say we know."""
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
 KNOWN_METHODS = frozenset({*ALLOW.split(", "), *("PRACK", "REFER", "REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH")})
@@ -125,6 +125,9 @@ class Context:
         self.emit(end)
 
     def _close_offers(self, call: Call, now: float) -> None:
+        """No request of theirs is left without an answer, even if it can reach nobody: its transaction would stay."""
+        if call.invite is not None and not call.invite.is_answered:
+            self.answer(call.invite, 480, now, tag=call.tag)
         if call.theirs is not None:
             call.theirs.limit.cancel()
             self.answer(call.theirs.server, 487, now)

@@ -14,6 +14,7 @@ from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.kept_answer import KeptAnswer
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.server_transaction import InviteServer
+from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.ua_events import Acked, CallLost, Cancelled, Invited, Released
 
 _ANSWERED_ELSEWHERE = re.compile(r"\s*SIP\s*;(?:.*;)?\s*cause\s*=\s*200\b", re.IGNORECASE)
@@ -22,9 +23,10 @@ _ANSWERED_ELSEWHERE = re.compile(r"\s*SIP\s*;(?:.*;)?\s*cause\s*=\s*200\b", re.I
 class Incoming:
     """Their calls of one user agent, until they are up; and what is kept of our 2xx, also to their re-INVITEs."""
 
-    def __init__(self, context: Context, hanging_up: HangingUp) -> None:
+    def __init__(self, context: Context, hanging_up: HangingUp, sessions: Sessions) -> None:
         self._context = context
         self._hanging_up = hanging_up
+        self._sessions = sessions
 
     # --- what the peer says ----------------------------------------------------------------------------------------
     def invited(self, server: InviteServer, flow: Flow, now: float) -> None:
@@ -40,6 +42,8 @@ class Incoming:
             sdp = sdp_of(request)
         except UnknownBody:
             context.answer(server, 415, now, extra=[("Accept", SDP_TYPE)])
+            return
+        if self._sessions.refuses(server, now):
             return
         context.answer(server, 100, now, reason="Trying")
         call = self._new_call(server, flow)
@@ -129,7 +133,8 @@ class Incoming:
 
     def keep(self, call: Call, server: InviteServer, sdp: bytes, *, has_offer: bool, now: float) -> None:
         """Answer an INVITE with 200, again and again until it is acknowledged; without an ACK the call is over."""
-        extra = [self._context.contact(call.flow), *self._context.abilities()]
+        terms = self._sessions.answer(call, server.request, now)
+        extra = [self._context.contact(call.flow), *self._context.abilities(), *terms]
         data = self._context.answer(server, 200, now, tag=call.tag, extra=extra, sdp=sdp).to_bytes()
         call.sdp = sdp
         call.kept = KeptAnswer(

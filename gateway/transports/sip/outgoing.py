@@ -11,6 +11,7 @@ from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.message import Headers, NameAddress, SipRequest, SipResponse, SipUri
 from gateway.transports.sip.retrying import retry_after
+from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.ua_events import Answered, Refused, Released, Ringing
 from gateway.transports.sip.wire import Failure
 
@@ -21,9 +22,10 @@ MAX_FORKS = 16
 class Outgoing:
     """Calls of ours of one user agent, until they are up."""
 
-    def __init__(self, context: Context, hanging_up: HangingUp) -> None:
+    def __init__(self, context: Context, hanging_up: HangingUp, sessions: Sessions) -> None:
         self._context = context
         self._hanging_up = hanging_up
+        self._sessions = sessions
 
     def invite(
         self, target: SipUri, flow: Flow, sender: NameAddress, sdp: bytes, routes: tuple[str, ...], headers: Extra
@@ -104,6 +106,7 @@ class Outgoing:
         call.dialog, call.state = dialog, CallState.UP
         call.stop_ringing()
         call.learn(response)
+        self._sessions.answered(call, response, now)
         if call.is_cancelled:
             self._hanging_up.bye(call, call.reason, now)
         else:

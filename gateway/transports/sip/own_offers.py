@@ -8,6 +8,7 @@ from gateway.transports.sip.client_transaction import InviteClient, Received
 from gateway.transports.sip.context import Context
 from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.message import SipRequest, SipResponse
+from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.ua_events import Reanswered, ReofferRefused
 from gateway.transports.sip.wire import Failure
 
@@ -20,9 +21,10 @@ NOT_UNDERSTOOD = frozenset({405, 420, 501})
 class OwnOffers:
     """New offers of ours: one at a time, and the latest counts."""
 
-    def __init__(self, context: Context, hanging_up: HangingUp) -> None:
+    def __init__(self, context: Context, hanging_up: HangingUp, sessions: Sessions) -> None:
         self._context = context
         self._hanging_up = hanging_up
+        self._sessions = sessions
 
     def is_open(self, call: Call) -> bool:
         """We wait for the peer's answer to an offer of ours."""
@@ -62,7 +64,8 @@ class OwnOffers:
     def _request(self, call: Call, ours: OwnOffer) -> SipRequest:
         assert call.dialog is not None
         request = call.dialog.request("UPDATE" if ours.sdp is None else "INVITE")
-        for name, value in (self._context.contact(call.flow), *self._context.abilities()):
+        terms = call.session.headers() if call.session is not None else []
+        for name, value in (self._context.contact(call.flow), *self._context.abilities(), *terms):
             request.headers.add(name, value)
         if ours.sdp is not None:
             request.headers.add("Content-Type", SDP_TYPE)
@@ -92,6 +95,9 @@ class OwnOffers:
             ours.asked = None  # again when there is another flow
         elif isinstance(answer, Failure) or answer.status in DIALOG_GONE:
             self._hanging_up.lose(call, "dialog_gone", now)
+        elif answer.status == 422 and self._sessions.lengthen(call, answer):
+            ours.asked = None
+            self.continue_(call, now)
         elif answer.status == 491 and ours.glares < MAX_GLARES:
             self._wait(call, ours, now)
         else:
@@ -100,7 +106,7 @@ class OwnOffers:
     def _decided(self, call: Call, ours: OwnOffer, answer: SipResponse, now: float) -> None:
         call.ours = None
         if answer.status < 300:
-            self._agreed(call, ours, answer)
+            self._agreed(call, ours, answer, now)
         elif ours.sdp is not None:
             self._context.emit(ReofferRefused(call=call.key, status=answer.status))
         elif answer.status in NOT_UNDERSTOOD:
@@ -109,8 +115,9 @@ class OwnOffers:
         if ours.next is not None:
             self.begin(call, ours.next, now)
 
-    def _agreed(self, call: Call, ours: OwnOffer, answer: SipResponse) -> None:
+    def _agreed(self, call: Call, ours: OwnOffer, answer: SipResponse, now: float) -> None:
         call.learn(answer)
+        self._sessions.answered(call, answer, now)
         if call.dialog is not None:
             call.dialog.refresh_target(answer)
         if ours.sdp is None:

@@ -10,17 +10,20 @@ from gateway.transports.sip.bodies import SDP_TYPE, UnknownBody, sdp_of
 from gateway.transports.sip.call_state import Call, CallState, PeerOffer
 from gateway.transports.sip.context import Context
 from gateway.transports.sip.incoming import Incoming
+from gateway.transports.sip.message import SipRequest
 from gateway.transports.sip.own_offers import OwnOffers
 from gateway.transports.sip.server_transaction import InviteServer, ServerTransaction
+from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.ua_events import Acked, ReofferCancelled, Reoffered
 
 
 class PeerOffers:
     """New offers of the peer's."""
 
-    def __init__(self, context: Context, incoming: Incoming, own: OwnOffers) -> None:
+    def __init__(self, context: Context, incoming: Incoming, own: OwnOffers, sessions: Sessions) -> None:
         self._context = context
         self._incoming = incoming
+        self._sessions = sessions
         self._own = own
 
     def received(self, call: Call, server: ServerTransaction, now: float) -> None:
@@ -32,13 +35,13 @@ class PeerOffers:
             self._context.answer(server, 415, now, extra=[("Accept", SDP_TYPE)])
             return
         changes = sdp is not None or request.method == "INVITE"
-        if changes and self._refused(call, server, now):
+        if (changes and self._refused(call, server, now)) or self._sessions.refuses(server, now):
             return
         call.learn(request)
         if call.dialog is not None:
             call.dialog.refresh_target(request)
         if not changes:
-            self._context.answer(server, 200, now, extra=self._about(call))
+            self._context.answer(server, 200, now, extra=self._about(call, request, now))
             return
         if request.method == "INVITE":
             self._context.answer(server, 100, now, reason="Trying")
@@ -76,7 +79,7 @@ class PeerOffers:
             self._incoming.keep(call, server, sdp, has_offer=not offer.has_sdp, now=now)
         else:
             call.sdp = sdp
-            self._context.answer(server, 200, now, extra=self._about(call), sdp=sdp)
+            self._context.answer(server, 200, now, extra=self._about(call, server.request, now), sdp=sdp)
         self._own.continue_(call, now)
 
     def refuse(self, call: Call, status: int, now: float) -> None:
@@ -110,5 +113,6 @@ class PeerOffers:
             offer.limit.cancel()
         return offer
 
-    def _about(self, call: Call) -> list[tuple[str, str]]:
-        return [self._context.contact(call.flow), *self._context.abilities()]
+    def _about(self, call: Call, request: SipRequest, now: float) -> list[tuple[str, str]]:
+        terms = self._sessions.answer(call, request, now)
+        return [self._context.contact(call.flow), *self._context.abilities(), *terms]

@@ -23,6 +23,7 @@ from gateway.transports.sip.own_offers import OwnOffers
 from gateway.transports.sip.peer_offers import PeerOffers
 from gateway.transports.sip.reception import Reception, Welcome, everybody
 from gateway.transports.sip.registration import Registration, RegistrationSettings
+from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.transferring import Transferring
 from gateway.transports.sip.ua_events import UserAgentEvent
 
@@ -51,10 +52,11 @@ class UserAgent:
         self._line_credentials = credentials
         context = self._context = Context(settings, tokens, chance, self._credentials)
         self._hanging_up = HangingUp(context)
-        self._incoming = Incoming(context, self._hanging_up)
-        self._outgoing = Outgoing(context, self._hanging_up)
-        self._own_offers = OwnOffers(context, self._hanging_up)
-        self._peer_offers = PeerOffers(context, self._incoming, self._own_offers)
+        sessions = Sessions(context, self._hanging_up, lambda call, now: self._own_offers.refresh(call, now))
+        self._incoming = Incoming(context, self._hanging_up, sessions)
+        self._outgoing = Outgoing(context, self._hanging_up, sessions)
+        self._own_offers = OwnOffers(context, self._hanging_up, sessions)
+        self._peer_offers = PeerOffers(context, self._incoming, self._own_offers, sessions)
         self._transferring = Transferring(context, self._hanging_up)
         self._in_dialog = InDialog(
             context, self._hanging_up, self._incoming, self._own_offers, self._peer_offers, self._transferring
