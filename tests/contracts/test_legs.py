@@ -83,8 +83,8 @@ def asterisk(
         client,
         CallerAuth(username="pbx", password="secret"),
         "/media/asterisk",
-        carries_caller,
-        waits_for_answer,
+        carries_caller=carries_caller,
+        waits_for_answer=waits_for_answer,
     )
 
 
@@ -397,6 +397,18 @@ async def test_an_oversized_message_ends_the_call(kind: Kind) -> None:
         await call.line.send_raw("x" * ((1 << 20) + 1))
         assert (await call.closed()).by == "failure"
         assert (await call.line.wait_until_over()).code == 1009
+
+
+@each_sip_kind
+@virtual_time
+async def test_malformed_messages_and_packets_cost_nothing(kind: Kind) -> None:
+    async with Call(kind) as call:
+        await call.line.send_raw("INVITE sip:x SIP/2.0\r\nContent-Length: 0\r\n\r\n")
+        await call.line.send_raw(b"\x80\x00")
+        await call.line.send_raw(bytes(range(64)))
+        await call.line.press("7")
+        await call.desk.until(lambda: call.taken.told == [DigitPressed(digit="7")])
+        assert call.line.hung_up is None
 
 
 @each_kind
