@@ -28,12 +28,12 @@ from audio.format import Encoding
 from audio.frame import Frame
 from benchmarks.figures import milliseconds, percentile
 from gateway.events import AudioReceived, LegClosed
-from gateway.transports.sip.mailbox import Mailbox
-from gateway.transports.sip.media import MediaOrigin, MediaSession, MediaTerms
-from gateway.transports.sip.path import Fingerprint, LocalIce, MediaPath, RemoteIce
-from gateway.transports.sip.ports import MediaOptions, PortRange
-from gateway.transports.sip.ticker import PTIME, Ticker
-from gateway.transports.sip.udp_media import RemoteUdp, UdpPath
+from gateway.transports.media.mailbox import Mailbox
+from gateway.transports.media.path import Fingerprint, LocalIce, MediaPath, RemoteIce
+from gateway.transports.media.ports import MediaOptions, PortRange
+from gateway.transports.media.session import MediaOrigin, MediaSession, MediaTerms
+from gateway.transports.media.ticker import PTIME, Ticker
+from gateway.transports.media.udp_media import RemoteUdp, UdpPath
 
 HOST = "127.0.0.1"
 OPTIONS = MediaOptions(ports=PortRange(), addresses=(HOST,))
@@ -96,7 +96,7 @@ async def serve(kind: str, calls: int) -> None:
             path.aim(RemoteUdp(address=HOST, port=port, payload_types=frozenset({0, 101})))
         made = [Call(path, ticker, number) for number, path in enumerate(paths)]
     else:
-        from gateway.transports.sip.webrtc import WebRtcPath
+        from gateway.transports.media.webrtc import WebRtcPath
 
         secure = [WebRtcPath(OPTIONS, now=_wall()) for _ in range(calls)]
         print(json.dumps([_wire(await path.open()) for path in secure]), flush=True)
@@ -189,7 +189,7 @@ class Callers:
         told = await ask(None)
         loop = asyncio.get_running_loop()
         if self.kind == "webrtc":
-            from gateway.transports.sip.webrtc import WebRtcPath
+            from gateway.transports.media.webrtc import WebRtcPath
 
             self.paths = [WebRtcPath(OPTIONS, now=_wall(), controlling=True) for _ in told]
             offers = [_wire(await path.open()) for path in self.paths]
@@ -289,7 +289,7 @@ async def measure(kind: str, calls: int) -> dict[str, Any]:
 
 async def connect_times(count: int) -> list[float]:
     """Seconds from both descriptions known to keys on both sides, one call after the other, in one process."""
-    from gateway.transports.sip.webrtc import WebRtcPath
+    from gateway.transports.media.webrtc import WebRtcPath
 
     took = []
     for _ in range(count):

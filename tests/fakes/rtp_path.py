@@ -6,7 +6,7 @@ import asyncio
 import struct
 
 from audio.rtp.packet import RtpPacket
-from gateway.transports.sip.path import PathFailed, PathSink, Unheard
+from gateway.transports.media.path import PathFailed, PathSink, Unheard
 
 
 class FakePath:

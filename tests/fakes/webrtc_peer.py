@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
-from gateway.transports.sip.path import DtlsRole, Fingerprint, LocalIce, PathFailed, RemoteIce
+from gateway.transports.media.path import DtlsRole, Fingerprint, LocalIce, PathFailed, RemoteIce
 
 LOOPBACK = "127.0.0.1"
 

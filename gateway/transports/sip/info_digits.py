@@ -8,8 +8,6 @@ import re
 _SIGNAL = re.compile(r"^\s*Signal\s*=\s*([0-9A-D*#]{1,2})\s*$", re.IGNORECASE | re.MULTILINE)
 _BARE = re.compile(r"\s*([0-9A-D*#]{1,2})\s*", re.IGNORECASE)
 _NUMBERED = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
-REPEATED_WITHIN = 0.3
-"""Seconds within which the same key by RTP and by INFO is one key: some PBXs send both."""
 
 
 def digit_of(content_type: str, body: bytes) -> str | None:

@@ -15,7 +15,7 @@ from config.lines import AuthSection, LineSection
 from gateway.transports.sip.errors import SipParseError
 from gateway.transports.sip.uri import SipUri, parse_uri
 
-Codec = Literal["PCMA", "PCMU"]
+Codec = Literal["PCMA", "PCMU", "G722", "opus"]
 USABLE_AUTH = ("basic", "bearer", "digest", "none")
 _LISTEN = re.compile(r"(udp|tcp):(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(?::([0-9]{1,5}))?")
 _PORTS = re.compile(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import platform
 import random
 import secrets
@@ -17,21 +16,21 @@ from gateway.events import CallInfo, LegEvent
 from gateway.interfaces import HangupReason, Leg, TransferTarget
 from gateway.routes import SocketRoute, Webhook
 from gateway.transports.auth import authenticator
+from gateway.transports.media.call_media import CallMedia, MediaSettings
+from gateway.transports.media.ports import MediaOptions, PortRange
+from gateway.transports.media.sdp import SdpError
+from gateway.transports.media.ticker import Ticker
 from gateway.transports.sip.call_data import read_call_data
-from gateway.transports.sip.call_media import CallMedia, MediaSettings
 from gateway.transports.sip.context import UserAgentSettings
 from gateway.transports.sip.digest import DigestClient, DigestServer
 from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.leg import Offered, SipLeg
 from gateway.transports.sip.message import SipRequest, SipResponse
-from gateway.transports.sip.ports import MediaOptions, PortRange
 from gateway.transports.sip.refer_target import refer_headers, refer_uri
 from gateway.transports.sip.registration import RegistrationSettings
-from gateway.transports.sip.sdp import SdpError
 from gateway.transports.sip.settings import RegistrationSection, SipLine
 from gateway.transports.sip.signalling import Door, Signalling
 from gateway.transports.sip.tcp import TcpDoor
-from gateway.transports.sip.ticker import Ticker
 from gateway.transports.sip.timers import Timing
 from gateway.transports.sip.ua_events import (
     CallEvent,
@@ -100,6 +99,7 @@ class SipTransport:
             latching=settings.rtp.latching,
             silence_limit=settings.rtp.silence_limit,
             hold_limit=settings.rtp.hold_limit,
+            hears_tones=settings.inband_digits,
         )
         self._legs: dict[CallKey, SipLeg] = {}
         self._domains: dict[CallKey, str] = {}

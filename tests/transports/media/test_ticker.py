@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.transports.sip.ticker import PATIENCE, PTIME, Beat, Ticker
+from gateway.transports.media.ticker import PATIENCE, PTIME, Beat, Ticker
 from tests.fakes.virtual_loop import elapsed, virtual_time
 
 

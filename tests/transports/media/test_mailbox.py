@@ -9,7 +9,7 @@ import pytest
 from audio.format import PCMU_8K
 from audio.frame import Frame
 from gateway.events import AudioReceived, DigitPressed, LegClosed, LegEvent
-from gateway.transports.sip.mailbox import MAX_AUDIO, MAX_EVENTS, Mailbox
+from gateway.transports.media.mailbox import MAX_AUDIO, MAX_EVENTS, Mailbox
 
 CLOSED = LegClosed(by="caller", reason="BYE")
 

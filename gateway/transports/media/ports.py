@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.transports.sip.path import PathFailed
+from gateway.transports.media.path import PathFailed
 
 RECEIVE_BUFFER = 1 << 18
 """Bytes the kernel keeps for us: a second of Opus or G.711 and more, should the process be held up."""

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.transports.sip.path import PathFailed
-from gateway.transports.sip.ports import MediaOptions, PortRange
-from gateway.transports.sip.udp_media import LocalUdp, RemoteUdp, UdpPath
+from gateway.transports.media.path import PathFailed
+from gateway.transports.media.ports import MediaOptions, PortRange
+from gateway.transports.media.udp_media import LocalUdp, RemoteUdp, UdpPath
 from tests.fakes.virtual_loop import virtual_time
 from tests.fakes.webrtc_peer import LOOPBACK, Ears
 

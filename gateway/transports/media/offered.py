@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.transports.sip.path import Fingerprint
-from gateway.transports.sip.sdp import Media, SessionDescription
+from gateway.transports.media.path import Fingerprint
+from gateway.transports.media.sdp import Media, SessionDescription
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Security = Literal["none", "sdes", "dtls"]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import LocalProtocolError
-from gateway.transports.sip.offered import AudioSection, read_audio
-from gateway.transports.sip.path import Fingerprint
-from gateway.transports.sip.sdp import MAX_BYTES, Media, Origin, SdpError, SessionDescription
+from gateway.transports.media.offered import AudioSection, read_audio
+from gateway.transports.media.path import Fingerprint
+from gateway.transports.media.sdp import MAX_BYTES, Media, Origin, SdpError, SessionDescription
 
 OFFERS = Path(__file__).parents[2] / "fixtures" / "sip" / "offers"
 NAMES = sorted(path.name for path in OFFERS.glob("*.sdp"))

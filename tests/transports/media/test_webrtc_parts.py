@@ -1,6 +1,6 @@
 """The private members of aioice and aiortc that `webrtc_parts` stands on: they exist, and are what it takes them for.
 
-When a new version fails here, read `gateway/transports/sip/webrtc_parts.py` beside the library's change log, mend it,
+When a new version fails here, read `gateway/transports/media/webrtc_parts.py` beside the library's change log, mend it,
 and move the upper bounds in `pyproject.toml`.
 """
 
@@ -19,7 +19,7 @@ from aioice.ice import CandidatePair, StunProtocol, get_host_addresses
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, State
 from pylibsrtp import Session
 
-from gateway.transports.sip import webrtc_parts
+from gateway.transports.media import webrtc_parts
 
 SIGNATURES: dict[Callable[..., Any], str] = {
     Connection.get_component_candidates: "self component addresses timeout",

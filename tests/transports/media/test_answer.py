@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import LocalProtocolError
-from gateway.transports.sip.answer import Negotiation
-from gateway.transports.sip.described import AgreedAudio, LocalMedia
-from gateway.transports.sip.path import Fingerprint, LocalIce
-from gateway.transports.sip.sdp import SdpError, SessionDescription
+from gateway.transports.media.answer import Negotiation
+from gateway.transports.media.described import AgreedAudio, LocalMedia
+from gateway.transports.media.path import Fingerprint, LocalIce
+from gateway.transports.media.sdp import SdpError, SessionDescription
 
 OFFERS = Path(__file__).parents[2] / "fixtures" / "sip" / "offers"
 NAMES = sorted(path.name for path in OFFERS.glob("*.sdp"))

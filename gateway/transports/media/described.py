@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.errors import LocalProtocolError
-from gateway.transports.sip.offered import TELEPHONE_EVENT, AudioSection, Crypto, Direction, PayloadFormat, Security
-from gateway.transports.sip.path import DtlsRole, LocalIce, RemoteIce
-from gateway.transports.sip.sdp import Attribute, Media, SessionDescription, network
+from gateway.transports.media.offered import TELEPHONE_EVENT, AudioSection, Crypto, Direction, PayloadFormat, Security
+from gateway.transports.media.path import DtlsRole, LocalIce, RemoteIce
+from gateway.transports.media.sdp import Attribute, Media, SessionDescription, network
 
 PTIME_MS = 20
 # By name in lower case. Dynamic payload types are those that browsers and PBXs use for the same. Of Opus we take no

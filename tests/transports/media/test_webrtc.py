@@ -15,10 +15,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtcdtlstransport import RTCCertificate
 
-from gateway.transports.sip.path import DtlsRole, Fingerprint, LocalIce, PathFailed, RemoteIce
-from gateway.transports.sip.ports import MediaOptions, PortRange
-from gateway.transports.sip.webrtc import WebRtcPath, choose_fingerprint
-from gateway.transports.sip.webrtc_parts import certificate, usable_candidates
+from gateway.transports.media.path import DtlsRole, Fingerprint, LocalIce, PathFailed, RemoteIce
+from gateway.transports.media.ports import MediaOptions, PortRange
+from gateway.transports.media.webrtc import WebRtcPath, choose_fingerprint
+from gateway.transports.media.webrtc_parts import certificate, usable_candidates
 from tests.fakes.virtual_loop import virtual_time
 from tests.fakes.webrtc_peer import LOOPBACK, Ears, RsaCertificate, WebRtcPeer, closing_both
 
@@ -436,7 +436,7 @@ def _answer(local: LocalIce, payload_type: int) -> str:
 
 def test_a_gateway_without_such_lines_does_not_load_it() -> None:
     script = (
-        "import sys, gateway.transports.sip.path, gateway.transports.sip.ports\n"
+        "import sys, gateway.transports.media.path, gateway.transports.media.ports\n"
         "sys.exit(any(name in sys.modules for name in ('aiortc', 'aioice', 'av', 'OpenSSL')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0

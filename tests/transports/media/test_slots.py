@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from audio.format import L16_16K, PCMA_8K, PCMU_8K
 from gateway.errors import LocalProtocolError
-from gateway.transports.sip.slots import MAX_MARKS, SlotQueue
+from gateway.transports.media.slots import MAX_MARKS, SlotQueue
 
 SLOT = 160
 

@@ -22,9 +22,9 @@ from audio.rtp.telephone_event import DigitReceiver, DigitSender
 from gateway.clock import Clock, LoopClock
 from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegEvent, MarkReached
-from gateway.transports.sip.path import MediaPath, PathFailed
-from gateway.transports.sip.slots import SlotQueue
-from gateway.transports.sip.ticker import PTIME, Ticker
+from gateway.transports.media.path import MediaPath, PathFailed
+from gateway.transports.media.slots import SlotQueue
+from gateway.transports.media.ticker import PTIME, Ticker
 
 REFILL = 0.1
 """Seconds of room after which somebody who waits in `send_audio` goes on: twice a message is better than every slot."""

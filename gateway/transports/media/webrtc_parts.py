@@ -31,8 +31,8 @@ from aiortc.rtcdtlstransport import (
 from aiortc.rtcicetransport import RTCIceTransport
 from OpenSSL import SSL
 
-from gateway.transports.sip.path import DtlsRole, Fingerprint, PathFailed, RemoteIce
-from gateway.transports.sip.ports import MediaOptions
+from gateway.transports.media.path import DtlsRole, Fingerprint, PathFailed, RemoteIce
+from gateway.transports.media.ports import MediaOptions
 
 CIPHERS = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"

@@ -14,7 +14,7 @@ from datetime import datetime
 from aioice import Candidate
 from aioice.candidate import candidate_foundation
 
-from gateway.transports.sip.path import (
+from gateway.transports.media.path import (
     Fingerprint,
     LocalIce,
     PathFailed,
@@ -22,8 +22,8 @@ from gateway.transports.sip.path import (
     RemoteIce,
     Unheard,
 )
-from gateway.transports.sip.ports import MediaOptions
-from gateway.transports.sip.webrtc_parts import FINGERPRINTS, RTCP, RTP, Agent, Component, certificate
+from gateway.transports.media.ports import MediaOptions
+from gateway.transports.media.webrtc_parts import FINGERPRINTS, RTCP, RTP, Agent, Component, certificate
 
 
 class WebRtcPath:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from gateway.errors import LocalProtocolError
-from gateway.transports.sip.described import (
+from gateway.transports.media.described import (
     OFFERED,
     AgreedAudio,
     LocalMedia,
@@ -19,7 +19,7 @@ from gateway.transports.sip.described import (
     first_section,
     refused_section,
 )
-from gateway.transports.sip.offered import (
+from gateway.transports.media.offered import (
     TELEPHONE_EVENT,
     AudioSection,
     Direction,
@@ -27,8 +27,8 @@ from gateway.transports.sip.offered import (
     Security,
     read_audio,
 )
-from gateway.transports.sip.path import DtlsRole
-from gateway.transports.sip.sdp import Attribute, Media, Origin, SdpError, SessionDescription
+from gateway.transports.media.path import DtlsRole
+from gateway.transports.media.sdp import Attribute, Media, Origin, SdpError, SessionDescription
 
 _MIRRORED: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",

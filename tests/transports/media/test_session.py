@@ -17,8 +17,8 @@ from audio.rtp import rtcp
 from audio.rtp.packet import RtpPacket
 from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegEvent, MarkReached
-from gateway.transports.sip.media import MediaOrigin, MediaSession, MediaTerms
-from gateway.transports.sip.ticker import PTIME, Ticker
+from gateway.transports.media.session import MediaOrigin, MediaSession, MediaTerms
+from gateway.transports.media.ticker import PTIME, Ticker
 from tests.fakes.rtp_path import FakePath, event_payload
 from tests.fakes.virtual_loop import virtual_time
 

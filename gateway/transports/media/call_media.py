@@ -10,26 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audio.codecs.live import G711Codec
-from audio.format import AudioFormat, Encoding
+from audio.codecs.choice import NATIVE, live_codec
 from gateway.clock import Clock
 from gateway.errors import LocalProtocolError
 from gateway.events import LegEvent
-from gateway.transports.sip.answer import Negotiation
-from gateway.transports.sip.described import AgreedAudio, LocalMedia
-from gateway.transports.sip.media import MediaOrigin, MediaSession, MediaTerms
-from gateway.transports.sip.path import PathFailed
-from gateway.transports.sip.ports import MediaOptions
-from gateway.transports.sip.sdp import SdpError
-from gateway.transports.sip.ticker import Ticker
-from gateway.transports.sip.udp_media import RemoteUdp, UdpPath
+from gateway.transports.media.answer import Negotiation
+from gateway.transports.media.described import AgreedAudio, LocalMedia
+from gateway.transports.media.path import PathFailed
+from gateway.transports.media.ports import MediaOptions
+from gateway.transports.media.sdp import SdpError
+from gateway.transports.media.session import MediaOrigin, MediaSession, MediaTerms
+from gateway.transports.media.ticker import Ticker
+from gateway.transports.media.udp_media import RemoteUdp, UdpPath
 
 if TYPE_CHECKING:
-    from gateway.transports.sip.webrtc import WebRtcPath
+    from gateway.transports.media.webrtc import WebRtcPath
 
 LOOKAHEAD = 0.12
 """Seconds of audio that wait to be sent: what the peer is given is heard at once, so this is all a barge-in drops."""
-_LAWS = {"pcma": Encoding.PCMA, "pcmu": Encoding.PCMU}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +36,7 @@ class MediaSettings:
 
     Attributes:
         silence_limit, hold_limit: Seconds without a packet, after which the peer is gone.
+        hears_tones: Keys are listened for in the audio, too.
     """
 
     options: MediaOptions
@@ -47,6 +46,7 @@ class MediaSettings:
     latching: bool = True
     silence_limit: float = 20.0
     hold_limit: float = 900.0
+    hears_tones: bool = False
 
 
 class CallMedia:
@@ -72,7 +72,8 @@ class CallMedia:
         self._local: LocalMedia | None = None
         self._session: MediaSession | None = None
         self._is_connected = False
-        self.format = AudioFormat(_LAWS[settings.codecs[0].lower()], 8000)
+        self.hears_tones = settings.hears_tones
+        self.format = NATIVE[settings.codecs[0].lower()]
         """What the leg carries, for the whole call; another codec on the wire is converted."""
 
     # --- offer and answer ------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ class CallMedia:
             SdpError: see `Negotiation.read_offer`.
         """
         self._pending = self._negotiation.read_offer(body)
-        self.format = AudioFormat(_LAWS[self._pending.codec.name.lower()], 8000)
+        self.format = NATIVE[self._pending.codec.name.lower()]
 
     async def open(self) -> None:
         """Open the sockets that were agreed on; plain ones where we are to offer. Calling it twice is harmless.
@@ -95,7 +96,7 @@ class CallMedia:
             return
         agreed = self._pending
         if agreed is not None and agreed.security == "dtls":
-            from gateway.transports.sip.webrtc import WebRtcPath
+            from gateway.transports.media.webrtc import WebRtcPath
 
             self._webrtc = WebRtcPath(self._settings.options, now=self._settings.clock.wall(), rtcp_mux=agreed.rtcp_mux)
             self._local = LocalMedia.of(await self._webrtc.open())
@@ -212,7 +213,7 @@ class CallMedia:
             self._session.agree(self._terms(agreed))
 
     def _terms(self, agreed: AgreedAudio) -> MediaTerms:
-        codec = G711Codec(_LAWS[agreed.codec.name.lower()], self.format)
+        codec = live_codec(agreed.codec.name, self.format)
         event = agreed.event
         return MediaTerms(
             codec=codec,

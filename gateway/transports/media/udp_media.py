@@ -19,8 +19,8 @@ import structlog
 
 from audio.rtp.packet import RTP_HEADER_BYTES, is_rtcp
 from gateway.clock import Clock, LoopClock
-from gateway.transports.sip.path import PathFailed, PathSink, Unheard
-from gateway.transports.sip.ports import MediaOptions
+from gateway.transports.media.path import PathFailed, PathSink, Unheard
+from gateway.transports.media.ports import MediaOptions
 
 SILENCE = 3.0
 """Seconds without a packet of the source we hold to, after which another one may take its place."""
