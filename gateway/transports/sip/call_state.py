@@ -14,6 +14,7 @@ from gateway.transports.sip.refer import ReferProgress
 from gateway.transports.sip.server_transaction import InviteServer, ServerTransaction
 from gateway.transports.sip.session_timer import SessionTerms
 from gateway.transports.sip.timers import Timer
+from gateway.transports.sip.wire import Repetition
 
 
 class CallState(enum.Enum):
@@ -61,6 +62,27 @@ class OwnOffer:
                 timer.cancel()
 
 
+@dataclass(slots=True, eq=False)
+class Unheard:
+    """A reliable provisional response of ours whose PRACK has not come.
+
+    Attributes:
+        has_sdp: The 200 has to wait for the PRACK.
+        next: What is to be said after it: status and session description.
+        answer: What the 200 that waits is to say.
+    """
+
+    repetition: Repetition
+    limit: Timer
+    has_sdp: bool
+    next: tuple[int, bytes | None] | None = None
+    answer: bytes | None = None
+
+    def stop(self) -> None:
+        self.repetition.stop()
+        self.limit.cancel()
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Call:
     """See the module. `dialog` is None only while we call and nobody has answered.
@@ -68,6 +90,9 @@ class Call:
     Attributes:
         tag: Ours.
         invite: Their INVITE that began the call.
+        invited: CSeq of that INVITE.
+        said: RSeq of our last reliable provisional response; 0 before the first.
+        unheard: That response, until it is known to have arrived.
         calling: Our INVITE that began it.
         is_cancelled: We do not want it any more; what comes in spite of that is hung up on.
         kept: Our 2xx that has not been acknowledged.
@@ -88,6 +113,9 @@ class Call:
     tag: str
     dialog: Dialog | None = None
     invite: InviteServer | None = None
+    invited: int = 0
+    said: int = 0
+    unheard: Unheard | None = None
     calling: Asked | None = None
     is_cancelled: bool = False
     kept: KeptAnswer | None = None
@@ -123,6 +151,9 @@ class Call:
             if timer is not None:
                 timer.cancel()
         self.limit = self.again = None
+        if self.unheard is not None:
+            self.unheard.stop()
+            self.unheard = None
 
     def stop_timers(self) -> None:
         """The call is over."""

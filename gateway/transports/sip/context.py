@@ -22,10 +22,12 @@ from gateway.transports.sip.wire import Wire
 Extra = Iterable[tuple[str, str]]
 """Headers to add."""
 
-SUPPORTED: tuple[str, ...] = ("timer",)
-"""Option tags (RFC 3261 section 19.2) that a Require may name, and that we say we know."""
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
-KNOWN_METHODS = frozenset({*ALLOW.split(", "), *("PRACK", "REFER", "REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH")})
+SUPPORTED = ("timer",)
+"""Option tags (RFC 3261 section 19.2) that we say we know."""
+UNDERSTOOD = frozenset({*SUPPORTED, "100rel"})
+"""Those that a Require may name: nobody is to send us reliable provisional responses, which we only send."""
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, PRACK"
+KNOWN_METHODS = frozenset({*ALLOW.split(", "), *("REFER", "REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH")})
 """What is known and not allowed gets 405, what is unknown 501."""
 RETRY_AFTER = 5
 """Seconds, in refusals for want of room."""
@@ -184,8 +186,7 @@ class Context:
 
     def abilities(self) -> list[tuple[str, str]]:
         """What we can do, for whatever begins or changes a call."""
-        supported = [("Supported", ", ".join(SUPPORTED))] if SUPPORTED else []
-        return [("Allow", ALLOW), *supported]
+        return [("Allow", ALLOW), ("Supported", ", ".join(SUPPORTED))]
 
     def contact(self, flow: Flow) -> tuple[str, str]:
         """The Contact of a call on a flow."""

@@ -77,6 +77,8 @@ class InDialog:
                 self._hanging_up.received(call, request, server, now)
             case "INVITE" | "UPDATE":
                 self._peer_offers.received(call, server, now)
+            case "PRACK":
+                self._incoming.heard(call, server, now)
             case "INFO":
                 self._context.answer(server, 200, now)
                 self._context.emit(InfoReceived(call=call.key, content_type=content_type(request), body=request.body))

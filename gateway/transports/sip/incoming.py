@@ -12,8 +12,9 @@ from gateway.transports.sip.dialog import Dialog
 from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.kept_answer import KeptAnswer
-from gateway.transports.sip.message import SipRequest, SipResponse
-from gateway.transports.sip.server_transaction import InviteServer
+from gateway.transports.sip.message import SipRequest
+from gateway.transports.sip.provisional import Provisional
+from gateway.transports.sip.server_transaction import InviteServer, ServerTransaction
 from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.ua_events import Acked, CallLost, Cancelled, Invited, Released
 
@@ -27,6 +28,7 @@ class Incoming:
         self._context = context
         self._hanging_up = hanging_up
         self._sessions = sessions
+        self._provisional = Provisional(context)
 
     # --- what the peer says ----------------------------------------------------------------------------------------
     def invited(self, server: InviteServer, flow: Flow, now: float) -> None:
@@ -60,6 +62,7 @@ class Incoming:
             tag=tag,
             dialog=Dialog.as_callee(request, tag),
             invite=server,
+            invited=request.cseq.number,
         )
         call.learn(request)
         self._context.add(call)
@@ -102,30 +105,21 @@ class Incoming:
 
     # --- what we say -----------------------------------------------------------------------------------------------
     def ring(self, call: Call, status: int, sdp: bytes | None, now: float) -> None:
-        """Say something before the answer; it is said again each minute."""
-        invite = self._open(call)
-        if not 101 <= status <= 199:
-            raise LocalProtocolError("a provisional response has a status of 101 to 199")
-        extra = [self._context.contact(call.flow), *self._context.abilities()]
-        response = self._context.answer(invite, status, now, tag=call.tag, extra=extra, sdp=sdp)
-        if sdp is not None:
-            call.sdp = sdp
-        self._say_again(call, response, now)
+        """Say something before the answer."""
+        self._provisional.ring(call, self._open(call), status, sdp, now)
 
-    def _say_again(self, call: Call, response: SipResponse, now: float) -> None:
-        if call.again is not None:
-            call.again.cancel()
-
-        def again(at: float) -> None:
-            if call.invite is not None:
-                call.invite.respond(response, at)
-            self._say_again(call, response, at)
-
-        call.again = self._context.timers.start(now + self._context.timing.provisional_interval, again)
+    def heard(self, call: Call, server: ServerTransaction, now: float) -> None:
+        """A PRACK within a dialog: what we said before the answer has arrived."""
+        answer = self._provisional.heard(call, server, now)
+        if answer is not None:
+            self.accept(call, answer, now)
 
     def accept(self, call: Call, sdp: bytes, now: float) -> None:
         """Answer the call; what the 200 holds is the answer, or the offer where there was none."""
         invite = self._open(call)
+        if call.unheard is not None and call.unheard.has_sdp:
+            call.unheard.answer = sdp
+            return
         call.stop_ringing()
         call.state = CallState.ANSWERED
         has_offer = sdp_of(invite.request) is None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.transports.sip.bodies import SDP_TYPE
 from gateway.transports.sip.call_state import Call
-from gateway.transports.sip.context import ALLOW, KNOWN_METHODS, RETRY_AFTER, SUPPORTED, Context
+from gateway.transports.sip.context import ALLOW, KNOWN_METHODS, RETRY_AFTER, UNDERSTOOD, Context
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.in_dialog import InDialog
 from gateway.transports.sip.incoming import Incoming
@@ -102,7 +102,7 @@ class Reception:
             self._cancel(server, now)
         elif call is not None:
             self._in_dialog.received(call, server, flow, now)
-        elif request.to.tag is not None or request.method in ("BYE", "INFO", "UPDATE"):
+        elif request.to.tag is not None or request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
             self._context.answer(server, 481, now)
         elif (refusal := self._welcome(request, flow, now)) is not None:
             server.respond(refusal, now)
@@ -143,4 +143,4 @@ class Reception:
 
 def _lacking(request: SipRequest) -> list[str]:
     """The extensions that a request cannot do without, and we do not know."""
-    return [tag for tag in request.headers.all("Require") if tag and tag.lower() not in SUPPORTED]
+    return [tag for tag in request.headers.all("Require") if tag and tag.lower() not in UNDERSTOOD]

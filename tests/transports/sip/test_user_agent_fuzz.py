@@ -110,7 +110,7 @@ waits = st.builds(dict, kind=st.just("wait"), seconds=st.sampled_from([0.5, 5.0,
 course = st.lists(st.one_of(requests, requests, answers, answers, commands, waits), max_size=25)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from([UDP, WS]), course)
 def test_any_course_of_well_formed_messages(flow: Flow, steps: list[dict[str, object]]) -> None:
     fuzzed = Fuzzed(flow)
@@ -130,7 +130,7 @@ def test_any_course_of_well_formed_messages(flow: Flow, steps: list[dict[str, ob
     fuzzed.end()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from([UDP, WS]), st.lists(anything, max_size=4))
 def test_any_bytes(flow: Flow, messages: list[bytes]) -> None:
     fuzzed = Fuzzed(flow)
@@ -141,7 +141,7 @@ def test_any_bytes(flow: Flow, messages: list[bytes]) -> None:
     fuzzed.end()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_a_callers_messages_with_pieces_changed(data: st.DataObject) -> None:
     fuzzed = Fuzzed(UDP)
