@@ -95,6 +95,15 @@ async def hear(stream: RecognitionStream, frames: list[Frame]) -> list[Transcrip
     return results
 
 
+async def heard(stream: RecognitionStream, frames: list[Frame]) -> list[Transcript | SpeechHeard]:
+    """As `hear`, but read after everything was pushed; an error comes as it is."""
+    async with asyncio.timeout(TIMEOUT):
+        for frame in frames:
+            await stream.push(frame)
+        await stream.finish()
+        return [result async for result in stream.results()]
+
+
 def finals(results: list[Transcript | SpeechHeard]) -> list[str]:
     return [result.text for result in results if isinstance(result, Transcript) and result.final]
 
@@ -183,6 +192,15 @@ async def every_format_it_takes_is_heard(open_recognizer: Open) -> None:
             assert finals(await hear(stream, audio("agent-pass", format))) == [spoken("agent-pass")]
 
 
+async def most_words_are_heard(recognizer: Recognizer) -> None:
+    """What a real one, whose spelling is its own, can keep of `a_phrase_is_heard_and_then_the_results_end`."""
+    async with recognizer.listen(menu(recognizer)) as stream:
+        results = await hear(stream, audio("agent-pass", line(recognizer)))
+    heard = set(" ".join(finals(results)).lower().replace(".", "").split())
+    wanted = set(spoken("agent-pass").lower().replace(".", "").split())
+    assert len(heard & wanted) > len(wanted) / 2
+
+
 CHECKS = (
     a_phrase_is_heard_and_then_the_results_end,
     silence_is_no_text_and_no_error,
@@ -193,6 +211,19 @@ CHECKS = (
     streams_at_the_same_time_do_not_mix,
     every_format_it_takes_is_heard,
 )
+
+
+REAL_CHECKS = (
+    silence_is_no_text_and_no_error,
+    a_turn_without_any_audio_ends_too,
+    a_stream_can_be_left_at_any_moment,
+)
+"""Those that a real one can keep, whose words need not be ours to the letter."""
+
+
+def known() -> dict[str, bytes]:
+    """What an emulated recognizer has to know: L16 at 8 kHz, by what is said in it."""
+    return {spoken(name): recording("en", name) for name in NAMES}
 
 
 def every(checks: Sequence[Check]) -> pytest.MarkDecorator:

@@ -98,6 +98,23 @@ class EarRig:
 
 
 Breaks = Callable[[Where], None]
+
+
+def fading(text: str, rate: int) -> bytes:
+    """What a text sounds like, with the silence that vendors' audio ends in."""
+    return spoken_pcm(text, rate) + bytes(rate // 5)
+
+
+def bytes_until(where: Where, whole: int) -> int | None:
+    """Of a whole of so many bytes, those that come before it breaks; None: it breaks before there are any."""
+    return {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+
+
+def known() -> dict[str, bytes]:
+    """What an emulated recognizer has to know: L16 at 8 kHz, by what is said in it."""
+    return {transcripts("en")[name]: recording("en", name) for name in SPOKEN}
+
+
 OpenVoice = Callable[[], AbstractAsyncContextManager[VoiceRig]]
 OpenEar = Callable[[], AbstractAsyncContextManager[EarRig]]
 
@@ -232,8 +249,7 @@ class _ResemblingStream:
 
     async def results(self) -> AsyncIterator[Transcript | SpeechHeard]:
         await self._finished.wait()
-        known = {transcripts("en")[name]: recording("en", name) for name in SPOKEN}
-        for text in heard_in(self._data, PCMU_8K, known):
+        for text in heard_in(self._data, PCMU_8K, known()):
             yield Transcript(text=text, final=True)
 
 
@@ -273,7 +289,7 @@ class _Voice(ScriptedSynthesizer):
 
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpokenFrame]:
         self.requests.append(utterance)
-        pcm = spoken_pcm(utterance.text, 8000) + bytes(1600)
+        pcm = fading(utterance.text, 8000)
         end = {None: len(pcm), "connect": 0, "first": 160, "middle": len(pcm) // 4 * 2, "last": len(pcm)}[self.where]
         for start in range(0, end, 3200):
             yield SpokenFrame(Frame(pcm[start : min(start + 3200, end)], L16_8K, start // 2))

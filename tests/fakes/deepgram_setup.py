@@ -10,18 +10,17 @@ from gateway.kit.http import HttpClient
 from gateway.speech.deepgram.settings import DeepgramSpeechSection
 from gateway.speech.deepgram.vendor import DeepgramSpeech
 from tests.emulators.deepgram import KEY, Deepgram
+from tests.fakes.started import started
 from tests.recordings import recording, transcripts
 
 
 @asynccontextmanager
 async def plugin(**settings: Any) -> AsyncIterator[DeepgramSpeech]:
-    async with HttpClient() as http:
-        vendor = DeepgramSpeech("deepgram", DeepgramSpeechSection(**settings), http)
-        await vendor.start()
-        try:
-            yield vendor
-        finally:
-            await vendor.close()
+    async with (
+        HttpClient() as http,
+        started(DeepgramSpeech("deepgram", DeepgramSpeechSection(**settings), http)) as vendor,
+    ):
+        yield vendor
 
 
 @asynccontextmanager

@@ -10,18 +10,17 @@ from gateway.kit.http import HttpClient
 from gateway.speech.elevenlabs.settings import ElevenLabsSpeechSection
 from gateway.speech.elevenlabs.vendor import ElevenLabsSpeech
 from tests.emulators.elevenlabs import KEY, ElevenLabs
+from tests.fakes.started import started
 from tests.recordings import recording, transcripts
 
 
 @asynccontextmanager
 async def plugin(**settings: Any) -> AsyncIterator[ElevenLabsSpeech]:
-    async with HttpClient() as http:
-        vendor = ElevenLabsSpeech("elevenlabs", ElevenLabsSpeechSection(**settings), http)
-        await vendor.start()
-        try:
-            yield vendor
-        finally:
-            await vendor.close()
+    async with (
+        HttpClient() as http,
+        started(ElevenLabsSpeech("elevenlabs", ElevenLabsSpeechSection(**settings), http)) as vendor,
+    ):
+        yield vendor
 
 
 @asynccontextmanager

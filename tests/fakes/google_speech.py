@@ -12,6 +12,7 @@ from gateway.speech.google.settings import GoogleSpeechSection
 from gateway.speech.google.vendor import GoogleSpeech
 from tests.emulators.google_rules import account_key
 from tests.emulators.google_speech import GoogleEmulator
+from tests.fakes.started import started
 
 
 def section(emulator: GoogleEmulator, **settings: Any) -> GoogleSpeechSection:
@@ -22,9 +23,5 @@ def section(emulator: GoogleEmulator, **settings: Any) -> GoogleSpeechSection:
 @asynccontextmanager
 async def google(emulator: GoogleEmulator, **settings: Any) -> AsyncIterator[GoogleSpeech]:
     """The plug-in, started."""
-    vendor = GoogleSpeech("google", section(emulator, **settings))
-    await vendor.start()
-    try:
+    async with started(GoogleSpeech("google", section(emulator, **settings))) as vendor:
         yield vendor
-    finally:
-        await vendor.close()

@@ -12,28 +12,21 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.azure_speech import AzureEmulator, Faults
 from tests.fakes.azure_speech import azure
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording, transcripts
-
-
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that Azure's audio ends in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
 
 
 @asynccontextmanager
 async def voice() -> AsyncIterator[VoiceRig]:
     emulator = AzureEmulator()
-    emulator.sounds = fading
+    emulator.sounds = calls.fading
 
     def breaks(where: Where) -> None:
-        whole = len(fading(calls.SENTENCES[0], 8000)) // 2
-        after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        whole = len(calls.fading(calls.SENTENCES[0], 8000)) // 2
+        after = calls.bytes_until(where, whole)
         emulator.faults = Faults(status=503 if where == "connect" else 0, break_speech_after=after)
 
     def asked() -> list[tuple[str, str]]:
@@ -51,7 +44,7 @@ def spoken_in(markup: str) -> tuple[str, str]:
 
 @asynccontextmanager
 async def ear() -> AsyncIterator[EarRig]:
-    emulator = AzureEmulator(known={transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN})
+    emulator = AzureEmulator(known=calls.known())
 
     def breaks(where: Where) -> None:
         emulator.faults = Faults(

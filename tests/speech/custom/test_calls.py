@@ -12,17 +12,10 @@ from pydantic import SecretStr
 from gateway.kit.http import HttpClient
 from gateway.speech.custom.settings import CustomSpeechSection
 from gateway.speech.custom.vendor import CustomSpeech
-from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.custom_speech import KEY, CustomEmulator
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording, transcripts
-
-
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that voices end in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
 
 
 @asynccontextmanager
@@ -34,12 +27,12 @@ async def plugged(emulator: CustomEmulator) -> AsyncIterator[CustomSpeech]:
 @asynccontextmanager
 async def voice() -> AsyncIterator[VoiceRig]:
     emulator = CustomEmulator()
-    emulator.sounds = fading
+    emulator.sounds = calls.fading
 
     def breaks(where: Where) -> None:
-        whole = len(fading(calls.SENTENCES[0], 8000))
+        whole = len(calls.fading(calls.SENTENCES[0], 8000))
         emulator.status = 503 if where == "connect" else None
-        emulator.break_after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        emulator.break_after = calls.bytes_until(where, whole)
 
     def asked() -> list[tuple[str, str]]:
         return [(request.body["text"], request.body["voice"]) for request in emulator.requests]
@@ -51,7 +44,7 @@ async def voice() -> AsyncIterator[VoiceRig]:
 @asynccontextmanager
 async def ear() -> AsyncIterator[EarRig]:
     emulator = CustomEmulator()
-    emulator.known = {transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN}
+    emulator.known = calls.known()
 
     def breaks(where: Where) -> None:
         emulator.status = 503 if where == "connect" else None

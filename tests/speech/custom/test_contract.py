@@ -22,7 +22,6 @@ from tests.contracts import test_recognizers as recognizers
 from tests.contracts import test_synthesizers as synthesizers
 from tests.fakes.resembling import heard_in
 from tests.fakes.shared_port import served
-from tests.recordings import recording
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "custom-speech" / "engine.py"
 
@@ -45,7 +44,7 @@ def say(text: str, voice: str, rate: int) -> Iterable[bytes]:
 
 
 def understand(pcm: bytes, rate: int, start: dict[str, object]) -> str:
-    known = {recognizers.spoken(name): recording("en", name) for name in recognizers.NAMES}
+    known = recognizers.known()
     assert set(known) == set(start["phrases"])  # type: ignore[call-overload]
     return " ".join(heard_in(pcm, AudioFormat(Encoding.L16, rate), known))
 

@@ -19,15 +19,10 @@ VOICE = "aura-2-thalia-en"
 SENTENCE_BYTES = len(spoken_pcm(calls.SENTENCES[0], 8000)) // 2
 
 
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that Deepgram's audio ends in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
-
-
 def breaking(office: Deepgram, *, sent: bool) -> calls.Breaks:
     def breaks(where: Where) -> None:
         whole = SENTENCE_BYTES + 800 if sent else 8000
-        after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        after = calls.bytes_until(where, whole)
         office.faults = Faults(refuse=503 if where == "connect" else None, abort_after=after)
 
     return breaks
@@ -36,7 +31,7 @@ def breaking(office: Deepgram, *, sent: bool) -> calls.Breaks:
 @asynccontextmanager
 async def voice(synthesis: str) -> AsyncIterator[VoiceRig]:
     async with emulated(synthesis=synthesis) as (vendor, office):
-        office.sounds = fading
+        office.sounds = calls.fading
 
         def asked() -> list[tuple[str, str]]:
             return [

@@ -26,7 +26,7 @@ def fading(says: Sound) -> Sound:
 
 def breaking(office: ElevenLabs, whole: int) -> calls.Breaks:
     def breaks(where: Where) -> None:
-        after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        after = calls.bytes_until(where, whole)
         office.faults = Faults(refuse=503 if where == "connect" else None, abort_after=after)
 
     return breaks

@@ -10,29 +10,22 @@ from typing import Literal
 
 import pytest
 
-from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.google_speech import Faults, GoogleEmulator
 from tests.fakes.google_speech import google
-from tests.recordings import recording, transcripts
 
 WHOLE, STREAMED = "en-GB-Standard-A", "en-GB-Chirp3-HD-Kore"
-
-
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that Google's audio ends in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
 
 
 @asynccontextmanager
 async def streamed() -> AsyncIterator[VoiceRig]:
     async with GoogleEmulator() as emulator, google(emulator) as vendor:
-        emulator.sounds = fading
+        emulator.sounds = calls.fading
 
         def breaks(where: Where) -> None:
-            whole = len(fading(calls.SENTENCES[0], 8000)) // 2
-            after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+            whole = len(calls.fading(calls.SENTENCES[0], 8000)) // 2
+            after = calls.bytes_until(where, whole)
             emulator.faults = Faults(refuse="UNAVAILABLE" if where == "connect" else "", break_speech_after=after)
 
         def asked() -> list[tuple[str, str]]:
@@ -48,7 +41,7 @@ async def streamed() -> AsyncIterator[VoiceRig]:
 async def whole() -> AsyncIterator[VoiceRig]:
     """A voice whose answers come in one piece, which is not there, or cut off."""
     async with GoogleEmulator() as emulator, google(emulator) as vendor:
-        emulator.sounds = fading
+        emulator.sounds = calls.fading
 
         def breaks(where: Where) -> None:
             emulator.faults = Faults(refuse="UNAVAILABLE" if where == "connect" else "", cut=where != "connect")
@@ -61,8 +54,7 @@ async def whole() -> AsyncIterator[VoiceRig]:
 
 @asynccontextmanager
 async def listening(api: Literal["v1", "v2"]) -> AsyncIterator[EarRig]:
-    known = {transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN}
-    async with GoogleEmulator(known=known) as emulator, google(emulator, api=api) as vendor:
+    async with GoogleEmulator(known=calls.known()) as emulator, google(emulator, api=api) as vendor:
 
         def breaks(where: Where) -> None:
             emulator.faults = Faults(

@@ -8,26 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.deepgram import Deepgram, Faults
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording, transcripts
 from tests.speech.livekit.test_contract import started
 
 RATE = 24000
 """What the plug-in asks for."""
 
 
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that Deepgram's audio ends in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
-
-
 def breaking(office: Deepgram, whole: int) -> calls.Breaks:
     def breaks(where: Where) -> None:
-        after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        after = calls.bytes_until(where, whole)
         office.faults = Faults(refuse=503 if where == "connect" else None, abort_after=after)
 
     return breaks
@@ -36,7 +29,7 @@ def breaking(office: Deepgram, whole: int) -> calls.Breaks:
 @asynccontextmanager
 async def voice() -> AsyncIterator[VoiceRig]:
     office = Deepgram()
-    office.sounds = fading
+    office.sounds = calls.fading
 
     def asked() -> list[tuple[str, str]]:
         return [
@@ -46,14 +39,14 @@ async def voice() -> AsyncIterator[VoiceRig]:
             if "text" in message
         ]
 
-    whole = len(fading(calls.SENTENCES[0], RATE))
+    whole = len(calls.fading(calls.SENTENCES[0], RATE))
     async with started(office, listens=False) as vendor:
         yield VoiceRig(vendor, breaking(office, whole), asked, voice="aura-2-thalia-en", name="livekit:deepgram")
 
 
 @asynccontextmanager
 async def ear() -> AsyncIterator[EarRig]:
-    office = Deepgram({transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN})
+    office = Deepgram(calls.known())
 
     def languages() -> list[str]:
         return [request.query["language"][0] for request in office.requests]

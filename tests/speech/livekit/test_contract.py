@@ -15,8 +15,8 @@ from gateway.speech_interfaces import Recognizer, Synthesizer
 from tests.contracts import test_recognizers as recognizers
 from tests.contracts import test_synthesizers as synthesizers
 from tests.emulators.deepgram import KEY, Deepgram
+from tests.fakes.started import started as ready
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording
 
 
 @asynccontextmanager
@@ -29,17 +29,13 @@ async def started(emulator: Deepgram, **settings: object) -> AsyncIterator[Livek
             "speak_url": f"{emulator.url}/v1/speak",
             **settings,
         }
-        vendor = LivekitSpeech("livekit:deepgram", LivekitSpeechSection.model_validate(entry))
-        await vendor.start()
-        try:
+        async with ready(LivekitSpeech("livekit:deepgram", LivekitSpeechSection.model_validate(entry))) as vendor:
             yield vendor
-        finally:
-            await vendor.close()
 
 
 @asynccontextmanager
 async def recognizer() -> AsyncIterator[Recognizer]:
-    known = {recognizers.spoken(name): recording("en", name) for name in recognizers.NAMES}
+    known = recognizers.known()
     async with started(Deepgram(known), speaks=False) as vendor:
         assert vendor.recognizer is not None
         yield vendor.recognizer

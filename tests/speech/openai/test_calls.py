@@ -12,17 +12,10 @@ from pydantic import SecretStr
 from gateway.kit.http import HttpClient
 from gateway.speech.openai.settings import Mode, OpenAiSpeechSection
 from gateway.speech.openai.vendor import OpenAiSpeech
-from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.openai_speech import KEY, Noted, OpenAiEmulator
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording, transcripts
-
-
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that OpenAI's audio ends in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
 
 
 @asynccontextmanager
@@ -35,12 +28,12 @@ async def plugged(emulator: OpenAiEmulator, mode: Mode = "upload") -> AsyncItera
 @asynccontextmanager
 async def voice() -> AsyncIterator[VoiceRig]:
     emulator = OpenAiEmulator()
-    emulator.sounds = fading
+    emulator.sounds = calls.fading
 
     def breaks(where: Where) -> None:
-        whole = len(fading(calls.SENTENCES[0], emulator.rate))
+        whole = len(calls.fading(calls.SENTENCES[0], emulator.rate))
         emulator.status = 503 if where == "connect" else None
-        emulator.break_after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        emulator.break_after = calls.bytes_until(where, whole)
 
     def asked() -> list[tuple[str, str]]:
         return [(request.body["input"], request.body["voice"]) for request in emulator.requests]
@@ -52,7 +45,7 @@ async def voice() -> AsyncIterator[VoiceRig]:
 @asynccontextmanager
 async def ear(mode: Mode) -> AsyncIterator[EarRig]:
     """What is uploaded is the whole turn, so it breaks off at bytes of that."""
-    emulator = OpenAiEmulator({transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN})
+    emulator = OpenAiEmulator(calls.known())
 
     def breaks(where: Where) -> None:
         emulator.status = 503 if where == "connect" else None

@@ -14,7 +14,6 @@ from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, Where
 from tests.emulators.vosk import VoskEmulator
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording, transcripts
 
 LANGUAGE = "en-US"
 
@@ -26,7 +25,7 @@ def spelt(text: str) -> str:
 
 @asynccontextmanager
 async def ear() -> AsyncIterator[EarRig]:
-    emulator = VoskEmulator({transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN})
+    emulator = VoskEmulator(calls.known())
 
     def breaks(where: Where) -> None:
         emulator.status = 503 if where == "connect" else None

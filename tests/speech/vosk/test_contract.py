@@ -13,13 +13,12 @@ from gateway.speech.vosk.vendor import VoskSpeech
 from gateway.speech_interfaces import Recognizer
 from tests.contracts import test_recognizers as recognizers
 from tests.emulators.vosk import VoskEmulator
-from tests.recordings import recording
 
 
 def opened(rate: Literal[8000, 16000]) -> recognizers.Open:
     @asynccontextmanager
     async def recognizer() -> AsyncIterator[Recognizer]:
-        emulator = VoskEmulator({recognizers.spoken(name): recording("en", name) for name in recognizers.NAMES})
+        emulator = VoskEmulator(recognizers.known())
         async with emulator.serve() as address:
             yield VoskSpeech("vosk", VoskSpeechSection(url=address, rate=rate)).recognizer
 

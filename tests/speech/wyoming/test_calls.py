@@ -8,30 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from gateway.speech.scripted.signal import spoken_pcm
 from gateway.speech.wyoming.settings import WyomingSpeechSection
 from gateway.speech.wyoming.vendor import WyomingSpeech
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.wyoming import WyomingEmulator
 from tests.fakes.virtual_loop import virtual_time
-from tests.recordings import recording, transcripts
-
-
-def fading(text: str, rate: int) -> bytes:
-    """What a text sounds like, with the silence that voices end in."""
-    return spoken_pcm(text, rate) + bytes(rate // 5)
 
 
 @asynccontextmanager
 async def voice() -> AsyncIterator[VoiceRig]:
     emulator = WyomingEmulator()
-    emulator.sounds = fading
+    emulator.sounds = calls.fading
 
     def breaks(where: Where) -> None:
-        whole = len(fading(calls.SENTENCES[0], emulator.rate))
+        whole = len(calls.fading(calls.SENTENCES[0], emulator.rate))
         emulator.is_down = where == "connect"
-        emulator.break_after = {"connect": None, "first": 1, "middle": whole // 2, "last": whole}[where]
+        emulator.break_after = calls.bytes_until(where, whole)
 
     def asked() -> list[tuple[str, str]]:
         requests = [noted.asked for noted in emulator.connections if noted.asked]
@@ -44,7 +37,7 @@ async def voice() -> AsyncIterator[VoiceRig]:
 
 @asynccontextmanager
 async def ear() -> AsyncIterator[EarRig]:
-    emulator = WyomingEmulator({transcripts("en")[name]: recording("en", name) for name in calls.SPOKEN})
+    emulator = WyomingEmulator(calls.known())
 
     def breaks(where: Where) -> None:
         emulator.is_down = where == "connect"

@@ -13,13 +13,12 @@ from gateway.speech_interfaces import Recognizer, Synthesizer
 from tests.contracts import test_recognizers as recognizers
 from tests.contracts import test_synthesizers as synthesizers
 from tests.emulators.wyoming import WyomingEmulator
-from tests.recordings import recording
 
 
 def opened(*, streams: bool) -> recognizers.Open:
     @asynccontextmanager
     async def recognizer() -> AsyncIterator[Recognizer]:
-        emulator = WyomingEmulator({recognizers.spoken(name): recording("en", name) for name in recognizers.NAMES})
+        emulator = WyomingEmulator(recognizers.known())
         emulator.streams = streams
         async with emulator.serve() as address:
             found = WyomingSpeech("house", WyomingSpeechSection(listen_url=address, partials=streams)).recognizer
