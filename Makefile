@@ -1,4 +1,5 @@
-# Everything a developer or a build machine runs. `make help` lists the targets; none but `test-asterisk` needs root.
+# Everything a developer or a build machine runs. `make help` lists the targets; only `test-asterisk`
+# and `test-peers` need root.
 # The environment in .venv makes itself, and again whenever pyproject.toml changes. PYTHON=... chooses the interpreter.
 
 SHELL := /bin/sh
@@ -24,7 +25,7 @@ echo 'talkpath: needs Python 3.11, 3.12 or 3.13 and finds none as $(CANDIDATES);
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test demos check bench bench-pipecat docs mutants fuzz test-asterisk detach clean
+.PHONY: help setup run test demos check bench bench-pipecat docs mutants fuzz test-asterisk test-peers detach clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -66,6 +67,9 @@ fuzz: $(VENV)/.developing ## change what SIP peers send, guided by coverage (ARG
 
 test-asterisk: $(VENV)/.developing ## calls through a real Asterisk in a chroot of its own; needs root
 	@$(BIN)/python -m tools.asterisk $(ARGS)
+
+test-peers: $(VENV)/.developing ## calls by SIPp, baresip and Kamailio with rtpengine, in a network of their own; needs root
+	@$(BIN)/python -m tools.peers $(ARGS)
 
 detach: $(VENV)/.developing ## prove that a chat vendor is a folder: VENDOR=haptik, by default each in turn (ARGS=--quick)
 	@$(BIN)/python -m tools.detach $(VENDOR) $(ARGS)

@@ -1,0 +1,1 @@
+"""Calls through real SIP peers: SIPp, baresip, and Kamailio with rtpengine. `make test-peers`; needs root."""

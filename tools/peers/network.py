@@ -1,0 +1,99 @@
+"""A network in which there is nobody else: the loopback interface with a few addresses, in a namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+INSIDE = "TALKPATH_PEERS_INSIDE"
+GATEWAY = "10.99.0.1"
+SIPP = "10.99.0.2"
+BARESIP = "10.99.0.3"
+PBX = "10.99.0.4"
+ADDRESSES = (GATEWAY, SIPP, BARESIP, PBX)
+NAMES = f"127.0.0.1 localhost\n{PBX} pbx.example.com\n"
+APT_WITHIN = 600.0
+
+PACKAGES = {  # the program, and the Debian package that has it
+    "sipp": "sip-tester",
+    "baresip": "baresip-core",
+    "kamailio": "kamailio",
+    "rtpengine": "rtpengine-daemon",
+}
+BESIDE = {"kamailio": ("kamailio-websocket-modules", "kamailio-utils-modules")}
+
+
+class Unavailable(Exception):
+    """Something cannot be had on this machine; the message is one sentence for whoever asked."""
+
+
+def packages_of(programs: list[str]) -> list[str]:
+    """What apt is asked for, for programs that are missing."""
+    return [package for name in programs for package in (PACKAGES[name], *BESIDE.get(name, ()))]
+
+
+def prepare() -> None:
+    """Install the peers that are missing.
+
+    Raises:
+        Unavailable: not root, or a peer cannot be had.
+    """
+    if os.geteuid() != 0:
+        raise Unavailable("calls through real peers need root, for a network of their own: use sudo")
+    for tool, package in (("unshare", "util-linux"), ("ip", "iproute2")):
+        if shutil.which(tool) is None:
+            raise Unavailable(f"calls through real peers need {tool}: apt-get install {package}")
+    if missing := _missing():
+        print(f"installing {', '.join(packages_of(missing))}", flush=True)
+        _install(packages_of(missing))
+    if still := _missing():
+        raise Unavailable(f"these peers are not to be had here: {', '.join(still)}")
+
+
+def _missing() -> list[str]:
+    return [name for name in PACKAGES if shutil.which(name) is None]
+
+
+def _install(packages: list[str]) -> None:
+    """Without starting what comes as a service: ours run in a network of their own."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    is_ours = not policy.exists()
+    if is_ours:
+        policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+        policy.chmod(0o755)
+    try:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+        done = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=APT_WITHIN)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"apt-get cannot install {' '.join(packages)}: {error}") from error
+    finally:
+        if is_ours:
+            policy.unlink()
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
+        raise Unavailable(f"apt-get cannot install {' '.join(packages)}: {lines[-1]}")
+
+
+def go_inside(module: str, at_most: float) -> int:
+    """Run this again where nobody else is: own network, mounts and processes, which end with it."""
+    alone = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = [*alone, sys.executable, "-m", module, *sys.argv[1:]]
+    try:
+        return subprocess.run(command, env={**os.environ, INSIDE: "1"}, timeout=at_most).returncode
+    except subprocess.TimeoutExpired:
+        print(f"talkpath: the calls took longer than {at_most:.0f} s", file=sys.stderr)
+        return 1
+
+
+def arrange(folder: Path) -> None:
+    """Addresses and names, as long as we are inside. There is no route to anywhere."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in ADDRESSES:
+        subprocess.run(["ip", "address", "add", f"{address}/24", "dev", "lo"], check=True)
+    hosts = folder / "hosts"
+    hosts.write_text(NAMES, encoding="utf-8")
+    subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)

@@ -1,0 +1,147 @@
+"""SIPp scenarios, put together from steps: `scenario(invite("ulaw"), answered(), play(file), pause(3), *bye())`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from tools.asterisk.media import PAYLOAD_TYPES, Codec
+from tools.peers.talk import EVENT_TYPE
+
+HEAD = '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<!DOCTYPE scenario SYSTEM "sipp.dtd">\n'
+
+
+def scenario(*steps: str, name: str = "talkpath") -> str:
+    return f"{HEAD}<scenario name={quoteattr(name)}>\n" + "\n".join(steps) + "\n</scenario>\n"
+
+
+def sdp(codec: Codec, *, direction: str = "sendrecv", version: int = 1) -> str:
+    kind = PAYLOAD_TYPES[codec]
+    return "\n".join(
+        (
+            "v=0",
+            f"o=- 4711 {version} IN IP[local_ip_type] [local_ip]",
+            "s=-",
+            "c=IN IP[media_ip_type] [media_ip]",
+            "t=0 0",
+            f"m=audio [media_port] RTP/AVP {kind.number} {EVENT_TYPE}",
+            f"a=rtpmap:{kind.number} {kind.name}/8000",
+            f"a=rtpmap:{EVENT_TYPE} telephone-event/8000",
+            f"a=fmtp:{EVENT_TYPE} 0-15",
+            "a=ptime:20",
+            f"a={direction}",
+        )
+    )
+
+
+def _send(text: str, attributes: str = "") -> str:
+    return f"<send{attributes}><![CDATA[\n\n{text}\n\n]]></send>"
+
+
+def _request(method: str, cseq: int, *, to_tag: bool, extra: str = "", body: str = "", branch: str = "[branch]") -> str:
+    """``to_tag``: within the dialog, on its route."""
+    target = "[next_url]" if to_tag else "sip:[service]@[remote_ip]:[remote_port];transport=[transport]"
+    lines = [
+        f"{method} {target} SIP/2.0",
+        f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}",
+        "Max-Forwards: 70",
+        "From: <sip:[caller]@[local_ip]>;tag=[pid]t[call_number]",
+        "To: <sip:[service]@[remote_ip]>" + ("[peer_tag_param]" if to_tag else ""),
+        "Call-ID: [call_id]",
+        f"CSeq: {cseq} {method}",
+        "Contact: <sip:[caller]@[local_ip]:[local_port];transport=[transport]>",
+        *(["[routes]"] if to_tag else []),
+        *(extra.splitlines()),
+        *([] if "Content-Type" in extra or not body else ["Content-Type: application/sdp"]),
+        "Content-Length: [len]",
+        "",
+        body,
+    ]
+    return "\n".join(lines)
+
+
+# --- what the caller sends -----------------------------------------------------------------------------------------
+def invite(codec: Codec = "ulaw", *, branch: str = "[branch]", retrans: bool = True) -> str:
+    text = _request("INVITE", 1, to_tag=False, body=sdp(codec), branch=branch)
+    return _send(text, ' retrans="500"' if retrans else "")
+
+
+def ack(cseq: int = 1) -> str:
+    return _send(_request("ACK", cseq, to_tag=True))
+
+
+def ack_refusal(cseq: int = 1) -> str:
+    text = _request("ACK", cseq, to_tag=False).replace("To: <sip:[service]@[remote_ip]>", "[last_To:]")
+    return _send(text.replace("[branch]", "[branch-2]"))
+
+
+def bye(cseq: int = 9) -> tuple[str, str]:
+    return _send(_request("BYE", cseq, to_tag=True), ' retrans="500"'), receive(200)
+
+
+def info(key: str, cseq: int) -> tuple[str, str]:
+    body = f"Signal={key}\nDuration=160"
+    text = _request("INFO", cseq, to_tag=True, extra="Content-Type: application/dtmf-relay", body=body)
+    return _send(text, ' retrans="500"'), receive(200)
+
+
+def reinvite(codec: Codec, direction: str, cseq: int, version: int) -> tuple[str, ...]:
+    """Hold and resume; the answer is received and acknowledged."""
+    text = _request("INVITE", cseq, to_tag=True, body=sdp(codec, direction=direction, version=version))
+    return _send(text, ' retrans="500"'), receive(100, optional=True), receive(200, routes=True), ack(cseq)
+
+
+def cancel() -> str:
+    text = _request("CANCEL", 1, to_tag=False).replace("[branch]", "[branch-1]")
+    return _send(text)
+
+
+def reply(status: str, extra: str = "") -> str:
+    """To the request received last."""
+    lines = [f"SIP/2.0 {status}", "[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]"]
+    contact = "Contact: <sip:[caller]@[local_ip]:[local_port];transport=[transport]>"
+    return _send("\n".join([*lines, contact, *extra.splitlines(), "Content-Length: 0"]))
+
+
+def notify(status: str, state: str, cseq: int) -> tuple[str, str]:
+    """What became of a REFER (RFC 3515)."""
+    extra = f"Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag;version=2.0"
+    text = _request("NOTIFY", cseq, to_tag=True, extra=extra, body=f"SIP/2.0 {status}")
+    return _send(text, ' retrans="500"'), receive(200)
+
+
+# --- what it waits for ---------------------------------------------------------------------------------------------
+def receive(
+    status: int, *, optional: bool = False, routes: bool = False, timeout: float = 15.0, inner: str = ""
+) -> str:
+    extra = ' optional="true"' if optional else f' timeout="{round(1000 * timeout)}"'
+    return f'<recv response="{status}"{extra}{" rrs=" + quoteattr("true") if routes else ""}>{inner}</recv>'
+
+
+def answered() -> str:
+    """Ringing or not, then 200, acknowledged."""
+    waits = [receive(100, optional=True), receive(180, optional=True), receive(183, optional=True)]
+    return "\n".join([*waits, receive(200, routes=True), ack()])
+
+
+def refused(status: int) -> str:
+    waits = [receive(100, optional=True), receive(180, optional=True), receive(status)]
+    return "\n".join([*waits, ack_refusal()])
+
+
+def request(method: str, timeout: float = 40.0) -> str:
+    return f'<recv request="{method}" timeout="{round(1000 * timeout)}"></recv>'
+
+
+def until_bye() -> tuple[str, str]:
+    return request("BYE"), reply("200 OK")
+
+
+# --- what happens meanwhile ----------------------------------------------------------------------------------------
+def play(file: Path) -> str:
+    """Play a pcap file, while the scenario goes on."""
+    return f"<nop><action><exec play_pcap_audio={quoteattr(str(file))}/></action></nop>"
+
+
+def pause(seconds: float) -> str:
+    return f'<pause milliseconds="{round(1000 * seconds)}"/>'
