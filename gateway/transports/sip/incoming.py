@@ -127,13 +127,14 @@ class Incoming:
 
     def keep(self, call: Call, server: InviteServer, sdp: bytes, *, has_offer: bool, now: float) -> None:
         """Answer an INVITE with 200, again and again until it is acknowledged; without an ACK the call is over."""
+        number = server.request.cseq.number
         terms = self._sessions.answer(call, server.request, now)
         extra = [self._context.contact(call.flow), *self._context.abilities(), *terms]
         data = self._context.answer(server, 200, now, tag=call.tag, extra=extra, sdp=sdp).to_bytes()
         call.sdp = sdp
         call.kept = KeptAnswer(
             self._context.wire,
-            server.request.cseq.number,
+            number,
             has_offer=has_offer,
             send=lambda: self._context.wire.send(call.flow, data),
             given_up=lambda at: self._hanging_up.lose(call, "no_ack", at),

@@ -127,7 +127,8 @@ class Reception:
 
     def _cancel(self, server: ServerTransaction, now: float) -> None:
         """It is answered whatever becomes of it; after our final response it changes nothing (section 9.2)."""
-        invite = self._context.transactions.find_invite(server.request)
+        cancel = server.request
+        invite = self._context.transactions.find_invite(cancel)
         if invite is None:
             self._context.answer(server, 481, now)
             return
@@ -136,7 +137,7 @@ class Reception:
         if call is None or invite.is_answered:
             return
         if call.invite is invite:
-            self._incoming.cancelled(call, server.request, now)
+            self._incoming.cancelled(call, cancel, now)
         else:
             self._peer_offers.withdrawn(call, now)
 

@@ -15,7 +15,6 @@ class ServerTransaction:
     """What both kinds share.
 
     Attributes:
-        request: As it came.
         flow: Where responses go; changed when the call moves to another one.
         status: Of the last response; 0 before the first.
 
@@ -24,13 +23,19 @@ class ServerTransaction:
     """
 
     def __init__(self, request: SipRequest, flow: Flow, wire: Wire, over: Action) -> None:
-        self.request = request
+        self._request: SipRequest | None = request
         self.flow = flow
         self.status = 0
         self._wire = wire
         self._over = over
         self._last: bytes | None = None
         self._end: Timer | None = None
+
+    @property
+    def request(self) -> SipRequest:
+        """As it came; it is kept until the final response, from then on its bytes are enough."""
+        assert self._request is not None
+        return self._request
 
     @property
     def is_answered(self) -> bool:
@@ -45,6 +50,7 @@ class ServerTransaction:
         self._last = response.to_bytes()
         self._send()
         if self.is_answered:
+            self._request = None
             self._answered(now)
 
     def repeat(self, now: float) -> None:
