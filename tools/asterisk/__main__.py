@@ -12,20 +12,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from audio.wav import write_wav
 from tools import fetch_recordings
-from tools.asterisk import tls
-from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, learn_greeting, reception
+from tools.asterisk import by_sip, tls
+from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, Place, learn_greeting, reception
 from tools.asterisk.calls import CHECKS, Check
 from tools.asterisk.chroot import Unavailable, default_place, prepare
 from tools.asterisk.house import House
-from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx, contexts
+from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx, Setup, contexts
 
 INSIDE = "TALKPATH_ASTERISK_INSIDE"
-AT_MOST = 900.0
+AT_MOST = 1500.0
 NAMES = "127.0.0.1 localhost talkpath.example.com pbx.example.com\n"
 CALL_AT_MOST = 90.0
 
@@ -66,10 +67,10 @@ def _go_inside() -> int:
 
 
 def _arrange(root: Path, folder: Path) -> None:
-    """Names of the examples point at this machine, here and in the chroot, as long as we are inside."""
+    """Names of the examples mean these machines, here and in the chroot, as long as we are inside."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     hosts = folder / "hosts"
-    hosts.write_text(NAMES, encoding="utf-8")
+    hosts.touch()
     for place in (Path("/etc/hosts"), root / "etc" / "hosts"):
         place.touch()
         subprocess.run(["mount", "--bind", str(hosts), str(place)], check=True)
@@ -78,33 +79,76 @@ def _arrange(root: Path, folder: Path) -> None:
 
 
 async def _call_all(root: Path, folder: Path, names: list[str]) -> int:
-    chosen = {name: check for name, check in CHECKS.items() if not names or any(word in name for word in names)}
-    phones = [*((name, name, CALLER_PORT) for name in contexts()), ("reception", "people", RECEPTION_PORT)]
-    house = House(folder)
-    with Pbx(root, phones) as pbx:
-        print(pbx.ask("core show version").splitlines()[-1].partition(" built")[0], flush=True)
-        proxy = await tls.serve(folder)
-        try:
-            await house.open()
-            greetings = {codec: await learn_greeting(house, "600", codec) for codec in LINE_CODECS}
-            for codec, greeting in greetings.items():
-                write_wav(folder / f"greeting-{codec}.wav", greeting, 8000)
-            good = [await _call(name, check, house, pbx, greetings) for name, check in chosen.items()]
-        finally:
-            proxy.close()
-            await house.close()
-            (folder / "asterisk.log").write_text(pbx.log(), encoding="utf-8")
+    def chosen(checks: Mapping[str, Check]) -> dict[str, Check]:
+        return {name: check for name, check in checks.items() if not names or any(word in name for word in names)}
+
+    good: list[bool] = []
+    if checks := chosen(CHECKS):
+        good += await _over_media_sockets(root, folder, checks)
+    if checks := chosen(by_sip.CHECKS):
+        good += await _by_sip(root, folder, checks)
     print(f"{sum(good)} of {len(good)} as promised")
     return 0 if good and all(good) else 1
 
 
-async def _call(name: str, check: Check, house: House, pbx: Pbx, greetings: Mapping[LineCodec, bytes]) -> bool:
+async def _over_media_sockets(root: Path, folder: Path, checks: Mapping[str, Check]) -> list[bool]:
+    (folder / "hosts").write_text(NAMES, encoding="utf-8")
+    house = House(folder)
+    with _pbx(root, folder, Setup()) as pbx:
+        proxy = await tls.serve(folder)
+        try:
+            await house.open()
+            greetings = {codec: await learn_greeting(house, "600", codec) for codec in LINE_CODECS}
+            _keep(folder, greetings)
+            return [await _call(name, check, house, pbx, greetings, Place()) for name, check in checks.items()]
+        finally:
+            proxy.close()
+            await house.close()
+
+
+async def _by_sip(root: Path, folder: Path, checks: Mapping[str, Check]) -> list[bool]:
+    (folder / "hosts").write_text(by_sip.NAMES, encoding="utf-8")
+    by_sip.connect_machines()
+    house = House(folder, by_sip.CONFIGURATION, by_sip.ENVIRONMENT)
+    with _pbx(root, folder, by_sip.SETUP) as pbx:
+        try:
+            await house.open()
+            greetings = await by_sip.learn_greetings(house)
+            _keep(folder, greetings)
+            return [await _call(name, check, house, pbx, greetings, by_sip.PLACE) for name, check in checks.items()]
+        finally:
+            await house.close()
+
+
+@contextmanager
+def _pbx(root: Path, folder: Path, setup: Setup) -> Iterator[Pbx]:
+    phones = [*((name, name, CALLER_PORT) for name in contexts(setup)), ("reception", "people", RECEPTION_PORT)]
+    with Pbx(root, phones, setup) as pbx:
+        print(pbx.ask("core show version").splitlines()[-1].partition(" built")[0], flush=True)
+        try:
+            yield pbx
+        finally:
+            with open(folder / "asterisk.log", "a", encoding="utf-8") as log:
+                log.write(pbx.log())
+
+
+def _keep(folder: Path, greetings: Mapping[LineCodec, bytes]) -> None:
+    for codec, greeting in greetings.items():
+        write_wav(folder / f"greeting-{codec}.wav", greeting, 8000)
+
+
+async def _call(
+    name: str, check: Check, house: House, pbx: Pbx, greetings: Mapping[LineCodec, bytes], place: Place
+) -> bool:
     """One check on fresh telephones, with a gateway that is up."""
     began = time.monotonic()
     try:
-        async with asyncio.timeout(CALL_AT_MOST), reception() as colleague:
+        async with asyncio.timeout(CALL_AT_MOST), reception(place) as colleague:
             await house.open()
-            result, figures = True, await check(Bench(house, pbx, colleague, greetings))
+            bench = Bench(house, pbx, colleague, greetings, place)
+            if place == by_sip.PLACE:
+                await by_sip.settled(bench)
+            result, figures = True, await check(bench)
     except Exception as error:  # the edge of a check: the others are run all the same
         result, figures = False, f"{type(error).__name__}: {error}"
     print(f"{'ok  ' if result else 'FAIL'} {name} ({time.monotonic() - began:.1f} s): {figures}", flush=True)

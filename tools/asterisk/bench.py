@@ -7,6 +7,7 @@ import itertools
 import wave
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from tools import fetch_recordings
 from tools.asterisk.house import PASSWORD, House
 from tools.asterisk.media import Codec
 from tools.asterisk.pbx import RECEPTION_PORT, Pbx
-from tools.asterisk.sip import Phone
+from tools.asterisk.sip import HOST, Phone
 from tools.asterisk.sound import likeness, share_of, tone, voiced
 
 POLL = 0.1
@@ -36,10 +37,26 @@ COLLEAGUE = 440.0  # Hz; what the reception says
 GREETING = "Hello, this is Acme."
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Addresses of the telephones and of the PBX."""
+
+    phones: str = HOST
+    pbx: str = HOST
+
+
 class Bench:
     """Everything that is up while calls are placed."""
 
-    def __init__(self, house: House, pbx: Pbx, reception: Phone, greetings: Mapping[LineCodec, bytes]) -> None:
+    def __init__(
+        self,
+        house: House,
+        pbx: Pbx,
+        reception: Phone,
+        greetings: Mapping[LineCodec, bytes],
+        place: Place | None = None,
+    ) -> None:
+        self.place = place or Place()
         self.house = house
         self.pbx = pbx
         self.reception = reception
@@ -58,7 +75,11 @@ class Bench:
         """
         place = next(_numbers)
         caller = caller or f"+44207946{place:04}"
-        async with Phone(context, FIRST_PORT + place, number=quote(caller, safe="+"), codec=codec) as phone:
+        where = self.place
+        number_shown = quote(caller, safe="+")
+        async with Phone(
+            context, FIRST_PORT + place, number=number_shown, codec=codec, host=where.phones, pbx_host=where.pbx
+        ) as phone:
             began = asyncio.get_running_loop().time()
             phone.call(number)
             try:
@@ -133,6 +154,11 @@ async def learn_greeting(house: House, number: str, codec: LineCodec) -> bytes:
     async with line:
         await until_said(house, caller, GREETING)
         pcm = convert(b"".join(piece.data for piece in line.heard()), line.peer.format, L16_8K)
+    return until_last_word(pcm)
+
+
+def until_last_word(pcm: bytes) -> bytes:
+    """Without the silence behind it."""
     is_voice = voiced(pcm)
     end = len(is_voice) - is_voice[::-1].index(True)
     return pcm[: end * 320]
@@ -164,8 +190,9 @@ async def until_recorded(house: House, caller: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def reception() -> AsyncIterator[Phone]:
-    async with Phone("reception", RECEPTION_PORT, answers=True) as phone:
+async def reception(place: Place | None = None) -> AsyncIterator[Phone]:
+    where = place or Place()
+    async with Phone("reception", RECEPTION_PORT, answers=True, host=where.phones, pbx_host=where.pbx) as phone:
         yield phone
 
 

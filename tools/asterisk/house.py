@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,15 @@ import httpx
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "examples" / "asterisk" / "talkpath.yaml"
 API_TOKEN = "change-me-too"  # as in extensions.conf
-PASSWORD = "change-me"  # as in websocket_client.conf
+PASSWORD = "change-me"  # as in websocket_client.conf, or in pjsip.conf
+TRUNK_PASSWORD = "change-me-too"  # as in pjsip.conf
 MANAGER_SECRET = "change-me-as-well"  # as in manager.conf
+SECRETS = {
+    "PBX_PASSWORD": PASSWORD,
+    "TRUNK_PASSWORD": TRUNK_PASSWORD,
+    "API_TOKEN": API_TOKEN,
+    "MANAGER_SECRET": MANAGER_SECRET,
+}
 URL = "http://127.0.0.1:8080"
 BOT_PORT = 9101
 STARTS_WITHIN = 40.0
@@ -31,8 +39,7 @@ class Process:
         self.name = name
         self._arguments = arguments
         self._folder = folder
-        secrets = {"PBX_PASSWORD": PASSWORD, "API_TOKEN": API_TOKEN, "MANAGER_SECRET": MANAGER_SECRET}
-        self._environment = {**os.environ, **secrets, **(environment or {})}
+        self._environment = {**os.environ, **SECRETS, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -67,12 +74,18 @@ class House:
 
     Args:
         folder: For logs and records.
+        configuration: Of the gateway.
+        environment: Of the gateway, always.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, configuration: Path = CONFIGURATION, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self._arguments = ["serve", "-c", str(configuration)]
+        self._environment = dict(environment or {})
         self.bot = Process("bot", ["lab", "talkr", "--port", str(BOT_PORT)], folder)
-        self.gateway = Process("gateway", ["serve", "-c", str(CONFIGURATION)], folder)
+        self.gateway = Process("gateway", self._arguments, folder)
         headers = {"authorization": f"Bearer {API_TOKEN}"}
         self._client = httpx.AsyncClient(base_url=URL, headers=headers, timeout=5.0, trust_env=False)
 
@@ -81,8 +94,7 @@ class House:
         if self.bot.has_ended:
             self.bot.start()
         if self.gateway.has_ended:
-            arguments = ["serve", "-c", str(CONFIGURATION)]
-            self.gateway = Process("gateway", arguments, self.folder, environment)
+            self.gateway = Process("gateway", self._arguments, self.folder, {**self._environment, **environment})
             self.gateway.start()
         deadline = time.monotonic() + STARTS_WITHIN
         while not await self._is_ready():
@@ -101,7 +113,10 @@ class House:
         found = [call for call in calls if call.get("from") == number]
         if not found:
             return {}
-        return dict((await self._client.get(f"/api/calls/{found[0]['call_id']}")).json())
+        return await self.record(found[0]["call_id"])
+
+    async def record(self, call_id: str) -> dict[str, Any]:
+        return dict((await self._client.get(f"/api/calls/{call_id}")).json())
 
     async def transfer(self, call_id: str, target: str) -> None:
         """As an operator does it."""

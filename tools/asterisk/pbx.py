@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "asterisk"
@@ -16,6 +18,41 @@ CALLER_PORT = 5070
 RECEPTION_PORT = 5080
 STARTS_WITHIN = 30.0
 
+MODULES = (
+    "res_timing_timerfd",
+    "res_sorcery_config",
+    "res_sorcery_memory",
+    "res_sorcery_astdb",
+    "res_pjproject",
+    "res_rtp_asterisk",
+    "res_curl",
+    "res_http_websocket",
+    "codec_ulaw",
+    "codec_alaw",
+    "codec_g722",
+    "codec_resample",
+    "format_wav",
+    "bridge_simple",
+    "bridge_softmix",
+    "res_pjsip",
+    "res_pjsip_session",
+    "res_pjsip_pubsub",
+    "res_pjsip_sdp_rtp",
+    "res_pjsip_caller_id",
+    "res_pjsip_endpoint_identifier_user",
+    "res_pjsip_endpoint_identifier_ip",
+    "chan_pjsip",
+    "app_dial",
+    "app_exec",
+    "app_stack",
+    "app_verbose",
+    "func_callerid",
+    "func_channel",
+    "func_strings",
+    "func_curl",
+    "func_logic",
+    "pbx_config",
+)
 # The owner has these already; nothing in them is about the gateway.
 SURROUNDINGS = {
     "asterisk.conf": f"""
@@ -32,51 +69,8 @@ entityid = 02:00:00:00:00:01
 [logfiles]
 full => notice,warning,error,verbose(4)
 """,
-    "modules.conf": """
-[modules]
-autoload = no
-"""
-    + "".join(
-        f"load = {name}.so\n"
-        for name in (
-            "res_timing_timerfd",
-            "res_sorcery_config",
-            "res_sorcery_memory",
-            "res_sorcery_astdb",
-            "res_pjproject",
-            "res_rtp_asterisk",
-            "res_curl",
-            "res_http_websocket",
-            "res_websocket_client",
-            "chan_websocket",
-            "codec_ulaw",
-            "codec_alaw",
-            "codec_g722",
-            "codec_resample",
-            "format_wav",
-            "bridge_simple",
-            "bridge_softmix",
-            "res_pjsip",
-            "res_pjsip_session",
-            "res_pjsip_pubsub",
-            "res_pjsip_sdp_rtp",
-            "res_pjsip_caller_id",
-            "res_pjsip_endpoint_identifier_user",
-            "res_pjsip_endpoint_identifier_ip",
-            "chan_pjsip",
-            "app_dial",
-            "app_exec",
-            "app_stack",
-            "app_verbose",
-            "func_callerid",
-            "func_channel",
-            "func_strings",
-            "func_curl",
-            "func_logic",
-            "pbx_config",
-        )
-    ),
-    "pjsip.conf": f"""
+}
+PJSIP = f"""
 [transport]
 type = transport
 protocol = udp
@@ -90,15 +84,14 @@ allow = ulaw,alaw
 direct_media = no
 send_connected_line = no
 trust_id_inbound = yes
-""",
-}
+"""
 PHONE = """
 [{name}](phones)
 context = {context}
 aors = {name}
 [{name}]
 type = aor
-contact = sip:{name}@127.0.0.1:{port}
+contact = sip:{name}@{host}:{port}
 """
 
 
@@ -119,20 +112,59 @@ VARIANTS = {
 }
 
 
-def contexts() -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What makes one Asterisk differ from another.
+
+    Attributes:
+        examples: Folder of the published files.
+        files: Their names.
+        variants: By file: section, name of the copy, what is changed into what.
+        modules: Loaded beside `MODULES`.
+        pjsip: The owner's transport, and a template for his telephones.
+        phones: Where his telephones are.
+        enter: Command that leads to where Asterisk runs.
+    """
+
+    examples: Path = EXAMPLES
+    files: tuple[str, ...] = EXAMPLE_FILES
+    variants: Mapping[str, Sequence[tuple[str, str, str, str]]] = field(default_factory=lambda: VARIANTS)
+    modules: tuple[str, ...] = ("res_websocket_client", "chan_websocket")
+    pjsip: str = PJSIP
+    phones: str = "127.0.0.1"
+    enter: tuple[str, ...] = ()
+
+    def write(self, folder: Path, phones: list[tuple[str, str, int]]) -> None:
+        """Asterisk's whole configuration."""
+        loads = "".join(f"load = {name}.so\n" for name in (*MODULES, *self.modules))
+        owners = self.pjsip + "".join(
+            PHONE.format(name=name, context=context, host=self.phones, port=port) for name, context, port in phones
+        )
+        files = {**SURROUNDINGS, "modules.conf": f"[modules]\nautoload = no\n{loads}", "pjsip.conf": owners}
+        for name in self.files:
+            files[name] = files.get(name, "") + (self.examples / name).read_text(encoding="utf-8")
+        for name, variants in self.variants.items():
+            files[name] += "".join(_variant(files[name], *variant) for variant in variants)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+def contexts(setup: Setup | None = None) -> list[str]:
     """Contexts that a caller may come in by."""
+    used = setup or Setup()
     published = re.findall(
-        r"^\[(bot(?:-tls|-plain|-incoming|-then-people)?)\]", (EXAMPLES / "extensions.conf").read_text(), re.M
+        r"^\[(bot(?:-tls|-plain|-incoming|-then-people|-webrtc|-trunk|-digest)?)\]",
+        (used.examples / "extensions.conf").read_text(),
+        re.M,
     )
-    return [*published, *(name for _, name, _, _ in VARIANTS["extensions.conf"])]
+    return [*published, *(name for _, name, _, _ in used.variants["extensions.conf"])]
 
 
 def _variant(text: str, section: str, name: str, old: str, new: str) -> str:
-    start = text.index(f"[{section}]\n")
-    end = text.find("\n[", start)
-    block = text[start : end if end > 0 else len(text)]
-    assert old in block, f"{old} is not in [{section}]"
-    return "\n" + block.replace(f"[{section}]", f"[{name}]", 1).replace(old, new) + "\n"
+    """Every section of that name once more."""
+    blocks = [f"[{block}" for block in re.split(r"^\[", text, flags=re.M)[1:] if block.startswith(f"{section}]\n")]
+    assert old in "".join(blocks), f"{old} is not in [{section}]"
+    return "\n" + "\n".join(block.replace(f"[{section}]", f"[{name}]", 1).replace(old, new) for block in blocks) + "\n"
 
 
 class Pbx:
@@ -143,8 +175,9 @@ class Pbx:
         phones: Name, dialplan context and port of each telephone it knows by name.
     """
 
-    def __init__(self, root: Path, phones: list[tuple[str, str, int]]) -> None:
+    def __init__(self, root: Path, phones: list[tuple[str, str, int]], setup: Setup | None = None) -> None:
         self._root = root
+        self._setup = setup or Setup()
         self._home = root / HOME.lstrip("/")
         self._phones = phones
         self._process: subprocess.Popen[bytes] | None = None
@@ -156,6 +189,7 @@ class Pbx:
     def __enter__(self) -> Pbx:
         self._configure()
         command = [
+            *self._setup.enter,
             "chroot",
             str(self._root),
             "asterisk",
@@ -197,13 +231,4 @@ class Pbx:
         shutil.rmtree(self._home, ignore_errors=True)
         for name in ("etc", "var", "run", "log"):
             (self._home / name).mkdir(parents=True)
-        files = dict(SURROUNDINGS)
-        files["pjsip.conf"] += "".join(
-            PHONE.format(name=name, context=context, port=port) for name, context, port in self._phones
-        )
-        for name in EXAMPLE_FILES:
-            files[name] = (EXAMPLES / name).read_text(encoding="utf-8")
-        for name, variants in VARIANTS.items():
-            files[name] += "".join(_variant(files[name], *variant) for variant in variants)
-        for name, text in files.items():
-            (self._home / "etc" / name).write_text(text, encoding="utf-8")
+        self._setup.write(self._home / "etc", self._phones)

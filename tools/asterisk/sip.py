@@ -83,15 +83,27 @@ class Phone(asyncio.DatagramProtocol):
         pbx: Where its calls go.
         number: What it calls from, as a trunk asserts it (RFC 3325).
         answers: Take incoming calls.
+        host, pbx_host: Addresses of the telephone and of the PBX.
 
     Attributes:
         is_deaf: Incoming calls ring, and nobody takes them.
     """
 
     def __init__(
-        self, user: str, port: int, pbx: int = 5060, *, number: str = "", codec: Codec = "ulaw", answers: bool = False
+        self,
+        user: str,
+        port: int,
+        pbx: int = 5060,
+        *,
+        number: str = "",
+        codec: Codec = "ulaw",
+        answers: bool = False,
+        host: str = HOST,
+        pbx_host: str = HOST,
     ) -> None:
         self.user = user
+        self._host = host
+        self._pbx_host = pbx_host
         self.number = number
         self.media = MediaPort(codec)
         self.answered = asyncio.Event()
@@ -109,8 +121,8 @@ class Phone(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Phone:
         loop = asyncio.get_running_loop()
-        await self.media.open(HOST)
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(HOST, self._port))
+        await self.media.open(self._host)
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self._host, self._port))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -124,11 +136,11 @@ class Phone(asyncio.DatagramProtocol):
     def call(self, number: str) -> None:
         """Dial; `answered` or `over` is set when something has come of it."""
         tag, call_id = secrets.token_hex(4), secrets.token_hex(8)
-        target = f"sip:{number}@{HOST}:{self._pbx}"
-        self._dialog = _Dialog(call_id, f"<sip:{self.user}@{HOST}>;tag={tag}", f"<{target}>", target)
+        target = f"sip:{number}@{self._pbx_host}:{self._pbx}"
+        self._dialog = _Dialog(call_id, f"<sip:{self.user}@{self._host}>;tag={tag}", f"<{target}>", target)
         self._invite = self._request("INVITE", body=self._sdp())
         if self.number:
-            self._invite.headers.append(("p-asserted-identity", f"<sip:{self.number}@{HOST}>"))
+            self._invite.headers.append(("p-asserted-identity", f"<sip:{self.number}@{self._host}>"))
         self._send(self._invite)
 
     def hang_up(self) -> None:
@@ -251,14 +263,14 @@ class Phone(asyncio.DatagramProtocol):
         dialog = self._dialog
         assert dialog is not None
         headers = [
-            ("via", f"SIP/2.0/UDP {HOST}:{self._port};branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
+            ("via", f"SIP/2.0/UDP {self._host}:{self._port};branch={branch or 'z9hG4bK' + secrets.token_hex(8)}"),
             ("max-forwards", "70"),
             *(("route", route) for route in dialog.routes),
             ("from", dialog.local),
             ("to", dialog.remote),
             ("call-id", dialog.call_id),
             ("cseq", f"{dialog.cseq} {method}"),
-            ("contact", f"<sip:{self.user}@{HOST}:{self._port}>"),
+            ("contact", f"<sip:{self.user}@{self._host}:{self._port}>"),
         ]
         if body:
             headers.append(("content-type", "application/sdp"))
@@ -269,7 +281,7 @@ class Phone(asyncio.DatagramProtocol):
         headers = [(name, value) for name, value in request.headers if name in kept]
         is_ours = self._is_ours(request) and self._dialog is not None
         local = self._dialog.local if is_ours and self._dialog is not None else request.get("to")
-        headers += [("to", local), ("contact", f"<sip:{self.user}@{HOST}:{self._port}>")]
+        headers += [("to", local), ("contact", f"<sip:{self.user}@{self._host}:{self._port}>")]
         if body:
             headers.append(("content-type", "application/sdp"))
         self._send(Message(f"SIP/2.0 {status} {REASONS[status]}", headers, body))
@@ -278,9 +290,9 @@ class Phone(asyncio.DatagramProtocol):
         audio = PAYLOAD_TYPES[self.media.codec]
         lines = [
             "v=0",
-            f"o=- {self._port} 1 IN IP4 {HOST}",
+            f"o=- {self._port} 1 IN IP4 {self._host}",
             "s=-",
-            f"c=IN IP4 {HOST}",
+            f"c=IN IP4 {self._host}",
             "t=0 0",
             f"m=audio {self.media.port} RTP/AVP {audio.number} 101",
             f"a=rtpmap:{audio.number} {audio.name}/8000",
@@ -293,7 +305,7 @@ class Phone(asyncio.DatagramProtocol):
 
     def _send(self, message: Message) -> None:
         assert self._transport is not None
-        self._transport.sendto(message.to_wire(), (HOST, self._pbx))
+        self._transport.sendto(message.to_wire(), (self._pbx_host, self._pbx))
 
 
 def _branch(message: Message) -> str:

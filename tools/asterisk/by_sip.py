@@ -1,0 +1,306 @@
+"""The same promises for the line that speaks SIP: four ways for Asterisk to call it, with the files of `asterisk-sip`.
+
+Asterisk is a machine of its own here (a network namespace): ICE wants addresses that are not the loopback's, and both
+sides want port 5060.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from tools.asterisk.bench import POLL, Bench, Call, LineCodec, Place, heard, until_last_word, until_said
+from tools.asterisk.calls import Check, outcome
+from tools.asterisk.house import House
+from tools.asterisk.media import Codec
+from tools.asterisk.pbx import Setup
+from tools.asterisk.sip import Phone
+
+ROOT = Path(__file__).resolve().parents[2]
+PBX, GATEWAY, STRANGER = "192.0.2.1", "192.0.2.2", "192.0.2.6"
+NEIGHBOURS = "192.0.2.0/30"  # who may use the trunk: the PBX, and the telephone that learns the greeting
+PLACE = Place(phones=GATEWAY, pbx=PBX)
+NAMES = f"127.0.0.1 localhost\n{GATEWAY} talkpath.example.com\n{PBX} pbx.example.com\n"
+NAMESPACE = "pbx"
+CONFIGURATION = ROOT / "examples" / "asterisk-sip" / "talkpath.yaml"
+ENVIRONMENT = {"PBX_ADDRESS": NEIGHBOURS}
+SETTLED_WITHIN = 20.0
+ACCOUNTS = ("talkpath", "talkpath-webrtc")
+TRUNKS = ("talkpath-trunk", "talkpath-digest")
+CODECS: tuple[Codec, ...] = ("ulaw", "alaw")
+LEARNING_PORT = 5990
+WAYS = {"account": "bot", "webrtc": "bot-webrtc", "trunk": "bot-trunk", "digest": "bot-digest"}
+
+PJSIP = """
+[transport-udp]
+type = transport
+protocol = udp
+bind = 0.0.0.0:5060
+
+[phones](!)
+type = endpoint
+transport = transport-udp
+disallow = all
+allow = ulaw,alaw
+direct_media = no
+send_connected_line = no
+trust_id_inbound = yes
+"""
+SETUP = Setup(
+    examples=CONFIGURATION.parent,
+    files=("pjsip.conf", "http.conf", "extensions.conf"),
+    variants={
+        "extensions.conf": [
+            ("bot-trunk", "bot-info", "@talkpath-trunk", "@talkpath-info"),
+            ("bot-digest", "bot-stranger", "@talkpath-digest", "@talkpath-stranger"),
+        ],
+        "pjsip.conf": [
+            ("talkpath-trunk", "talkpath-info", "dtmf_mode = rfc4733", "dtmf_mode = info"),
+            ("talkpath-digest", "talkpath-stranger", "= talkpath-trunk-auth", "= talkpath-stranger-auth"),
+            ("talkpath-trunk-auth", "talkpath-stranger-auth", "change-me-too", "a-wrong-one"),
+        ],
+    },
+    modules=(
+        "res_resolver_unbound",
+        "res_crypto",
+        "res_srtp",
+        "res_pjsip_transport_websocket",
+        "res_pjsip_registrar",
+        "res_pjsip_authenticator_digest",
+        "res_pjsip_outbound_authenticator_digest",
+        "res_pjsip_refer",
+        "res_pjsip_dtmf_info",
+        "res_pjsip_header_funcs",
+        "res_pjsip_nat",
+        "res_pjsip_rfc3326",
+        "res_pjsip_logger",
+    ),
+    pjsip=PJSIP,
+    phones=GATEWAY,
+    enter=("ip", "netns", "exec", NAMESPACE),
+)
+
+
+def connect_machines() -> None:
+    """A cable between the machine we are on and Asterisk's."""
+    ours, theirs = f"{GATEWAY}/29", f"{PBX}/29"
+    for command in (
+        "mount -t tmpfs tmpfs /run",
+        "mkdir -p /run/netns",
+        f"ip netns add {NAMESPACE}",
+        f"ip link add gateway type veth peer name pbx netns {NAMESPACE}",
+        f"ip addr add {ours} dev gateway",
+        f"ip addr add {STRANGER}/29 dev gateway",
+        "ip link set gateway up",
+        f"ip -n {NAMESPACE} addr add {theirs} dev pbx",
+        f"ip -n {NAMESPACE} link set pbx up",
+        f"ip -n {NAMESPACE} link set lo up",
+    ):
+        subprocess.run(command.split(), check=True)
+
+
+async def learn_greetings(house: House) -> Mapping[LineCodec, bytes]:
+    """What the gateway says first, as a telephone hears it that calls without any PBX."""
+    return {codec: await _learn_greeting(house, codec) for codec in CODECS}
+
+
+async def _learn_greeting(house: House, codec: Codec) -> bytes:
+    caller = f"+44207946008{CODECS.index(codec)}"
+    port = LEARNING_PORT + CODECS.index(codec)
+    async with Phone(caller, port, codec=codec, host=GATEWAY, pbx_host=GATEWAY) as phone:
+        phone.call("600")
+        await phone.until_answered(5)
+        await until_said(house, caller, "Hello, this is Acme.")
+        return until_last_word(phone.media.timeline()[1])
+
+
+async def settled(bench: Bench) -> None:
+    """Wait until Asterisk knows where the gateway is, after one of them has started."""
+    async with asyncio.timeout(SETTLED_WITHIN):
+        while True:
+            contacts = bench.pbx.ask("pjsip show contacts")
+            if all(f" {name}/" in contacts for name in (*ACCOUNTS, *TRUNKS)) and "Unavail" not in contacts:
+                return
+            for name in TRUNKS:
+                bench.pbx.ask(f"pjsip qualify {name}")
+            await asyncio.sleep(0.3)
+
+
+# --- every way -----------------------------------------------------------------------------------------------------
+async def talk(bench: Bench, way: str, codec: Codec = "ulaw") -> str:
+    """Greeting heard, phrase understood, keys understood; the caller hangs up."""
+    async with bench.call(WAYS.get(way, way), "600", codec=codec) as call:
+        answered = await call.answered()
+        await call.hears("Hello, this is Acme.")
+        greeting = call.greeting_heard(codec)
+        await call.says("vm-num-i-have")
+        await call.hears("four digit code")
+        await call.phone.media.press("1290#")
+        await call.hears("Your code is 1 2 9 0")
+        call.phone.hang_up()
+        record = await call.record()
+    assert (record["to"], record["by"]) == ("600", "caller"), record
+    assert record["custom"]["X-Pbx-Channel"].startswith("PJSIP/bot"), record["custom"]
+    assert record["custom"]["X-Pbx-Call"], record["custom"]
+    return f"answered in {answered:.2f} s, {greeting}, understood {heard(record)}"
+
+
+async def bot_hangs_up(bench: Bench, way: str) -> str:
+    async with bench.call(WAYS[way], "601") as call:
+        answered = await call.answered()
+        await call.hears("Hello, this is Acme.")
+        await call.says("queue-thankyou")
+        ended = await call.phone.until_over(15)
+        assert ended.by == "pbx", ended
+        record = await call.record()
+    assert record["by"] in ("bot", "gateway"), record["by"]
+    said = outcome(bench, "601")
+    assert said == "ANSWER, cause 16", said
+    assert not bench.reception.invited, "a conversation that is over went on to people"
+    return f"answered in {answered:.2f} s; {said}"
+
+
+async def transfer(bench: Bench, way: str) -> str:
+    """The caller and the colleague hear each other, and the call is over for the gateway."""
+    async with bench.call(WAYS[way], "600") as call:
+        await call.answered()
+        seen = await call.hears("Hello, this is Acme.")
+        began = asyncio.get_running_loop().time()
+        await bench.house.transfer(seen["call_id"], "100")
+        await call.reaches_people()
+        record = await call.record()
+        seconds = asyncio.get_running_loop().time() - began
+        assert not call.phone.over.is_set(), "the caller lost his colleague"
+    assert (record["result"], record["by"]) == ("transferred", "transfer"), record
+    return f"recorded as {record['result']}, {seconds:.1f} s"
+
+
+async def transfer_refused(bench: Bench, way: str) -> str:
+    """The PBX knows no such extension: the caller is told so, and the conversation goes on where it was."""
+    async with bench.call(WAYS[way], "600") as call:
+        await call.answered()
+        seen = await call.hears("Hello, this is Acme.")
+        await bench.house.transfer(seen["call_id"], "199")
+        await call.hears("I couldn't put you through")
+        await goes_on(call)
+        record = await call.record()
+    assert "unreachable" in str(record["notes"]), record["notes"]
+    assert record["by"] == "caller", record
+    return f"understood {heard(record)}"
+
+
+async def goes_on(call: Call) -> None:
+    await call.says("hours")
+    await call.hears("We are open from nine to five")
+    call.phone.hang_up()
+
+
+async def refused_number(bench: Bench, way: str) -> str:
+    """A number the gateway does not know: the dialplan's next route is taken, the caller unanswered until then."""
+    return await to_people(bench, WAYS[way], "699", "CHANUNAVAIL, cause 1")
+
+
+async def to_people(bench: Bench, context: str, number: str, expected: str, within: float = 6.0) -> str:
+    async with bench.call(context, number) as call:
+        seconds = await call.reaches_people(within)
+    said = outcome(bench, number)
+    assert said == expected, said
+    return f"people after {seconds:.2f} s; {said}"
+
+
+# --- once ----------------------------------------------------------------------------------------------------------
+async def alaw(bench: Bench) -> str:
+    return await talk(bench, "trunk", "alaw")
+
+
+async def keys_by_info(bench: Bench) -> str:
+    return await talk(bench, "bot-info")
+
+
+async def transfer_rings_out(bench: Bench) -> str:
+    """Nobody answers: Asterisk's dialplan sends the caller to the bot again, as a new call."""
+    bench.reception.is_deaf = True
+    try:
+        async with bench.call("bot", "600") as call:
+            await call.answered()
+            seen = await call.hears("Hello, this is Acme.")
+            await bench.house.transfer(seen["call_id"], "100")
+            await another_call(call, seen["call_id"])
+            first = await bench.house.record(seen["call_id"])
+            await goes_on(call)
+    finally:
+        bench.reception.is_deaf = False
+    return f"the first call recorded as {first['result']} by {first['by']}, notes {first['notes']}"
+
+
+async def another_call(call: Call, before: str) -> None:
+    """Wait until the same caller has another call than the one before."""
+    async with asyncio.timeout(25):
+        while True:
+            if (await call.bench.house.call_from(call.caller))["call_id"] != before:
+                return
+            await asyncio.sleep(POLL)
+
+
+async def wrong_password(bench: Bench) -> str:
+    return await to_people(bench, "bot-stranger", "600", "CHANUNAVAIL, cause 21")
+
+
+async def stranger(bench: Bench) -> str:
+    """An address that is not in `allow` gets no answer at all."""
+    async with Phone("stranger", 5989, host=STRANGER, pbx_host=GATEWAY) as phone:
+        phone.call("600")
+        try:
+            await phone.until_answered(1)
+        except TimeoutError:
+            return "no answer within a second"
+    raise AssertionError(f"a stranger was answered: {phone.ended}")
+
+
+async def full(bench: Bench) -> str:
+    bench.house.gateway.stop()
+    await bench.house.open(MAX_CALLS="1")
+    await settled(bench)
+    try:
+        async with bench.call("bot-trunk", "600") as first:
+            await first.answered()
+            figures = await to_people(bench, "bot", "600", "CONGESTION, cause 34")
+            await first.hears("Hello, this is Acme.")
+    finally:
+        bench.house.gateway.stop()
+    return figures
+
+
+async def down_account(bench: Bench) -> str:
+    bench.house.gateway.stop()
+    return await to_people(bench, "bot", "600", "CHANUNAVAIL, cause 0")
+
+
+async def down_trunk(bench: Bench) -> str:
+    bench.house.gateway.stop()
+    return await to_people(bench, "bot-trunk", "600", "CHANUNAVAIL, cause 0", within=30)
+
+
+CHECKS: dict[str, Check] = {
+    **{
+        f"sip {way} {check.__name__.replace('_', ' ')}": partial(check, way=way)
+        for way in WAYS
+        for check in (talk, bot_hangs_up, transfer, transfer_refused, refused_number)
+    },
+    **{
+        f"sip {check.__name__.replace('_', ' ')}": check
+        for check in (
+            alaw,
+            keys_by_info,
+            transfer_rings_out,
+            wrong_password,
+            stranger,
+            full,
+            down_account,
+            down_trunk,
+        )
+    },
+}
