@@ -11,7 +11,8 @@ import math
 from typing import assert_never
 
 from gateway.actions import Hangup, Say, Transfer
-from gateway.call.commands import Answer, Command, Ring
+from gateway.call.beginning import Beginning
+from gateway.call.commands import Command
 from gateway.call.endings import Endings
 from gateway.call.facts import HOLDING, CallSetup, Facts, Prompt, State
 from gateway.call.hearing import MAX_EAR_FAILURES, Hearing, Input, NoMatch
@@ -72,7 +73,7 @@ class Conversation:
         self.turns = Turns(self.facts, self.speech, self.question, self.speaking, self.hearing, self.endings)
         self.interrupting = Interrupting(self.facts, self.question, self.speaking, self.hearing, self.turns)
         self.holding = Holding(self.facts, self.hearing)
-        self.announcement: int | None = None
+        self.beginning = Beginning(self.facts, self.speaking)
         self.touched_sensitive = False
         """The last event, or a command it led to, holds what the caller answered to a sensitive question."""
 
@@ -126,9 +127,10 @@ class Conversation:
         facts = self.facts
         match event:
             case CallOffered():
-                self._offered()
+                self.beginning.offered()
+                self.turns.start()
             case CallAnswered():
-                self._answered()
+                self.beginning.answered()
             case LegClosed():
                 self.endings.leg_closed(event.by, event.reason)
             case DigitPressed():
@@ -174,33 +176,6 @@ class Conversation:
                 pass  # the deadlines below see what is due
             case _:
                 assert_never(event)
-
-    def _offered(self) -> None:
-        setup = self.facts.setup
-        rings = setup.number.pick_up != "at_once" and setup.leg.can_ring and setup.backend.greets_first
-        if rings and setup.people is None:
-            self.facts.emit(Ring(early_media=setup.number.pick_up == "early_media"))
-        else:
-            self._pick_up()
-        self.turns.start()
-
-    def _pick_up(self) -> None:
-        self.facts.picked_up_at = self.facts.now
-        self.facts.emit(Answer())
-
-    def _answered(self) -> None:
-        facts = self.facts
-        facts.answered = True
-        if facts.waiting is not None:  # nobody waited for a filler before he could hear one
-            facts.waiting.next_filler = facts.now + facts.number.filler_after
-        if not facts.setup.has_recording or facts.number.recording.mode != "on":
-            return
-        if facts.number.recording.announce:
-            self.announcement = facts.next_prompt
-            self.speaking.own_text(facts.number.recording.announce)
-        if self.announcement not in facts.prompts:
-            self.announcement = None
-            facts.keep("recording_started")
 
     def _bot_replied(self, event: BotReplied) -> None:
         """What the bot was waited for is said at once, also when the caller has begun to speak meanwhile."""
@@ -252,9 +227,7 @@ class Conversation:
         prompt = self.speaking.prompt_ended(event)
         if prompt is None:
             return
-        if event.prompt_id == self.announcement:
-            self.announcement = None
-            facts.keep("recording_started")
+        self.beginning.prompt_ended(event.prompt_id)
         if event.result == "failed" and event.seconds == 0:
             self._prompt_failed(prompt)
         if facts.prompts:
@@ -328,8 +301,8 @@ class Conversation:
 
     def _enter(self, state: State) -> None:
         """What a state needs while it lasts: its start, an entry of keys that is complete, and an ear."""
-        if state is State.RINGING and self.facts.picked_up_at is None and not self.facts.is_thinking:
-            self._pick_up()  # the bot has answered, or cannot
+        if state is State.RINGING and self.beginning.is_ready:
+            self.beginning.pick_up()
         if state is State.HELD:
             self.holding.fall_silent()
         if state is State.DIGITS:
@@ -350,7 +323,7 @@ class Conversation:
         facts = self.facts
         match state:
             case State.RINGING if facts.picked_up_at is None:
-                self._pick_up()  # the caller hears that the bot takes long
+                self.beginning.pick_up()  # the caller hears that the bot takes long
             case State.RINGING:
                 self.endings.end("leg_failed", "gateway", "the line did not answer")
             case State.ENDING:
