@@ -30,6 +30,7 @@ class SipCaller:
     Args:
         codec, keys, transfers, delay, keep: As for `SipPeer`.
         clock, sleep, hear_every: As for `CallerLine`.
+        background: Off only for who sends audio all the time himself; then keys go with that.
         answered_within: Seconds in which the call has to be taken; None: entering the line does not wait for that, and
             a refusal is the line's end.
     """
@@ -44,6 +45,7 @@ class SipCaller:
         clock: Clock | None = None,
         sleep: Sleep = asyncio.sleep,
         hear_every: float | None = 0.1,
+        background: bool = True,
         keep: float | None = None,
         answered_within: float | None = ANSWERED_WITHIN,
     ) -> None:
@@ -54,6 +56,7 @@ class SipCaller:
         self._clock = clock or LoopClock()
         self._sleep = sleep
         self._hear_every = hear_every
+        self._background = background
         self._keep = keep
         self._answered_within = answered_within
 
@@ -99,7 +102,7 @@ class SipCaller:
             clock=self._clock,
             sleep=self._sleep,
             hear_every=self._hear_every,
-            background=True,
+            background=self._background,
             answered_within=self._answered_within,
         )
 

@@ -24,7 +24,7 @@ from gateway.caller.line import CallerClient, CallerLine
 from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
 from tests.fakes.callers import sound
-from tests.fakes.office import CALLER, LINES, NUMBER, Line, auth_of
+from tests.fakes.office import CALLER, NUMBER, SOCKETS, Line, auth_of
 from tests.fakes.talkr_office import open_office
 from tests.fakes.terse import TerseBot
 from tests.fakes.virtual_loop import VirtualLoop, run_virtual
@@ -119,7 +119,7 @@ async def ten_minutes(
         ) as office,
     ):
         connection = client_of(line, clock).connect(
-            office.socket_url(line), caller=CALLER, called=NUMBER, auth=auth_of(line)
+            office.url_of(line), caller=CALLER, called=NUMBER, auth=auth_of(line)
         )
         async with connection as up:
             course = Course(up, clock, hold)
@@ -144,7 +144,7 @@ def tracks(folder: Path) -> tuple[Sound, Sound]:
     return both[:, 0], both[:, 1]
 
 
-CASES = [(line, ppm, None) for line in LINES for ppm in (-500, 500)]
+CASES = [(line, ppm, None) for line in SOCKETS for ppm in (-500, 500)]
 CASES += [("cloud", 500, (60.0, 500.0)), ("pbx", -500, (60.0, 500.0))]
 
 

@@ -64,7 +64,7 @@ async def echoing_call(
 async def test_the_bots_own_voice_neither_interrupts_it_nor_reaches_it(
     decibels: float, delay: float, tmp_path: Path
 ) -> None:
-    line = LINES[ECHOES.index((decibels, delay)) % 2]
+    line = LINES[ECHOES.index((decibels, delay)) % len(LINES)]
     async with echoing_call(tmp_path, line, Echo(decibels, delay)) as (office, caller, there, voice):
         await there.until(18.0)
         assert caller.line.hung_up is None
@@ -84,7 +84,7 @@ async def test_the_bots_own_voice_neither_interrupts_it_nor_reaches_it(
 async def test_a_word_over_the_returning_voice_interrupts_it_and_is_heard(
     decibels: float, delay: float, tmp_path: Path
 ) -> None:
-    line = LINES[(ECHOES.index((decibels, delay)) + 1) % 2]
+    line = LINES[(ECHOES.index((decibels, delay)) + 1) % len(LINES)]
     word = at_level(trimmed(spoken("en", "privacy-thankyou"))[:10000], -21)
     async with echoing_call(tmp_path, line, Echo(decibels, delay)) as (office, _, there, _):
         await there.until(2.5)

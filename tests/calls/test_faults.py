@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from gateway.caller.peer import CallerAuth, basic_headers
 from gateway.kit.signature import twilio_signature
 from gateway.lab.talkr_bot import BOTS
-from tests.fakes.office import LINES, NUMBER, TWILIO_TOKEN, Line, Office, auth_of, client_of, dial
+from tests.fakes.office import LINES, NUMBER, SOCKETS, TWILIO_TOKEN, Line, Office, auth_of, client_of, dial
 from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
@@ -21,6 +21,7 @@ BOT = BOTS["en"]
 SAYS = {topic.name: topic.says for topic in BOT.topics}
 FRAME = 0.025
 on_each_line = pytest.mark.parametrize("line", LINES)
+on_each_socket = pytest.mark.parametrize("line", SOCKETS)
 
 
 # --- strangers -----------------------------------------------------------------------------------------------------
@@ -30,13 +31,13 @@ WRONG = {
 }
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_strangers_are_refused_before_any_audio(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office:
         for auth in WRONG[line]:
             with pytest.raises(InvalidStatus) as refused:
-                async with client_of(line).connect(office.socket_url(line), called=NUMBER, auth=auth):
+                async with client_of(line).connect(office.url_of(line), called=NUMBER, auth=auth):
                     pass
             assert refused.value.response.status_code in (401, 403)
         assert len(office.bot.requests) == 0
@@ -45,7 +46,7 @@ async def test_strangers_are_refused_before_any_audio(line: Line, tmp_path: Path
     assert len(office.records) == 1
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_an_unknown_number_is_refused_before_any_audio(line: Line, tmp_path: Path) -> None:
     """The numbers come with the first message, so that is where the refusal is: a hang-up, the PBX's next step."""
@@ -57,7 +58,7 @@ async def test_an_unknown_number_is_refused_before_any_audio(line: Line, tmp_pat
     assert len(office.bot.requests) == 0
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_a_full_gateway_refuses_the_upgrade_and_has_room_again(
     line: Line, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -65,7 +66,7 @@ async def test_a_full_gateway_refuses_the_upgrade_and_has_room_again(
     async with open_office(tmp_path, server={"max_calls": 1}) as office:
         async with dial(office, line) as caller:
             await caller.until(1.0)
-            for other in LINES:
+            for other in SOCKETS:
                 with pytest.raises(InvalidStatus) as refused:
                     async with dial(office, other):
                         pass
@@ -78,7 +79,7 @@ async def test_a_full_gateway_refuses_the_upgrade_and_has_room_again(
     assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_a_draining_gateway_finishes_its_calls_and_takes_no_more(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller:
@@ -106,7 +107,7 @@ def _refused(office: Office, line: str, reason: str) -> float:
 # --- what is sent --------------------------------------------------------------------------------------------------
 async def _raw(office: Office, line: Line) -> ClientConnection:
     """A socket that was let in and has said nothing."""
-    url, auth = office.socket_url(line), auth_of(line)
+    url, auth = office.url_of(line), auth_of(line)
     if line == "cloud":
         headers = {"X-Twilio-Signature": twilio_signature(TWILIO_TOKEN, url)}
     else:
@@ -120,7 +121,7 @@ async def _close_of(connection: ClientConnection, within: float) -> tuple[int | 
     return connection.close_code, connection.close_reason or ""
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_a_start_that_never_comes_is_not_waited_for(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller:
@@ -146,7 +147,7 @@ FIRST_MESSAGES: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("first", FIRST_MESSAGES)
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_nonsense_instead_of_a_start_is_told_off(first: str, line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller:
@@ -160,7 +161,7 @@ async def test_nonsense_instead_of_a_start_is_told_off(first: str, line: Line, t
     assert office.outcome == ("abandoned", "caller")
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_a_message_of_more_than_a_megabyte_is_too_big(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller, dial(office, line) as broken:
@@ -188,7 +189,7 @@ LATER = {
 }
 
 
-@pytest.mark.parametrize(("line", "message"), [(line, message) for line in LINES for message in LATER[line]])
+@pytest.mark.parametrize(("line", "message"), [(line, message) for line in SOCKETS for message in LATER[line]])
 @virtual_time
 async def test_a_message_that_cannot_be_read_ends_this_call_only(line: Line, message: str, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller, dial(office, line) as broken:
@@ -208,7 +209,7 @@ async def test_a_message_that_cannot_be_read_ends_this_call_only(line: Line, mes
 
 
 # --- peers that fall silent ----------------------------------------------------------------------------------------
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_a_peer_that_sends_nothing_is_asked_by_the_clock(line: Line, tmp_path: Path) -> None:
     """Hold, mute, silence suppression: not one frame comes, from the beginning."""
@@ -222,7 +223,7 @@ async def test_a_peer_that_sends_nothing_is_asked_by_the_clock(line: Line, tmp_p
     assert office.outcome == ("no_input", "gateway")
 
 
-@on_each_line
+@on_each_socket
 @virtual_time
 async def test_a_peer_that_stops_sending_after_a_word_still_gets_its_answer(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line, background=False) as caller:
@@ -253,7 +254,7 @@ async def test_many_broken_callers_cost_the_others_nothing(tmp_path: Path) -> No
     async with open_office(tmp_path) as office, dial(office) as caller:
         office.is_truth_checked = False
         await caller.hears(BOT.greeting)
-        connections = [await _raw(office, line) for line in LINES for _ in range(20)]
+        connections = [await _raw(office, line) for line in SOCKETS for _ in range(20)]
         for index, connection in enumerate(connections):
             await connection.send(list(FIRST_MESSAGES.values())[index % len(FIRST_MESSAGES)])
         said = await caller.say("location")

@@ -23,7 +23,7 @@ from audio.frame import Frame
 from audio.judge_batch import JudgeBatch
 from gateway.caller.line import CallerLine
 from tests.fakes.callers import sound
-from tests.fakes.office import CALLER, LINES, NUMBER, Line, Office, auth_of, client_of
+from tests.fakes.office import CALLER, NUMBER, SOCKETS, Line, Office, auth_of, client_of
 from tests.fakes.sounds import judge
 from tests.fakes.talkr_office import open_office
 from tests.fakes.terse import BROKEN_ID, TerseBot
@@ -112,13 +112,13 @@ SILENT = {is_let_go, reaches_a_broken_bot}
 
 def calls_to_make() -> Iterator[tuple[Way, Line]]:
     """Every way on both lines, over and over."""
-    return itertools.cycle((way, line) for way in 3 * OFTEN + SELDOM for line in LINES)
+    return itertools.cycle((way, line) for way in 3 * OFTEN + SELDOM for line in SOCKETS)
 
 
 async def one_call(office: Office, way: Way, line: Line) -> None:
     client = client_of(line, background=way not in SILENT)
     called = CALLED.get(way, NUMBER)
-    async with client.connect(office.socket_url(line), caller=CALLER, called=called, auth=auth_of(line)) as up:
+    async with client.connect(office.url_of(line), caller=CALLER, called=called, auth=auth_of(line)) as up:
         await way(up, office)
 
 

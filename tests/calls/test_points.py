@@ -15,7 +15,7 @@ from gateway.lab.talkr import LabTalkr
 from gateway.lab.talkr_bot import BOTS
 from gateway.speech.scripted.signal import duration_of
 from tests.fakes.callers import Phone, own_words
-from tests.fakes.office import LINES, TWILIO_TOKEN, Line, Office, auth_of, dial
+from tests.fakes.office import SOCKETS, TWILIO_TOKEN, Line, Office, auth_of, dial
 from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
@@ -24,7 +24,7 @@ SAYS = {topic.name: topic.says for topic in BOT.topics}
 WAITING = next(topic.waiting for topic in BOT.topics if topic.name == "lookup")
 LOOKUP = "information about your last call"
 FRAME = 0.025
-on_each_line = pytest.mark.parametrize("line", LINES)
+on_each_line = pytest.mark.parametrize("line", SOCKETS)
 
 
 def words(name: str) -> str:
@@ -199,7 +199,7 @@ async def test_a_caller_may_go_while_the_fallback_is_said(at: float, line: Line,
 async def test_a_caller_who_goes_before_the_call_has_begun_leaves_no_record(line: Line, tmp_path: Path) -> None:
     """The socket is open, nobody has said yet who calls: the caller hung up while it rang."""
     async with open_office(tmp_path) as office:
-        url = office.socket_url(line)
+        url = office.url_of(line)
         signed = {"X-Twilio-Signature": twilio_signature(TWILIO_TOKEN, url)}
         headers = signed if line == "cloud" else dict(basic_headers(auth_of(line)))
         for is_polite in (True, False):

@@ -19,7 +19,7 @@ from gateway.speech.overrides import Overrides
 from gateway.speech.scripted.signal import duration_of, resemblance, spoken_pcm
 from tests.fakes.callers import Phone, own_words
 from tests.fakes.mortal import MortalVendor, MortalVoice
-from tests.fakes.office import LINES, NUMBER, Line, dial, settings_of
+from tests.fakes.office import NUMBER, SOCKETS, Line, dial, settings_of
 from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
@@ -28,7 +28,7 @@ APOLOGY = own_words("apology", "en-GB")
 KEPT = {"prompts": {"directory": "kept", "overrides": "recordings"}}
 VOICE = {"synthesizer": {"vendor": "acme", "voice": "anna", "rate": 1.1}}
 CLEARLY = 0.95
-on_each_line = pytest.mark.parametrize("line", LINES)
+on_each_line = pytest.mark.parametrize("line", SOCKETS)
 
 
 def acme(**script: object) -> dict[str, dict[str, object]]:

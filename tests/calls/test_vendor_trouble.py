@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.lab.talkr_bot import BOTS
-from tests.fakes.office import LINES, Line, dial
+from tests.fakes.office import SOCKETS, Line, dial
 from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
@@ -16,7 +16,7 @@ SAYS = {topic.name: topic.says for topic in BOT.topics}
 DOWN = {"acme": {"engine": "scripted", "fail_speech_after": 0, "fail_listening_after": 0}}
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", SOCKETS)
 @virtual_time
 async def test_a_vendor_that_is_down_is_noted_once_and_heard_by_nobody(line: Line, tmp_path: Path) -> None:
     number = {"synthesizer": {"vendor": "acme"}, "recognizer": {"vendor": "acme"}}

@@ -11,7 +11,7 @@ import pytest
 from gateway.lab.talkr_bot import BOTS
 from gateway.speech.scripted.signal import duration_of
 from tests.fakes.callers import Phone, own_words
-from tests.fakes.office import LINES, Line, dial
+from tests.fakes.office import LINES, SOCKETS, Line, dial
 from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
@@ -220,7 +220,7 @@ async def test_a_caller_may_hang_up_at_any_moment(point: str, line: Line, tmp_pa
     assert office.record["seconds"] == pytest.approx(max(at, 0.0), abs=0.05)
 
 
-@on_each_line
+@pytest.mark.parametrize("line", SOCKETS)  # on a trunk it is the silence that tells: `test_trunk`
 @virtual_time
 async def test_a_call_that_vanishes_is_over_at_once(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller:

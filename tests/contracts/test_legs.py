@@ -35,7 +35,7 @@ from gateway.transports.sockets import LineContext
 from gateway.transports.twilio.settings import TwilioLine
 from gateway.transports.twilio.transport import TwilioTransport
 from tests.fakes.desk import Desk, TakenCall, open_line
-from tests.fakes.sip_line import trunk_url
+from tests.fakes.sip_line import rtp_ports, trunk_url
 from tests.fakes.virtual_loop import virtual_time
 
 TICK = 0.02
@@ -91,7 +91,7 @@ def asterisk(
 def sip(trunk: str = "") -> Kind:
     """Over UDP or TCP with RTP, or over WebSocket with WebRTC."""
     door = {"listen": f"{trunk}:127.0.0.1:0", "auth": DIGEST} if trunk else {"path": "/sip", "auth": BASIC}
-    line = SipLine.model_validate({**door, "rtp": {"host": "127.0.0.1"}})
+    line = SipLine.model_validate({**door, "rtp": {"host": "127.0.0.1", "ports": rtp_ports()}})
     return Kind(
         lambda: SipTransport("line", line, context()),
         lambda: SipCaller(),

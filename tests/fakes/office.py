@@ -1,4 +1,4 @@
-"""A whole gateway behind its one real port: both media lines, API and health, a bot, and people who call it.
+"""A whole gateway behind its real ports: media WebSockets, a SIP trunk, API and health, a bot, and people who call it.
 
 For the loop with virtual time. What stands for the machine's own (speech, voice detection, echo) is scripted unless a
 test asks for the real thing. When the office closes, nothing of its calls may be left: every call has its record and a
@@ -28,6 +28,7 @@ from gateway.call.services import Canceller, Detector
 from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerClient
 from gateway.caller.peer import CallerAuth
+from gateway.caller.sip import SipCaller
 from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
 from gateway.http.control import Reloaded
@@ -57,9 +58,12 @@ from gateway.transports.text.transport import TextTransport
 from tests.fakes.callers import Phone, Typist
 from tests.fakes.fittings import CleanDetector, KeptRecords, NoCanceller
 from tests.fakes.shared_port import served
+from tests.fakes.sip_line import rtp_ports, trunk_url
 
-Line = Literal["cloud", "pbx"]
-LINES: tuple[Line, ...] = ("cloud", "pbx")
+Line = Literal["cloud", "pbx", "trunk"]
+LINES: tuple[Line, ...] = ("cloud", "pbx", "trunk")
+SOCKETS: tuple[Line, ...] = ("cloud", "pbx")
+"""The lines of media WebSockets."""
 NUMBER = "+441632960000"
 CALLER = "+33612345678"
 TWILIO_TOKEN = "12345678901234567890123456789012"
@@ -100,6 +104,7 @@ class Office:
     folder: Path
     messages: MessageShelf
     address: str = ""
+    trunk: str = ""
     callers: list[Phone] = field(default_factory=list)
     is_truth_checked: bool = True
     """Compare what callers heard with the books; not where the connection breaks, which is noticed later."""
@@ -111,7 +116,9 @@ class Office:
     def registry(self) -> Registry:
         return self.reception.equipment.registry
 
-    def socket_url(self, line: Line) -> str:
+    def url_of(self, line: Line) -> str:
+        if line == "trunk":
+            return self.trunk
         return f"ws://{self.address}{self.settings.lines[line].path}"
 
     async def offer(self, line: str, leg: Leg) -> None:
@@ -162,7 +169,9 @@ class Office:
         return [note["data"] for note in self.record["notes"] if note["kind"] == kind]
 
 
-def auth_of(line: Line) -> CallerAuth:
+def auth_of(line: Line) -> CallerAuth | None:
+    if line == "trunk":
+        return None
     if line == "cloud":
         return CallerAuth(twilio_token=TWILIO_TOKEN)
     return CallerAuth(username="pbx", password=PBX_PASSWORD)
@@ -171,6 +180,8 @@ def auth_of(line: Line) -> CallerAuth:
 def client_of(line: Line, *, background: bool = True) -> CallerClient:
     if line == "cloud":
         return TwilioCaller(background=background)
+    if line == "trunk":
+        return SipCaller(background=background)
     return AsteriskCaller(background=background)
 
 
@@ -180,9 +191,7 @@ async def dial(
 ) -> AsyncIterator[Phone]:
     """A call to the office; hung up at the end, if it is still up."""
     client = client_of(line, background=background)
-    connection = client.connect(
-        office.socket_url(line), caller=CALLER, called=called, custom=custom, auth=auth_of(line)
-    )
+    connection = client.connect(office.url_of(line), caller=CALLER, called=called, custom=custom, auth=auth_of(line))
     async with connection as up:
         caller = Phone(office, up)
         office.callers.append(caller)
@@ -215,6 +224,7 @@ def written(
     speech: Mapping[str, Any],
     server: Mapping[str, Any],
     pbx: Mapping[str, Any],
+    trunk: Mapping[str, Any],
     more: Mapping[str, Mapping[str, Any]],
 ) -> Path:
     """The configuration file of an office."""
@@ -227,6 +237,13 @@ def written(
                 "path": "/media/asterisk",
                 "auth": {"basic": {"username": "pbx", "password": PBX_PASSWORD}},
                 **pbx,
+            },
+            "trunk": {
+                "transport": "sip",
+                "listen": "udp:127.0.0.1:0",
+                "allow": "127.0.0.1",
+                "rtp": {"host": "127.0.0.1", "ports": rtp_ports()},
+                **trunk,
             },
         },
         "bots": {"reception": bot},
@@ -256,6 +273,7 @@ async def open_office(
     speech: Mapping[str, Any] | None = None,
     server: Mapping[str, Any] | None = None,
     pbx: Mapping[str, Any] | None = None,
+    trunk: Mapping[str, Any] | None = None,
     more: Mapping[str, Mapping[str, Any]] | None = None,
     detector: Detectors = CleanDetector,
     canceller: Cancellers = lambda format: NoCanceller(),
@@ -267,14 +285,14 @@ async def open_office(
     Args:
         bot: Who is asked.
         bot_settings: All of the bot's.
-        number, speech, server, pbx: Further settings of theirs.
+        number, speech, server, pbx, trunk: Further settings of theirs.
         more: Further entries by section, such as other bots and numbers.
         voice: Speaks instead of the scripted voice of the vendor ``local``, and without the prompt cache.
         vendors: Speech vendors that are started already, beside the scripted ones or in their place.
     """
     scripted = {name: {"engine": "scripted"} for name in vendors or {} if name != "local"}
     speech = {**scripted, **(speech or {})}
-    file = written(folder, bot_settings, number or {}, speech, server or {}, pbx or {}, more or {})
+    file = written(folder, bot_settings, number or {}, speech, server or {}, pbx or {}, trunk or {}, more or {})
     async with HttpClient() as http:
         fittings = Fittings(detector, canceller, voice, vendors or {})
         office, disk = _furnish(settings_of(file), bot, http, folder, fittings)
@@ -370,6 +388,8 @@ async def _serving(office: Office) -> AsyncIterator[None]:
             for name, transport in {**office.transports, "text": text}.items()
         ]
         await asyncio.sleep(0)
+        if "trunk" in office.transports:
+            office.trunk = await trunk_url(office.transports["trunk"])
         try:
             yield
         finally:

@@ -1,8 +1,9 @@
-"""Where a `sip` line listens whose ports were left to the system."""
+"""A `sip` line in tests: where it listens, and where its audio is."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 from gateway.interfaces import Transport
 from gateway.transports.sip.tcp import TcpDoor
@@ -17,3 +18,10 @@ async def trunk_url(transport: Transport) -> str:
     async with asyncio.timeout(5):
         await door.is_up.wait()
     return f"sip:127.0.0.1:{door.port}" + (";transport=tcp" if isinstance(door, TcpDoor) else "")
+
+
+def rtp_ports() -> str:
+    """A range of ports that no other process of the same test run uses."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20000 + 500 * (worker % 24)
+    return f"{first}-{first + 499}"

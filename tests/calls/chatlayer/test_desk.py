@@ -10,10 +10,10 @@ import pytest
 from gateway.lab import chatlayer_bot as desk
 from tests.fakes.callers import own_words
 from tests.fakes.chatlayer import said_to, travel_office
-from tests.fakes.office import LINES, Line, dial, texting
+from tests.fakes.office import SOCKETS, Line, dial, texting
 from tests.fakes.virtual_loop import virtual_time
 
-on_each_line = pytest.mark.parametrize("line", LINES)
+on_each_line = pytest.mark.parametrize("line", SOCKETS)
 MENU = (
     "For timetable, say timetable or press 1. For tickets, say tickets or press 2. "
     "For opening hours, say opening hours or press 3."

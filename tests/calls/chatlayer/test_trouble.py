@@ -11,10 +11,10 @@ import pytest
 from gateway.lab import chatlayer_bot as desk
 from tests.fakes.callers import own_words
 from tests.fakes.chatlayer import said_to, travel_office
-from tests.fakes.office import LINES, Line, dial, texting
+from tests.fakes.office import SOCKETS, Line, dial, texting
 from tests.fakes.virtual_loop import virtual_time
 
-on_each_line = pytest.mark.parametrize("line", LINES)
+on_each_line = pytest.mark.parametrize("line", SOCKETS)
 WORKS = {"script": {"hi": [desk.text("Welcome.")]}}
 
 

@@ -281,7 +281,7 @@ async def test_hp21_a_transfer_that_fails_brings_the_caller_back(tmp_path: Path,
             manager.tell(Event="DialEnd", Channel=CHANNEL, DestChannel="PJSIP/bob-2", DialStatus="BUSY")
             back = {"pbx_channel": CHANNEL, "__talkpath_call": "call-1", "__talkpath_status": "BUSY"}
             client = AsteriskCaller(answers_itself=False)
-            async with client.connect(office.socket_url("pbx"), custom=back, auth=auth_of("pbx")) as line:
+            async with client.connect(office.url_of("pbx"), custom=back, auth=auth_of("pbx")) as line:
                 again = Phone(office, line)  # type: ignore[arg-type]
                 if team == "Support":
                     await again.hears(HOLD)
