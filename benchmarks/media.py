@@ -77,7 +77,7 @@ class Call:
 
     async def _speak(self) -> None:
         message = Frame(VOICE * 10, self.media.format)
-        while True:
+        while self.mailbox.closed is None:  # then nothing waits any more
             await self.media.send_audio(message)
 
 
