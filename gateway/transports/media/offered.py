@@ -15,7 +15,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Security = Literal["none", "sdes", "dtls"]
 Setup = Literal["active", "passive", "actpass", "holdconn"]
 
-STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 13: ("CN", 8000)}  # RFC 3551 table 4
+STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000)}  # RFC 3551 table 4
 TELEPHONE_EVENT = "telephone-event"
 FINGERPRINTS = ("sha-256", "sha-384", "sha-512")  # what DTLS here can check; SHA-1 is broken
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")  # RFC 4568 section 6.2, best first

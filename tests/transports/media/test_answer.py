@@ -375,6 +375,7 @@ def test_an_offer_in_plain_rtp_and_its_answer() -> None:
     talks = negotiation("PCMA", "PCMU")
     (media,) = SessionDescription.from_wire(talks.offer(PLAIN)).media
     assert (media.protocol, media.formats) == ("RTP/AVP", ["8", "0", "101"])
+    assert media.get("mid") is None
     assert media.get("rtcp-mux") == ""
     assert media.get("rtcp") == "20001 IN IP4 198.51.100.1"
     body = "m=audio 5000 RTP/AVP 0 101\na=rtpmap:101 telephone-event/8000"

@@ -103,6 +103,15 @@ def test_any_bytes_are_read_or_refused(lines: list[bytes]) -> None:
     SessionDescription.from_wire(description.to_wire())
 
 
+def test_what_just_fits_is_read() -> None:
+    line = b"m=audio 1 RTP/AVP 0\r\n"
+    assert SessionDescription.from_wire(line + b"x" * (MAX_BYTES - len(line))).media
+    assert len(SessionDescription.from_wire(line * 32).media) == 32
+    assert SessionDescription.from_wire(b"m=audio 65535 RTP/AVP\r\n").media[0].formats == []
+    (entry,) = audio("m=audio 1 RTP/AVP 127 128\na=rtpmap:127 PCMU/8000\na=rtpmap:128 PCMA/8000").formats
+    assert entry.payload_type == 127
+
+
 def test_static_payload_types_need_no_rtpmap() -> None:
     formats = audio("m=audio 4000 RTP/AVP 8 0 9 96 300 x").formats
     assert [(entry.payload_type, entry.name, entry.clock_rate) for entry in formats] == [
