@@ -186,6 +186,14 @@ class UserAgent:
         if (known := self._call(call)) is not None:
             self._transferring.begin(known, target, headers, now)
 
+    def replacing(self, call: CallKey) -> SipUri | None:
+        """For an attended transfer: the target that lets whoever calls it take our place in a call that is up. None
+        for a call that is not up, or whose far side does not say that it can do that."""
+        known = self._call(call)
+        if known is None or known.state is not CallState.UP or known.dialog is None:
+            return None
+        return known.dialog.replacing() if "replaces" in known.peer_supports else None
+
     def info(self, call: CallKey, content_type: str, body: bytes, *, now: float) -> None:
         """Send an INFO, while the call is up."""
         if (known := self._call(call)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.transports.sip.message import SipRequest
+from gateway.transports.sip.message import NameAddress, SipRequest
 from gateway.transports.sip.ua_events import (
     ByeReceived,
     CallLost,
@@ -12,9 +12,10 @@ from gateway.transports.sip.ua_events import (
     ReferProgressed,
     ReferSucceeded,
     Released,
+    Ringing,
 )
 from gateway.transports.sip.uri import parse_uri
-from tests.fakes.sip_agent import AgentAndPeer, up
+from tests.fakes.sip_agent import ANSWER, OFFER, AgentAndPeer, up
 
 TARGET = parse_uri("sip:carol@pbx.example.com")
 
@@ -234,6 +235,19 @@ def test_what_is_no_status_line_tells_nothing(body: str) -> None:
     assert transfer.line.kinds() == []
 
 
+def test_what_is_no_fragment_tells_nothing() -> None:
+    transfer = Transfer()
+    transfer.take_on()
+    extra = ["Event: refer", "Subscription-State: active"]
+    body = b"SIP/2.0 200 OK"
+    transfer.line.give(
+        transfer.line.request(
+            "NOTIFY", number=2, to_tag=transfer.tag, extra=extra, body=body, content_type="text/plain"
+        )
+    )
+    assert transfer.line.kinds() == []
+
+
 def test_our_bye_in_the_midst_of_a_transfer() -> None:
     transfer = Transfer()
     transfer.take_on()
@@ -242,6 +256,24 @@ def test_our_bye_in_the_midst_of_a_transfer() -> None:
     (bye,) = line.requests()
     line.respond(bye, 200)
     assert line.kinds() == ["ReferFailed", "Released"]
+
+
+def test_an_attended_transfer_names_the_dialog_to_be_taken_over() -> None:
+    line = AgentAndPeer()
+    line.agent.invite(TARGET, OFFER, line.flow, sender=NameAddress("", TARGET), now=line.now)
+    (invite,) = line.requests()
+    line.respond(invite, 180, to_tag="a&b")
+    call = line.event(Ringing).call
+    assert line.agent.replacing(call) is None
+    extra = ["Contact: <sip:carol@192.0.2.30>", "Supported: replaces, timer"]
+    line.respond(invite, 200, to_tag="theirs", extra=extra, body=ANSWER)
+    target = line.agent.replacing(call)
+    assert str(target) == f"sip:carol@192.0.2.30?Replaces={invite.call_id}%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dt1"
+
+
+def test_who_cannot_be_replaced() -> None:
+    line, call, _ = up()
+    assert line.agent.replacing(call) is None  # type: ignore[arg-type]
 
 
 def test_a_call_that_is_not_up_cannot_be_transferred() -> None:
