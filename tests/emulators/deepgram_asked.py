@@ -5,88 +5,41 @@ Sources: as in `tests.emulators.deepgram`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
 from audio.format import AudioFormat, Encoding
+from tests.emulators.speech_office import CommonFaults, Request, names
 
 KEY = "dg-emulated-key"
 
 
-def _names(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
 ENCODINGS = {"mulaw": Encoding.PCMU, "alaw": Encoding.PCMA, "linear16": Encoding.L16}
 # Reference of /v1/listen (2026-11); what is not here is a 400, as `err_code` Bad Request.
-NOVA_QUERY = _names(
+NOVA_QUERY = names(
     "model version language language_hint channels interim_results punctuate smart_format no_delay dictation numerals "
     "filler_words profanity_filter endpointing utterance_end_ms vad_events keyterm keywords redact replace search tag "
     "mip_opt_out encoding sample_rate multichannel diarize callback extra detect_entities"
 )
 # Reference of /v2/listen (2026-11).
-FLUX_QUERY = _names(
+FLUX_QUERY = names(
     "model encoding sample_rate eager_eot_threshold eot_threshold eot_timeout_ms keyterm language_hint "
     "profanity_filter numerals redact mip_opt_out tag"
 )
 # Reference of /v1/speak (2026-11).
-SPEAK_QUERY = _names("model encoding sample_rate container bit_rate speed tag mip_opt_out callback")
+SPEAK_QUERY = names("model encoding sample_rate container bit_rate speed tag mip_opt_out callback")
 
 
 @dataclass
-class Request:
-    """What came by one connection, or one HTTP request. Times are the loop's."""
-
-    path: str
-    query: dict[str, list[str]]
-    audio: bytearray = field(default_factory=bytearray)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 101
-    closed_at: float | None = None
-    was_complete: bool = False
-    """Whether the vendor's answer went out to its end."""
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def kinds(self) -> list[str]:
-        return [str(message.get("type", "")) for message in self.messages]
-
-
-@dataclass
-class Faults:
+class Faults(CommonFaults):
     """What goes wrong; everything is off."""
 
-    refuse: int | None = None
-    """Status of the handshake, or of the request."""
-    hold_handshake: asyncio.Event | None = None
-    """Connections are accepted when it is set."""
-    stall_after: int | None = None
-    """Bytes of audio received, or sent, after which nothing more is said."""
-    abort_after: int | None = None
-    """Bytes after which the connection is reset."""
-    close_after: tuple[int, int, str] | None = None
-    """Bytes after which it is closed, with a code and a reason."""
     error_after: int | None = None
     """Bytes after which an error frame comes."""
-    garbage: bool = False
-    """Something that is no message comes first."""
     late_final: bool = False
     """Finalize and ForceEndTurn are answered only when the stream is closed."""
-    two_finals: bool = False
-    """A final comes in two halves."""
-    empty_final: bool = False
-    """A final without words comes before the one with words."""
-    late_interim: bool = False
-    """An interim of what is final already comes after it."""
-    never_final: bool = False
-    """Not even closing brings a final."""
-    odd_chunks: bool = False
-    """Audio comes in pieces of 333 bytes."""
-    empty_audio: bool = False
-    content_type: str | None = None
 
 
 MODELS = {
@@ -148,7 +101,3 @@ def refused(status: int, code: str, message: str) -> Response:
 
 def format_of(request: Request) -> AudioFormat:
     return AudioFormat(ENCODINGS[request.query["encoding"][0]], int(request.query["sample_rate"][0]))
-
-
-def reached(limit: int | None, count: int) -> bool:
-    return limit is not None and count >= limit

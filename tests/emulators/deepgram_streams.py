@@ -13,7 +13,8 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audio.frame import Frame
-from tests.emulators.deepgram_asked import Request, format_of, reached
+from tests.emulators.deepgram_asked import format_of
+from tests.emulators.speech_office import Request, reached
 from tests.fakes.resembling import heard_in
 
 if TYPE_CHECKING:
@@ -82,16 +83,7 @@ class Stream:
 
     async def _misbehave(self) -> None:
         received = len(self.request.audio)
-        if reached(self.faults.stall_after, received):
-            while (await self.socket.receive())["type"] != "websocket.disconnect":
-                pass
-            raise WebSocketDisconnect
-        if reached(self.faults.abort_after, received):
-            self.office.abort(self.socket.scope)
-            raise WebSocketDisconnect
-        if self.faults.close_after is not None and received >= self.faults.close_after[0]:
-            await self.socket.close(*self.faults.close_after[1:])
-            raise WebSocketDisconnect
+        await self.office.misbehave(self.socket, received)
         if reached(self.faults.error_after, received):
             await self.error()
 

@@ -5,14 +5,13 @@ Sources: as in `tests.emulators.elevenlabs`.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
 from audio.format import AudioFormat, Encoding
+from tests.emulators.speech_office import CommonFaults, Request, names
 
 KEY = "xi-emulated-key"
 VOICE = "JBFqnCBsd6RMkjVDRZzb"
@@ -21,19 +20,15 @@ SPEAK_FORMATS = {"ulaw_8000", "alaw_8000", "pcm_8000", "pcm_16000", "pcm_24000"}
 HEARD_FORMATS = {"ulaw_8000", "pcm_8000", "pcm_16000", "pcm_22050", "pcm_24000", "pcm_44100", "pcm_48000"}
 
 
-def _names(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
 # Pages Text to Speech WebSocket and Multi-Context WebSocket (2026-11).
-SOCKET_QUERY = _names(
+SOCKET_QUERY = names(
     "model_id output_format enable_logging language_code auto_mode inactivity_timeout sync_alignment "
     "enable_ssml_parsing apply_text_normalization seed authorization single_use_token"
 )
 # Page Stream Speech (2026-11).
-REQUEST_QUERY = _names("output_format enable_logging optimize_streaming_latency")
+REQUEST_QUERY = names("output_format enable_logging optimize_streaming_latency")
 # The realtime client of elevenlabs 2.78, `_build_websocket_url`.
-LISTEN_QUERY = _names(
+LISTEN_QUERY = names(
     "model_id audio_format commit_strategy vad_silence_threshold_secs vad_threshold min_speech_duration_ms "
     "min_silence_duration_ms language_code secondary_languages include_timestamps include_language_detection keyterms "
     "no_verbatim entity_detection entity_redaction entity_redaction_mode transcript_edit filter_background_audio "
@@ -42,58 +37,20 @@ LISTEN_QUERY = _names(
 
 
 @dataclass
-class Request:
-    """What came by one connection, or one HTTP request. Times are the loop's."""
+class Faults(CommonFaults):
+    """What goes wrong; everything is off.
 
-    path: str
-    query: dict[str, list[str]]
-    audio: bytearray = field(default_factory=bytearray)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 101
-    closed_at: float | None = None
-    was_complete: bool = False
-    """Whether the vendor's answer went out to its end."""
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    Two finals, and an empty one: the vendor commits the first half, or nothing, by itself before it is asked to, as it
+    does after a long time.
+    """
 
-    @property
-    def kind(self) -> str:
-        return self.path.rsplit("/", 1)[-1]
-
-
-@dataclass
-class Faults:
-    """What goes wrong; everything is off."""
-
-    refuse: int | None = None
-    """Status of the handshake, or of the request."""
-    hold_handshake: asyncio.Event | None = None
-    """Connections are accepted when it is set."""
-    stall_after: int | None = None
-    """Bytes of audio received, or sent, after which nothing more is said."""
-    abort_after: int | None = None
-    """Bytes after which the connection is reset."""
-    close_after: tuple[int, int, str] | None = None
-    """Bytes after which it is closed, with a code and a reason."""
     error_after: tuple[int, str] | None = None
     """Bytes after which an error of a kind comes."""
-    garbage: bool = False
-    """Something that is no message comes first."""
-    never_final: bool = False
-    two_finals: bool = False
-    """The vendor commits the first half by itself, before it is asked to (as it does after a long time)."""
-    empty_final: bool = False
-    """Likewise, but there are no words in it."""
-    late_interim: bool = False
-    """An interim of what is final already comes after it."""
     copies: bool = False
     """Every final comes a second time, with times."""
-    odd_chunks: bool = False
-    """Audio comes in pieces of 333 bytes."""
-    empty_audio: bool = False
     no_alignment: bool = False
     stray_context: bool = False
     """Audio of a context that is over comes before that of the present one."""
-    content_type: str | None = None
 
 
 VOICES = {
@@ -148,7 +105,3 @@ def without_markup(text: str) -> str:
 def format_of(name: str) -> AudioFormat:
     encoding, rate = name.split("_")
     return AudioFormat(ENCODINGS[encoding], int(rate))
-
-
-def reached(limit: int | None, count: int) -> bool:
-    return limit is not None and count >= limit

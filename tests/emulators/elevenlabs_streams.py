@@ -15,7 +15,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audio.frame import Frame
 from gateway.speech.scripted.signal import spoken_pcm
-from tests.emulators.elevenlabs_asked import Request, format_of, reached, without_markup
+from tests.emulators.elevenlabs_asked import format_of, without_markup
+from tests.emulators.speech_office import Request
 from tests.fakes.resembling import heard_in
 
 if TYPE_CHECKING:
@@ -245,15 +246,6 @@ class Scribe:
 
     async def _misbehave(self) -> None:
         received = len(self.request.audio)
-        if reached(self.faults.stall_after, received):
-            while (await self.socket.receive())["type"] != "websocket.disconnect":
-                pass
-            raise WebSocketDisconnect
-        if reached(self.faults.abort_after, received):
-            self.office.abort(self.socket.scope)
-            raise WebSocketDisconnect
-        if self.faults.close_after is not None and received >= self.faults.close_after[0]:
-            await self.socket.close(*self.faults.close_after[1:])
-            raise WebSocketDisconnect
+        await self.office.misbehave(self.socket, received)
         if self.faults.error_after is not None and received >= self.faults.error_after[0]:
             await self.fail(self.faults.error_after[1])
