@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.transports.sip.bodies import SDP_TYPE
 from gateway.transports.sip.call_state import Call
-from gateway.transports.sip.context import ALLOW, KNOWN_METHODS, RETRY_AFTER, UNDERSTOOD, Context
+from gateway.transports.sip.context import ALLOW, KNOWN_METHODS, RETRY_AFTER, UNDERSTOOD, Context, Extra
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.in_dialog import InDialog
 from gateway.transports.sip.incoming import Incoming
@@ -56,18 +56,38 @@ class Reception:
             self.counts["repetition"] += 1
         elif call is not None and call.dialog is None and not flow.reliable:
             self.counts["too early"] += 1  # it has overtaken the 200 that makes the dialog; it will come again
+        elif call is None and self._is_strangers(request, flow, now):
+            self.counts["stranger"] += 1
         elif not transactions.has_room(flow):
-            self._overloaded(request, flow)
+            self.counts["no room"] += 1
+            self._say(request, flow, 503, [("Retry-After", str(RETRY_AFTER))])
         else:
             is_merged = transactions.is_merged(request)
             server = transactions.serve(request, flow)
             if not self._is_refused(server, is_merged, now):
                 self._dispatch(call, server, flow, now)
 
-    def _overloaded(self, request: SipRequest, flow: Flow) -> None:
-        self.counts["no room"] += 1
-        response = response_to(request, 503, to_tag=self._context.tokens())
-        response.headers.add("Retry-After", str(RETRY_AFTER))
+    def _is_strangers(self, request: SipRequest, flow: Flow, now: float) -> bool:
+        """Whether somebody speaks of a call that is none, or has to say first who he is.
+
+        He is told so once for each copy of the request, and nothing of it is kept: strangers shall neither fill our
+        memory nor have us send much to an address that they made up (RFC 3261 section 8.2.7).
+        """
+        if request.method == "CANCEL":
+            return False
+        if request.to.tag is not None:
+            self._say(request, flow, 481)
+            return True
+        refusal = self._welcome(request, flow, now)
+        if refusal is not None:
+            self._context.wire.send(flow, refusal.to_bytes())
+        return refusal is not None
+
+    def _say(self, request: SipRequest, flow: Flow, status: int, extra: Extra = ()) -> None:
+        """Respond without a transaction."""
+        response = response_to(request, status, to_tag=self._context.tokens())
+        for name, value in extra:
+            response.headers.add(name, value)
         self._context.wire.send(flow, response.to_bytes())
 
     def _ack(self, call: Call | None, ack: SipRequest, now: float) -> None:
@@ -102,10 +122,8 @@ class Reception:
             self._cancel(server, now)
         elif call is not None:
             self._in_dialog.received(call, server, flow, now)
-        elif request.to.tag is not None or request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
+        elif request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
             self._context.answer(server, 481, now)
-        elif (refusal := self._welcome(request, flow, now)) is not None:
-            server.respond(refusal, now)
         elif isinstance(server, InviteServer):
             self._incoming.invited(server, flow, now)
         else:

@@ -19,8 +19,6 @@ from gateway.transports.sip.wire import Failure, Wire
 COOKIE = "z9hG4bK"
 """Begins every branch that is unique (RFC 3261 section 8.1.1.7)."""
 
-CHALLENGES = frozenset({401, 407})
-
 
 class TransactionKey(NamedTuple):
     """What makes a request the same one again. The last two are empty for peers that keep to RFC 3261."""
@@ -115,12 +113,7 @@ class Transactions:
         if request.to.tag is not None:
             return False
         key = self._identities.get(identity(request))
-        return key is not None and key != server_key(request) and not self._wants_password(key)
-
-    def _wants_password(self, key: TransactionKey) -> bool:
-        """What was challenged comes again, and not everybody counts its CSeq then."""
-        server = self._servers.get(key)
-        return server is not None and server.status in CHALLENGES
+        return key is not None and key != server_key(request)
 
     def has_room(self, flow: Flow) -> bool:
         """Whether another transaction may be begun."""
@@ -139,17 +132,15 @@ class Transactions:
 
         server = kind(request, flow, self._wire, over)
         self._servers[key] = server
-        first = self._identities.setdefault(known, key)
-        if first is not None and self._wants_password(first):
-            self._identities[known] = key
+        self._identities.setdefault(known, key)
         self._count(flow, 1)
         return server
 
     def _forget(self, known: Identity, key: TransactionKey, server: ServerTransaction, now: float) -> None:
-        """An INVITE is remembered longer than its transaction lasts, unless it has to come again with a password."""
+        """An INVITE is remembered longer than its transaction lasts."""
         if self._identities.get(known) != key:
             return
-        if isinstance(server, OtherServer) or server.status in CHALLENGES:
+        if isinstance(server, OtherServer):
             del self._identities[known]
             return
         self._identities[known] = None

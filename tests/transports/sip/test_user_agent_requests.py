@@ -123,6 +123,12 @@ def test_a_call_that_comes_again_with_a_password_is_no_second_way() -> None:
     (challenge,) = line.responses()
     assert challenge.status == 401
     assert line.kinds() == []
+    assert len(line.agent) == 0  # nothing is kept of a stranger
+    line.wait(5)
+    assert line.take() == []
+    line.give(invite)
+    assert line.statuses() == [401]
+    assert line.agent.counts["stranger"] == 2
     line.give(line.request("ACK", to_tag="ours", branch="z9hG4bKpeer1"))
 
     again = parse(line.request(body=OFFER))
