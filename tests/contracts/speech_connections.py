@@ -62,6 +62,7 @@ class EarLine:
         has_sound: Whether the emulator has some of a turn.
         finishes: It is asked when the turn is over, and its emulator then says nothing.
         break_all: Resets every open connection.
+        hold: Keeps who connects waiting; gives what lets them in.
         close: What the end of the gateway does.
         spelt: How it writes what was said.
     """
@@ -71,6 +72,7 @@ class EarLine:
     has_sound: Callable[[], bool]
     finishes: bool = False
     break_all: Callable[[], None] = lambda: None
+    hold: Callable[[], Callable[[], None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
     spelt: Callable[[str], str] = str
 
@@ -114,6 +116,17 @@ async def a_turn_that_is_left_is_closed_at_once(open_line: OpenEar) -> None:
         await leaving.is_seen_by(line.seen()[-1])
 
 
+async def what_is_said_before_there_is_a_connection_is_heard(open_line: OpenEar) -> None:
+    async with open_line() as line:
+        assert line.hold is not None
+        let_in = line.hold()
+        async with line.listen() as stream:
+            for frame in line.frames():
+                await stream.push(frame)
+            let_in()
+            assert finals(await hear(stream, [])) == [line.spelt(WORDS)]
+
+
 async def speech_that_is_left_is_closed_at_once(open_line: OpenVoice) -> None:
     async with open_line() as line:
         async with aclosing(line.synthesizer.speak(LONG)) as pieces:
@@ -155,6 +168,10 @@ async def a_turn_that_was_left_leaves_no_connection_to_the_next(open_line: OpenE
         assert len([seen for seen in line.seen() if seen.closed_at is None]) == 1
 
 
+COLD_CHECKS: tuple[EarCheck, ...] = (
+    a_turn_that_is_left_is_closed_at_once,
+    what_is_said_before_there_is_a_connection_is_heard,
+)
 WARM_CHECKS: tuple[EarCheck, ...] = (
     the_next_turn_has_no_connection_to_wait_for,
     a_connection_that_died_as_it_waited_costs_no_word,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +17,11 @@ from tests.contracts.speech_connections import EarCheck, EarLine, VoiceLine
 from tests.emulators.custom_speech import KEY, CustomEmulator
 
 pytestmark = pytest.mark.asyncio
+
+
+def held(emulator: CustomEmulator) -> Callable[[], None]:
+    emulator.opened.clear()
+    return emulator.opened.set
 
 
 @asynccontextmanager
@@ -37,6 +43,7 @@ async def ear(*, goes_on: bool = True) -> AsyncIterator[EarLine]:
             lambda: emulator.requests,
             emulator.arrived.is_set,
             break_all=emulator.break_all,
+            hold=partial(held, emulator),
             close=vendor.close,
         )
 
@@ -50,7 +57,7 @@ async def voice() -> AsyncIterator[VoiceLine]:
         yield VoiceLine(vendor.synthesizer, lambda: emulator.requests)
 
 
-@connections.every((connections.a_turn_that_is_left_is_closed_at_once, *connections.WARM_CHECKS))
+@connections.every((*connections.COLD_CHECKS, *connections.WARM_CHECKS))
 async def test_its_connections_keep_it(check: EarCheck) -> None:
     await check(ear)
 

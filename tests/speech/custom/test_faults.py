@@ -143,17 +143,6 @@ async def test_an_engine_ends_a_turn_only_where_it_may(endpointing: str, ends: b
 
 
 @pytest.mark.asyncio
-async def test_what_is_said_during_a_slow_handshake_is_not_lost() -> None:
-    emulator = CustomEmulator()
-    emulator.opened.clear()
-    emulator.answers = [transcription("yes")]
-    async with engine(emulator) as vendor, listening(vendor) as stream:
-        emulator.opened.set()
-        assert len(await rest(stream)) == 1
-    assert len(emulator.requests[0].audio) == 16000
-
-
-@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("fault", "error", "reason"),
     [

@@ -94,16 +94,6 @@ async def test_a_wrong_key_is_refused() -> None:
             await heard(stream, frames())
 
 
-async def test_what_is_said_during_a_slow_handshake_is_heard() -> None:
-    async with emulated(NAME) as (vendor, office):
-        office.faults.hold_handshake = asyncio.Event()
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            for frame in frames():
-                await stream.push(frame)
-            office.faults.hold_handshake.set()
-            assert finals(await heard(stream, [])) == words()
-
-
 @pytest.mark.parametrize("model", ["nova-3", "flux"])
 async def test_a_final_that_only_closing_brings_is_heard(model: str) -> None:
     async with emulated(NAME) as (_, office):
@@ -163,15 +153,6 @@ async def test_the_vendor_ends_turns_where_it_may(model: str) -> None:
             assert next(each.started for each in results if isinstance(each, SpeechHeard))
 
 
-async def test_a_stream_that_is_left_is_closed_at_once() -> None:
-    async with emulated(NAME) as (vendor, office):
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            await stream.push(frames()[0])
-            await until(lambda: bool(office.requests and office.requests[0].audio))
-            leaving = Leaving()
-        await leaving.is_seen_by(office.requests[0])
-
-
 # --- connections that stay -----------------------------------------------------------------------------------------
 async def test_the_next_turn_has_no_handshake_to_wait_for() -> None:
     async with emulated(NAME) as (vendor, office):
@@ -195,15 +176,6 @@ async def test_another_question_has_a_connection_of_its_own() -> None:
         assert len(office.requests) == 2
 
 
-async def test_a_turn_that_was_left_leaves_no_connection_to_the_next() -> None:
-    async with emulated(NAME) as (vendor, office):
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            await stream.push(frames()[0])
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            assert finals(await heard(stream, frames())) == words()
-        assert [request.closed_at is None for request in office.requests][-1]
-
-
 async def test_a_connection_that_waits_is_kept_alive() -> None:
     async with emulated(NAME) as (_, office):
         settings = DeepgramSpeechSection(api_key=KEY, url=office.url)  # type: ignore[arg-type]
@@ -216,18 +188,6 @@ async def test_a_connection_that_waits_is_kept_alive() -> None:
         await recognizer.close()
         await closed(office.requests[0])
         assert len(office.requests) == 1
-
-
-async def test_a_connection_that_broke_while_it_waited_is_replaced() -> None:
-    async with emulated(NAME) as (vendor, office):
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            await heard(stream, frames())
-        office.break_all()
-        await closed(office.requests[0])
-        await until(lambda: not vendor.recognizer.connections_waiting)
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            assert finals(await heard(stream, frames())) == words()
-        assert len(office.requests) == 2
 
 
 # --- synthesis -----------------------------------------------------------------------------------------------------

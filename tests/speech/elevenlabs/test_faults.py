@@ -96,17 +96,6 @@ async def test_a_wrong_key_is_refused() -> None:
             await heard(stream, frames())
 
 
-async def test_what_is_said_during_a_slow_handshake_is_heard() -> None:
-    async with emulated(NAME) as (vendor, office):
-        office.faults.hold_handshake = asyncio.Event()
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            for frame in frames():
-                await stream.push(frame)
-            office.faults.hold_handshake.set()
-            assert finals(await heard(stream, [])) == words()
-        assert bytes(office.requests[0].audio) == b"".join(frame.data for frame in frames())
-
-
 @pytest.mark.parametrize(
     "faults", [Faults(two_finals=True), Faults(empty_final=True), Faults(late_interim=True), Faults(copies=True)]
 )
@@ -132,15 +121,6 @@ async def test_the_vendor_ends_turns_where_it_may() -> None:
                 results = await heard(stream, [])
             assert finals(results) == words()
             assert any(isinstance(each, Transcript) and each.ends_turn for each in results) == ends
-
-
-async def test_a_stream_that_is_left_is_closed_at_once() -> None:
-    async with emulated(NAME) as (vendor, office):
-        async with vendor.recognizer.listen(QUESTION) as stream:
-            await stream.push(frames()[0])
-            await until(lambda: bool(office.requests and office.requests[0].audio))
-            leaving = Leaving()
-        await leaving.is_seen_by(office.requests[0])
 
 
 @pytest.mark.parametrize("format", [PCMU_8K, L16_16K])

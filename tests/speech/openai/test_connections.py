@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +17,11 @@ from tests.contracts.speech_connections import EarCheck, EarLine, VoiceLine
 from tests.emulators.openai_speech import KEY, OpenAiEmulator
 
 pytestmark = pytest.mark.asyncio
+
+
+def held(emulator: OpenAiEmulator) -> Callable[[], None]:
+    emulator.opened.clear()
+    return emulator.opened.set
 
 
 @asynccontextmanager
@@ -36,6 +42,7 @@ async def session(*, late: bool = False) -> AsyncIterator[EarLine]:
             lambda: emulator.requests,
             emulator.arrived.is_set,
             break_all=emulator.break_all,
+            hold=partial(held, emulator),
             close=vendor.close,
         )
 
@@ -56,12 +63,11 @@ async def voice() -> AsyncIterator[VoiceLine]:
         yield VoiceLine(vendor.synthesizer, lambda: emulator.requests)
 
 
-@pytest.mark.parametrize("open_line", [session, upload])
-async def test_a_turn_that_is_left_is_closed_at_once(open_line: connections.OpenEar) -> None:
-    await connections.a_turn_that_is_left_is_closed_at_once(open_line)
+async def test_an_upload_that_is_left_is_closed_at_once() -> None:
+    await connections.a_turn_that_is_left_is_closed_at_once(upload)
 
 
-@connections.every(connections.WARM_CHECKS)
+@connections.every((*connections.COLD_CHECKS, *connections.WARM_CHECKS))
 async def test_its_sessions_keep_it(check: EarCheck) -> None:
     await check(session)
 

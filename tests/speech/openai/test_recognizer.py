@@ -152,18 +152,6 @@ async def test_an_empty_final_and_a_late_interim_are_no_words() -> None:
         assert [text for text, final in texts(await heard(stream, PCMU_8K)) if final] == []
 
 
-@pytest.mark.asyncio
-async def test_what_is_said_during_a_slow_handshake_is_not_lost() -> None:
-    emulator = emulated()
-    emulator.opened.clear()
-    async with listening(emulator, "realtime") as recognizer, recognizer.listen(REALTIME) as stream:
-        for frame in frames(PCMU_8K, spoken_pcm(WORDS, 8000)):
-            await stream.push(frame)
-        emulator.opened.set()
-        await stream.finish()
-        assert texts(await rest(stream))[-1] == (WORDS, True)
-
-
 Fault = Callable[[OpenAiEmulator], None]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,11 @@ from tests.contracts.speech_connections import EarCheck, EarLine
 from tests.emulators.vosk import VoskEmulator
 
 pytestmark = pytest.mark.asyncio
+
+
+def held(emulator: VoskEmulator) -> Callable[[], None]:
+    emulator.opened.clear()
+    return emulator.opened.set
 
 
 @asynccontextmanager
@@ -27,13 +33,14 @@ async def ear(*, resets: bool = True, is_in_cpp: bool = False) -> AsyncIterator[
             lambda: emulator.connections,
             emulator.arrived.is_set,
             break_all=emulator.break_all,
+            hold=partial(held, emulator),
             close=vendor.close,
             spelt=lambda text: text.lower().rstrip("."),
         )
         await vendor.close()
 
 
-@connections.every((connections.a_turn_that_is_left_is_closed_at_once, *connections.WARM_CHECKS))
+@connections.every((*connections.COLD_CHECKS, *connections.WARM_CHECKS))
 async def test_its_connections_keep_it(check: EarCheck) -> None:
     await check(ear)
 

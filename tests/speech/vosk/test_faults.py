@@ -162,15 +162,6 @@ async def test_what_the_grammar_does_not_have_is_not_heard() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_said_during_a_slow_handshake_is_not_lost() -> None:
-    emulator = emulated()
-    emulator.opened.clear()
-    async with listening(emulator) as stream:
-        emulator.opened.set()
-        assert texts(await rest(stream))[-1] == (SPELT, True)
-
-
-@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("fault", "error", "reason"),
     [
