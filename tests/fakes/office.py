@@ -187,11 +187,18 @@ def client_of(line: Line, *, background: bool = True) -> CallerClient:
 
 @asynccontextmanager
 async def dial(
-    office: Office, line: Line = "cloud", *, called: str = NUMBER, background: bool = True, **custom: str
+    office: Office,
+    line: Line = "cloud",
+    *,
+    called: str = NUMBER,
+    background: bool = True,
+    client: CallerClient | None = None,
+    auth: CallerAuth | None = None,
+    **custom: str,
 ) -> AsyncIterator[Phone]:
     """A call to the office; hung up at the end, if it is still up."""
-    client = client_of(line, background=background)
-    connection = client.connect(office.url_of(line), caller=CALLER, called=called, custom=custom, auth=auth_of(line))
+    client, auth = client or client_of(line, background=background), auth or auth_of(line)
+    connection = client.connect(office.url_of(line), caller=CALLER, called=called, custom=custom, auth=auth)
     async with connection as up:
         caller = Phone(office, up)
         office.callers.append(caller)
