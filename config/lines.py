@@ -142,6 +142,11 @@ class LineSection(Section):
         """Whether the gateway can send this line's callers elsewhere."""
         return False
 
+    @property
+    def proof(self) -> str | None:
+        """How callers prove who they are, in a word for operators; None: not at all."""
+        return self.auth.kind if self.auth else None
+
     def identity(self, data: Mapping[str, str], country: str | None = None) -> tuple[str, str, dict[str, str]]:
         """Read caller, called number and the rest from a line's call data.
 

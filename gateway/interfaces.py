@@ -143,6 +143,30 @@ class DrainsPeers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageInvitation:
+    """What a page needs for one call.
+
+    Attributes:
+        token: Secret; a bearer token.
+        path: On the shared port, to which the page sends its offer.
+        lasts: Seconds for which the token is good.
+    """
+
+    token: str
+    path: str
+    lasts: float
+
+
+@runtime_checkable
+class InvitesPages(Protocol):
+    """A line on which pages call, each time by invitation."""
+
+    def invite(self, called: str, caller: str = "") -> PageInvitation:
+        """An invitation to one call, for somebody who was let in already. Waits for nothing."""
+        ...
+
+
 # --- backends ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCapabilities:

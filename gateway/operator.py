@@ -14,7 +14,7 @@ from gateway.call.registry import UnknownCall
 from gateway.errors import GatewayError
 from gateway.events import OperatorAsked
 from gateway.http.control import Json, Refused, Reloaded, UnknownName
-from gateway.interfaces import Transport
+from gateway.interfaces import InvitesPages, Transport
 from gateway.reception import Reception
 from gateway.records.keeping import day_folder
 
@@ -80,7 +80,7 @@ class Operator:
                 "name": name,
                 "transport": line.transport,
                 "path": line.path,
-                "auth": line.auth.kind if line.auth else None,
+                "auth": line.proof,
             }
             for name, line in settings.lines.items()
         ]
@@ -137,6 +137,22 @@ class Operator:
             await dial(connection_id, caller, called, custom)
         except GatewayError as error:
             raise Refused(str(error)) from error
+
+    def numbers(self) -> Sequence[Json]:
+        numbers = self._reception.house.settings.numbers
+        return [
+            {"number": name, "bot": number.bot, "language": number.language, "profile": number.profile}
+            for name, number in numbers.items()
+        ]
+
+    def invite(self, number: str, caller: str) -> Json:
+        inviting = next((line for line in self._transports.values() if isinstance(line, InvitesPages)), None)
+        if inviting is None:
+            raise UnknownName("there is no browser line; add one under lines, with transport: browser")
+        if self._reception.house.settings.number_for(number) is None:
+            raise UnknownName(f"no entry under numbers matches {number}")
+        invitation = inviting.invite(number, caller)
+        return {"token": invitation.token, "path": invitation.path, "expires_in": invitation.lasts}
 
     async def reload(self) -> Reloaded:
         return await self._reload()

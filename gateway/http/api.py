@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.control import Control, Refused, UnknownName
+from gateway.http.guard import INVITE
 from gateway.http.replies import HANG_UP, BodyRefused, body_of, error, json_object, reply
 
 MAX_BODY = 64 * 1024
@@ -146,6 +147,16 @@ class Api:
     async def record(self, request: Request) -> Response:
         return reply(_named(await self.control.record(request.path_params["call_id"])))
 
+    async def numbers(self, _: Request) -> Response:
+        return reply(list(self.control.numbers()))
+
+    async def invite(self, request: Request) -> Response:
+        """Where the page sends its offer is told as seen from here, so that proxies may put anything before it."""
+        body = await _body(request)
+        invitation = self.control.invite(_text(body, "number"), _text(body, "from", default=""))
+        path = invitation.pop("path")
+        return reply({**invitation, "url": f"../..{path}"}, 201)
+
     async def explain(self, request: Request) -> Response:
         return reply(list(self.control.explain(request.path_params["number"])))
 
@@ -172,7 +183,9 @@ ROUTES: tuple[tuple[str, str, Callable[[Api, Request], Awaitable[Response]]], ..
     ("GET", "/api/calls/{call_id}/recording", Api.recording),
     ("GET", "/api/records", Api.records),
     ("GET", "/api/records/{call_id}", Api.record),
+    ("GET", "/api/numbers", Api.numbers),
     ("GET", "/api/numbers/{number}", Api.explain),
+    ("POST", INVITE, Api.invite),
     ("POST", "/api/reload", Api.reload),
     ("POST", "/api/drain", Api.drain),
 )

@@ -64,6 +64,17 @@ class Control(Protocol):
         """Dial a media connection that waits for us. Raises UnknownName, Refused."""
         ...
 
+    def numbers(self) -> Sequence[Json]:
+        """The entries under `numbers`: ``number``, ``bot``, ``language``, ``profile``."""
+        ...
+
+    def invite(self, number: str, caller: str) -> Json:
+        """Let a page place one call: ``token``, ``path`` on the shared port, ``expires_in`` in seconds.
+
+        Raises UnknownName.
+        """
+        ...
+
     def explain(self, number: str) -> Sequence[Json]:
         """Effective settings of a number with their origins, secrets masked. Raises UnknownName."""
         ...

@@ -19,6 +19,8 @@ from gateway.http.login import Login
 
 CHALLENGE = {"www-authenticate": 'Bearer realm="talkpath"'}
 SAFE_METHODS = ("GET", "HEAD")
+INVITE = "/api/browser/token"
+TALK = "TALK"  # stands for the method of a request for `INVITE`: a login may talk to the bots
 SOCKET = "WEBSOCKET"  # stands for the method of an upgrade, which browsers let any page try
 FORWARDED = ("forwarded", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 """Headers that only something in between adds."""
@@ -46,7 +48,7 @@ class Guard:
         Args:
             peer: Address of the socket's other end; empty where there is none, as on a Unix socket.
             headers: Names in lower case.
-            method: Of the request; `SOCKET` for an upgrade.
+            method: Of the request; `SOCKET` for an upgrade, `TALK` for an invitation to a call.
         """
         if self.token is None:
             return self._local_refusal(peer, headers, method)
@@ -65,10 +67,11 @@ class Guard:
         return self.is_token(sent) and scheme.lower() == "bearer"
 
     def _is_logged_in(self, headers: Mapping[str, str], method: str) -> bool:
-        """A login reads. It changes nothing, and opens sockets for our own pages only."""
+        """A login reads. It changes nothing, and opens sockets and places calls for our own pages only."""
         if self.login is None or not self.login.is_open(headers.get("cookie", "")):
             return False
-        return method in SAFE_METHODS or (method == SOCKET and "origin" in headers and is_own_origin(headers))
+        is_ours = "origin" in headers and is_own_origin(headers)
+        return method in SAFE_METHODS or (method in (SOCKET, TALK) and is_ours)
 
     # --- without a token -------------------------------------------------------------------------------------------
     def _local_refusal(self, peer: str, headers: Mapping[str, str], method: str) -> Refusal | None:

@@ -11,7 +11,7 @@ import structlog
 from starlette.responses import RedirectResponse
 
 from gateway.http.control import Control
-from gateway.http.guard import CHALLENGE, SOCKET, Guard
+from gateway.http.guard import CHALLENGE, INVITE, SOCKET, TALK, Guard
 from gateway.http.login_page import login_page, wants_page
 from gateway.http.replies import error
 
@@ -83,6 +83,8 @@ class GuardMiddleware:
         if self.is_open(kind, str(scope["path"]), method):
             await self.app(scope, receive, send)
             return
+        if (method, str(scope["path"])) == ("POST", INVITE):
+            method = TALK
         headers, peer = headers_of(scope), scope.get("client")
         refusal = self.guard.refusal(peer[0] if peer else "", headers, method)
         if refusal is None:

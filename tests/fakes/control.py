@@ -62,6 +62,15 @@ class FakeControl:
             raise Refused(f"line {line} does not dial; its peer does")
         self.asked.append(("connect", line, connection_id, caller, called, dict(custom)))
 
+    def numbers(self) -> Sequence[Json]:
+        return [{"number": "+33123456789", "bot": "demo", "language": "fr-FR", "profile": None}]
+
+    def invite(self, number: str, caller: str) -> Json:
+        if not number.startswith("+33"):
+            raise UnknownName(f"no entry under numbers matches {number}")
+        self.asked.append(("invite", number, caller))
+        return {"token": "for-one-call", "path": "/media/browser", "expires_in": 60.0}
+
     def explain(self, number: str) -> Sequence[Json]:
         if not number.startswith("+33"):
             raise UnknownName(f"no entry under numbers matches {number}")

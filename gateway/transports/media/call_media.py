@@ -16,6 +16,7 @@ from gateway.errors import LocalProtocolError
 from gateway.events import LegEvent
 from gateway.transports.media.answer import Negotiation
 from gateway.transports.media.described import AgreedAudio, LocalMedia
+from gateway.transports.media.offered import Security
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.ports import MediaOptions
 from gateway.transports.media.sdp import SdpError
@@ -37,6 +38,7 @@ class MediaSettings:
     Attributes:
         silence_limit, hold_limit: Seconds without a packet, after which the peer is gone.
         hears_tones: Keys are listened for in the audio, too.
+        security: What an offer may ask for; a line of browsers takes no plain RTP.
     """
 
     options: MediaOptions
@@ -47,6 +49,7 @@ class MediaSettings:
     silence_limit: float = 20.0
     hold_limit: float = 900.0
     hears_tones: bool = False
+    security: tuple[Security, ...] = ("none", "dtls")
 
 
 class CallMedia:
@@ -65,7 +68,9 @@ class CallMedia:
         self._post = post
         self._lost = lost
         self._toward = toward
-        self._negotiation = Negotiation(settings.codecs, session_id=1 + secrets.randbelow(1 << 31))
+        self._negotiation = Negotiation(
+            settings.codecs, session_id=1 + secrets.randbelow(1 << 31), security=settings.security
+        )
         self._pending: AgreedAudio | None = None  # of an offer that has no answer yet
         self._udp: UdpPath | None = None
         self._webrtc: WebRtcPath | None = None

@@ -13,6 +13,8 @@ from audio.format import MediaError
 
 DtlsRole = Literal["active", "passive"]
 """Ours, as in `a=setup` (RFC 4145): ``active`` begins the handshake."""
+PEER_CLOSED = "the peer closed DTLS"
+"""The reason where the peer ended a WebRTC path in order, as a browser does whose page is closed."""
 
 
 class PathFailed(MediaError):

@@ -31,7 +31,7 @@ from aiortc.rtcdtlstransport import (
 from aiortc.rtcicetransport import RTCIceTransport
 from OpenSSL import SSL
 
-from gateway.transports.media.path import DtlsRole, Fingerprint, PathFailed, RemoteIce
+from gateway.transports.media.path import PEER_CLOSED, DtlsRole, Fingerprint, PathFailed, RemoteIce
 from gateway.transports.media.ports import MediaOptions
 
 CIPHERS = (
@@ -276,7 +276,7 @@ class Component:
         assert self._dtls is not None
         self._is_connected = self._dtls._state is State.CONNECTED
         if self._dtls._state is State.CLOSED and self._number == RTP:
-            self._owner.lost("the peer closed DTLS")
+            self._owner.lost(PEER_CLOSED)
 
     # --- as RTCDtlsTransport knows it ------------------------------------------------------------------------------
     @property
