@@ -149,9 +149,9 @@ class UdpPath:
 
     # --- from the sockets ------------------------------------------------------------------------------------------
     def rtp_arrived(self, data: bytes, source: Address) -> None:
-        if is_rtcp(data):  # also where it was not agreed: nothing else can be meant
-            self.rtcp_arrived(data, source)
-        elif self._is_rtp(data) and self._is_peer(source, data[8:12]):
+        if not self._is_rtp(data):
+            self.rtcp_arrived(data, source)  # also where it was not agreed to share the port; else it is refused there
+        elif self._is_peer(source, data[8:12]):
             self._heard_at = self._clock.now()
             self._sink.rtp_received(data)
         else:

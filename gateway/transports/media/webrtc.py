@@ -66,6 +66,8 @@ class WebRtcPath:
                 OpenSSL tells no more than that it failed.
         """
         fingerprint = choose_fingerprint(remote.fingerprints)
+        if not (remote.ufrag.isascii() and remote.pwd.isascii()):
+            raise PathFailed("ICE failed: the peer's ice-ufrag or ice-pwd is none")  # RFC 8839 section 5.4
         stage = "ICE"
         try:
             async with asyncio.timeout(self._options.timeout):

@@ -7,6 +7,7 @@ import datetime
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any, Literal
 
 import aioice.ice
@@ -194,6 +195,16 @@ async def test_sha_1_alone_is_refused_at_once_and_said() -> None:
         remote = await peer.offer(algorithm="sha-1")
         await ours.open()
         with pytest.raises(PathFailed, match="fingerprint offered: sha-1; needed: sha-256"):
+            await ours.connect(remote)
+
+
+@pytest.mark.asyncio
+async def test_ice_credentials_that_are_none_are_refused() -> None:
+    ours, peer = path(), WebRtcPeer()
+    async with closing_both(ours, peer):
+        remote = replace(await peer.offer(), pwd="\udcff" * 22)
+        await ours.open()
+        with pytest.raises(PathFailed, match="ice-pwd is none"):
             await ours.connect(remote)
 
 
