@@ -16,6 +16,7 @@ import pytest
 
 from audio.format import L16_8K, PCMA_8K, PCMU_8K, AudioFormat
 from audio.frame import Frame
+from gateway.errors import VendorError
 from gateway.events import Transcript
 from gateway.speech.convert import Converter, nearest
 from gateway.speech.local.recognizer import LocalRecognizer
@@ -106,6 +107,21 @@ async def heard(stream: RecognitionStream, frames: list[Frame]) -> list[Transcri
 
 def finals(results: list[Transcript | SpeechHeard]) -> list[str]:
     return [result.text for result in results if isinstance(result, Transcript) and result.final]
+
+
+def texts(results: list[Transcript | SpeechHeard]) -> list[tuple[str, bool]]:
+    """What was heard, and whether it was final."""
+    return [(result.text, result.final) for result in results if isinstance(result, Transcript)]
+
+
+async def failure(stream: RecognitionStream) -> VendorError:
+    """What the results end with."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            results = [result async for result in stream.results()]
+    except VendorError as error:
+        return error
+    pytest.fail(f"there was no error after {results}")
 
 
 async def a_phrase_is_heard_and_then_the_results_end(open_recognizer: Open) -> None:

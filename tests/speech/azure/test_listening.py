@@ -18,7 +18,7 @@ from gateway.events import Transcript
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 from gateway.tuning import Tuning
 from tests.contracts.speech_connections import Leaving
-from tests.contracts.test_recognizers import audio, hear, silence
+from tests.contracts.test_recognizers import audio, failure, hear, silence, texts
 from tests.emulators.azure_speech import AzureEmulator, Faults, Said
 from tests.fakes.azure_speech import azure
 from tests.recordings import recording, transcripts
@@ -35,20 +35,6 @@ async def listening(
 ) -> AsyncIterator[RecognitionStream]:
     async with azure(emulator, **section) as vendor, vendor.recognizer.listen(settings) as stream:
         yield stream
-
-
-def texts(results: list[Transcript | SpeechHeard]) -> list[tuple[str, bool]]:
-    return [(result.text, result.final) for result in results if isinstance(result, Transcript)]
-
-
-async def failure(stream: RecognitionStream) -> VendorError:
-    """What the results end with."""
-    try:
-        async with asyncio.timeout(WITHIN):
-            results = [result async for result in stream.results()]
-    except VendorError as error:
-        return error
-    pytest.fail(f"there was no error after {results}")
 
 
 @pytest.mark.asyncio

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import Any
@@ -15,8 +14,6 @@ from pydantic import SecretStr, ValidationError
 
 from audio.format import L16_16K, PCMA_8K, PCMU_8K
 from audio.frame import Frame
-from gateway.backends.talkr.reply import parse_reply
-from gateway.backends.talkr.speech import speech_wish
 from gateway.kit.options import read_options, understood
 from gateway.speech.azure.options import AzureListenOptions, AzureSpeakOptions
 from gateway.speech.azure.protocol import (
@@ -32,10 +29,10 @@ from gateway.speech.azure.protocol import (
 )
 from gateway.speech.azure.settings import AzureSpeechSection
 from gateway.speech_interfaces import ListenSettings, Utterance
-from gateway.text.language import DEFAULT_REGIONS
 from gateway.tuning import Prosody, Tuning
 from tests.emulators.azure_speech import KEY, AzureEmulator
 from tests.fakes.azure_speech import azure
+from tests.fakes.wished import listening_wished, utterance_wished
 
 HEAD = (
     '<speak version="1.0" xmlns="http://www.w3.org/2001/10/synthesis" '
@@ -209,33 +206,15 @@ def test_where_azure_is() -> None:
 
 
 # --- G17 -----------------------------------------------------------------------------------------------------------
-def wished(**data: Any) -> Any:
-    """What an answer of a TALKR bot says about speech."""
-    wish = speech_wish(parse_reply(json.dumps({"session": "s", "data": data}).encode()), DEFAULT_REGIONS)
-    assert wish.settings is not None
-    return wish.settings
-
-
 @pytest.mark.asyncio
 async def test_g17_voice_and_options_of_a_bot_are_in_azures_request() -> None:
-    choice = wished(
-        speech_synthesis={
+    utterance = utterance_wished(
+        **{
             "vendor": "microsoft",
             "language": "fr-FR",
             "voice": "fr-FR-DeniseNeural",
             "options": {"style": "cheerful", "styledegree": 1.5, "rate": "+10%", "pitch": "-2st"},
         }
-    ).synthesizer
-    utterance = Utterance(
-        text="Bonjour.",
-        plain="Bonjour.",
-        vendor=choice.vendor,
-        language=choice.language,
-        voice=choice.voice,
-        model=choice.model,
-        prosody=choice.prosody,
-        options=choice.options,
-        format=PCMU_8K,
     )
     emulator = AzureEmulator()
     async with azure(emulator) as vendor:
@@ -253,8 +232,8 @@ async def test_g17_voice_and_options_of_a_bot_are_in_azures_request() -> None:
 
 @pytest.mark.asyncio
 async def test_g17_how_a_bot_wants_to_listen_is_in_azures_context() -> None:
-    choice = wished(
-        speech_recognizer={
+    settings = listening_wished(
+        **{
             "vendor": "azure",
             "language": "fr-FR",
             "hints": ["facturation", "support"],
@@ -262,14 +241,6 @@ async def test_g17_how_a_bot_wants_to_listen_is_in_azures_context() -> None:
             "profanityFilter": False,
             "azureOptions": {"speechSegmentationSilenceTimeoutMs": 700},
         }
-    ).recognizer
-    settings = ListenSettings(
-        vendor=choice.vendor,
-        language=choice.language,
-        hints=choice.hints,
-        tuning=choice.tuning,
-        options=choice.options,
-        format=PCMU_8K,
     )
     emulator = AzureEmulator(script=())
     async with azure(emulator) as vendor, vendor.recognizer.listen(settings) as stream:

@@ -22,7 +22,7 @@ from gateway.speech.google.settings import GoogleSpeechSection
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard, Utterance
 from gateway.tuning import Tuning
 from tests.contracts.speech_connections import Leaving
-from tests.contracts.test_recognizers import audio, hear, silence
+from tests.contracts.test_recognizers import audio, failure, hear, silence, texts
 from tests.emulators.google_listening import Said
 from tests.emulators.google_rules import account_key
 from tests.emulators.google_speech import Faults, GoogleEmulator
@@ -41,20 +41,6 @@ async def listening(
 ) -> AsyncIterator[RecognitionStream]:
     async with emulator, google(emulator, **section) as vendor, vendor.recognizer.listen(settings) as stream:
         yield stream
-
-
-def texts(results: list[Transcript | SpeechHeard]) -> list[tuple[str, bool]]:
-    return [(result.text, result.final) for result in results if isinstance(result, Transcript)]
-
-
-async def failure(stream: RecognitionStream) -> VendorError:
-    """What the results end with."""
-    try:
-        async with asyncio.timeout(WITHIN):
-            results = [result async for result in stream.results()]
-    except VendorError as error:
-        return error
-    pytest.fail(f"there was no error after {results}")
 
 
 async def pushed_until_closed(emulator: GoogleEmulator, stream: RecognitionStream, frames: list[Frame]) -> None:

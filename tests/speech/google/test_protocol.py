@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -12,17 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.format import L16_8K, L16_16K, PCMA_8K, PCMU_8K
-from gateway.backends.talkr.reply import parse_reply
-from gateway.backends.talkr.speech import speech_wish
 from gateway.kit.options import read_options, understood
 from gateway.speech.google.options import GoogleListenOptions, GoogleSpeakOptions
 from gateway.speech.google.protocol import Version, first_message, phrases_of, recognizer_name
 from gateway.speech.google.speaking import NotSpeech, audio_of, is_streamed, streamed_requests, whole_request
 from gateway.speech_interfaces import ListenSettings, Utterance
-from gateway.text.language import DEFAULT_REGIONS
 from gateway.tuning import Prosody, Tuning
 from tests.emulators.google_speech import GoogleEmulator
 from tests.fakes.google_speech import google
+from tests.fakes.wished import listening_wished, utterance_wished
 
 FRENCH = ListenSettings(vendor="google", language="fr-FR", format=PCMU_8K)
 FULL = ListenSettings(
@@ -247,29 +244,11 @@ def test_any_bytes_are_audio_or_refused(content: bytes) -> None:
 
 
 # --- G17 -----------------------------------------------------------------------------------------------------------
-def wished(**data: Any) -> Any:
-    """What an answer of a TALKR bot says about speech."""
-    wish = speech_wish(parse_reply(json.dumps({"session": "s", "data": data}).encode()), DEFAULT_REGIONS)
-    assert wish.settings is not None
-    return wish.settings
-
-
 @pytest.mark.asyncio
 async def test_g17_voice_and_options_of_a_bot_are_in_googles_request() -> None:
     options = {"speakingRate": 1.15, "pitch": -2, "volumeGainDb": 3}
-    choice = wished(
-        speech_synthesis={"vendor": "google", "language": "fr-FR", "voice": "fr-FR-Neural2-A", "options": options}
-    ).synthesizer
-    utterance = Utterance(
-        text="Bonjour.",
-        plain="Bonjour.",
-        vendor=choice.vendor,
-        language=choice.language,
-        voice=choice.voice,
-        model=choice.model,
-        prosody=choice.prosody,
-        options=choice.options,
-        format=PCMU_8K,
+    utterance = utterance_wished(
+        **{"vendor": "google", "language": "fr-FR", "voice": "fr-FR-Neural2-A", "options": options}
     )
     async with GoogleEmulator() as emulator, google(emulator) as vendor:
         async for _ in vendor.synthesizer.speak(utterance):
@@ -289,8 +268,8 @@ async def test_g17_voice_and_options_of_a_bot_are_in_googles_request() -> None:
 
 @pytest.mark.asyncio
 async def test_g17_how_a_bot_wants_to_listen_is_in_googles_first_message() -> None:
-    choice = wished(
-        speech_recognizer={
+    settings = listening_wished(
+        **{
             "vendor": "google",
             "language": "fr-FR",
             "model": "latest_short",
@@ -301,15 +280,6 @@ async def test_g17_how_a_bot_wants_to_listen_is_in_googles_first_message() -> No
             "punctuation": True,
             "googleOptions": {"enableVoiceActivityEvents": True},
         }
-    ).recognizer
-    settings = ListenSettings(
-        vendor=choice.vendor,
-        language=choice.language,
-        hints=choice.hints,
-        model=choice.model,
-        tuning=choice.tuning,
-        options=choice.options,
-        format=PCMU_8K,
     )
     emulator = GoogleEmulator(script=())
     async with emulator, google(emulator) as vendor, vendor.recognizer.listen(settings) as stream:

@@ -21,6 +21,7 @@ from gateway.speech.openai.vendor import OpenAiSpeech
 from gateway.speech.scripted.signal import spoken_pcm
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, Recognizer, SpeechHeard
 from gateway.tuning import Tuning
+from tests.contracts.test_recognizers import texts
 from tests.emulators.openai_speech import KEY, OpenAiEmulator
 
 WORDS = "Good morning to all of you."
@@ -58,10 +59,6 @@ async def heard(stream: RecognitionStream, format: AudioFormat, pcm: bytes | Non
 async def rest(stream: RecognitionStream) -> Results:
     async with asyncio.timeout(30):
         return [result async for result in stream.results()]
-
-
-def texts(results: Results) -> list[tuple[str, bool]]:
-    return [(result.text, result.final) for result in results if isinstance(result, Transcript)]
 
 
 @pytest.mark.asyncio

@@ -25,6 +25,7 @@ from gateway.speech.vosk.settings import VoskSpeechSection
 from gateway.speech.vosk.vendor import VoskSpeech
 from gateway.speech_interfaces import ListenSettings, RecognitionStream, SpeechHeard
 from gateway.tuning import Tuning
+from tests.contracts.test_recognizers import texts
 from tests.emulators.vosk import VoskEmulator
 
 WORDS = "Good morning to all of you."
@@ -63,10 +64,6 @@ async def rest(stream: RecognitionStream) -> Results:
     await stream.finish()
     async with asyncio.timeout(30):
         return [result async for result in stream.results()]
-
-
-def texts(results: Results) -> list[tuple[str, bool]]:
-    return [(result.text, result.final) for result in results if isinstance(result, Transcript)]
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
