@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -37,10 +38,21 @@ __all__ = ["heard", "recording"]
 class Bench:
     """Everything that is up while calls are placed."""
 
-    def __init__(self, house: House, capture: Capture, prompts: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, house: House, capture: Capture, prompts: Mapping[str, bytes], load: tuple[int, int] = (20, 200)
+    ) -> None:
         self.house = house
         self.capture = capture
         self.prompts = prompts
+        self.load = load
+
+    def busy_seconds(self) -> float:
+        """Processor time that the gateway has used."""
+        fields = Path(f"/proc/{self.house.gateway.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def load_average(self) -> str:
+        return "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
 
     def caller(self, *, codec: Codec = "ulaw", way: Way = "udp", to: str = GATEWAY, port: int = 5060) -> Caller:
         return Caller(self, next(_places), codec, way, f"{to}:{port}")
@@ -136,6 +148,19 @@ def hears(found: Heard, prompt: bytes) -> str:
     return f"prompt {score:.4f}, {found.summary()}"
 
 
+async def until_said(house: House, number: str, text: str, within: float = 20.0) -> dict[str, Any]:
+    """Wait until the record says that the caller heard a text to its end; with an empty one, until there is a call."""
+    record: dict[str, Any] = {}
+    try:
+        async with asyncio.timeout(within):
+            while not (said(record, text) if text else record):
+                record = await house.call_from(number)
+                await asyncio.sleep(POLL)
+    except TimeoutError:
+        must_have_said(record, text)
+    return record
+
+
 async def until_recorded(house: House, number: str) -> dict[str, Any]:
     record: dict[str, Any] = {}
     try:
@@ -146,6 +171,16 @@ async def until_recorded(house: House, number: str) -> dict[str, Any]:
     except TimeoutError:
         raise AssertionError(f"the call is not over: {record or 'no record'}") from None
     return record
+
+
+async def all_over(house: House, number: str) -> list[dict[str, Any]]:
+    """The calls from a number, once none of them is up any more."""
+    async with asyncio.timeout(RECORDED_WITHIN):
+        while True:
+            calls = await house.calls_from(number)
+            if all(call.get("result") for call in calls):
+                return calls
+            await asyncio.sleep(POLL)
 
 
 def said(record: Mapping[str, Any], text: str) -> bool:

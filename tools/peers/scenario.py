@@ -8,6 +8,8 @@ from xml.sax.saxutils import quoteattr
 from tools.asterisk.media import PAYLOAD_TYPES, Codec
 from tools.peers.talk import EVENT_TYPE
 
+FIRST_BRANCH = "z9hG4bK[pid]x[call_number]"
+"""Of the first INVITE, of the CANCEL for it, and of the ACK when it is refused."""
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<!DOCTYPE scenario SYSTEM "sipp.dtd">\n'
 
 
@@ -61,18 +63,17 @@ def _request(method: str, cseq: int, *, to_tag: bool, extra: str = "", body: str
 
 
 # --- what the caller sends -----------------------------------------------------------------------------------------
-def invite(codec: Codec = "ulaw", *, branch: str = "[branch]", retrans: bool = True) -> str:
-    text = _request("INVITE", 1, to_tag=False, body=sdp(codec), branch=branch)
-    return _send(text, ' retrans="500"' if retrans else "")
+def invite(codec: Codec = "ulaw", *, attributes: str = ' retrans="500"') -> str:
+    return _send(_request("INVITE", 1, to_tag=False, body=sdp(codec), branch=FIRST_BRANCH), attributes)
 
 
 def ack(cseq: int = 1) -> str:
     return _send(_request("ACK", cseq, to_tag=True))
 
 
-def ack_refusal(cseq: int = 1) -> str:
-    text = _request("ACK", cseq, to_tag=False).replace("To: <sip:[service]@[remote_ip]>", "[last_To:]")
-    return _send(text.replace("[branch]", "[branch-2]"))
+def ack_refusal(attributes: str = "") -> str:
+    text = _request("ACK", 1, to_tag=False, branch=FIRST_BRANCH)
+    return _send(text.replace("To: <sip:[service]@[remote_ip]>", "[last_To:]"), attributes)
 
 
 def bye(cseq: int = 9) -> tuple[str, str]:
@@ -91,9 +92,8 @@ def reinvite(codec: Codec, direction: str, cseq: int, version: int) -> tuple[str
     return _send(text, ' retrans="500"'), receive(100, optional=True), receive(200, routes=True), ack(cseq)
 
 
-def cancel() -> str:
-    text = _request("CANCEL", 1, to_tag=False).replace("[branch]", "[branch-1]")
-    return _send(text)
+def cancel(attributes: str = "") -> str:
+    return _send(_request("CANCEL", 1, to_tag=False, branch=FIRST_BRANCH), attributes)
 
 
 def reply(status: str, extra: str = "") -> str:
@@ -111,11 +111,9 @@ def notify(status: str, state: str, cseq: int) -> tuple[str, str]:
 
 
 # --- what it waits for ---------------------------------------------------------------------------------------------
-def receive(
-    status: int, *, optional: bool = False, routes: bool = False, timeout: float = 15.0, inner: str = ""
-) -> str:
+def receive(status: int, *, optional: bool = False, routes: bool = False, timeout: float = 15.0) -> str:
     extra = ' optional="true"' if optional else f' timeout="{round(1000 * timeout)}"'
-    return f'<recv response="{status}"{extra}{" rrs=" + quoteattr("true") if routes else ""}>{inner}</recv>'
+    return f'<recv response="{status}"{extra}{" rrs=" + quoteattr("true") if routes else ""}></recv>'
 
 
 def answered() -> str:
@@ -124,13 +122,25 @@ def answered() -> str:
     return "\n".join([*waits, receive(200, routes=True), ack()])
 
 
-def refused(status: int) -> str:
-    waits = [receive(100, optional=True), receive(180, optional=True), receive(status)]
-    return "\n".join([*waits, ack_refusal()])
+def refused(status: int, header: str = "") -> str:
+    """``header``: that must be there, with a number in it."""
+    waits = [receive(100, optional=True), receive(180, optional=True)]
+    last = _with_header(header, f'response="{status}" timeout="15000"', "[0-9]+") if header else receive(status)
+    return "\n".join([*waits, last, ack_refusal()])
 
 
 def request(method: str, timeout: float = 40.0) -> str:
     return f'<recv request="{method}" timeout="{round(1000 * timeout)}"></recv>'
+
+
+def referred_to(target: str) -> str:
+    """Wait for a REFER to an address."""
+    return _with_header("Refer-To", 'request="REFER" timeout="40000"', target.replace(".", "[.]"))
+
+
+def _with_header(name: str, attributes: str, pattern: str) -> str:
+    check = f'<ereg regexp={quoteattr(pattern)} search_in="hdr" header="{name}:" check_it="true" assign_to="found"/>'
+    return f'<recv {attributes}><action>{check}</action></recv>\n<Reference variables="found"/>'
 
 
 def until_bye() -> tuple[str, str]:
@@ -145,3 +155,33 @@ def play(file: Path) -> str:
 
 def pause(seconds: float) -> str:
     return f'<pause milliseconds="{round(1000 * seconds)}"/>'
+
+
+def cancel_race(longest: float) -> tuple[str, ...]:
+    """Give up while the call is being answered: either is right, and both sides must agree on it.
+
+    SIPp throws away what comes while it pauses, so it has to be told not to mind: the answer comes again.
+    """
+    is_cancel = '<ereg regexp="CANCEL" search_in="hdr" header="CSeq:" assign_to="given_up"/>'
+    return (
+        invite(attributes=""),
+        receive(100),
+        f'<pause distribution="uniform" min="0" max="{round(1000 * longest)}"/>',
+        cancel(),
+        f'<recv response="200" rrs="true" timeout="8000"><action>{is_cancel}</action></recv>',
+        '<nop test="given_up" next="given_up"/>',
+        receive(200),
+        '<nop next="up"/>',
+        '<label id="given_up"/>',
+        '<recv response="200" optional="true" rrs="true" next="up"></recv>',
+        receive(487),
+        ack_refusal(' next="over"'),
+        '<label id="up"/>',
+        ack(),
+        *bye(),
+        '<label id="over"/>',
+        pause(0.01),
+    )
+
+
+IGNORE_UNEXPECTED = ("-default_behaviors", "all,-abortunexp")

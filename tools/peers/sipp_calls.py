@@ -5,9 +5,42 @@ Each takes the `Bench`, raises AssertionError when a promise is not kept, and re
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
 from tools.asterisk.media import Codec
-from tools.peers.bench import GREETED, GREETING, HOURS, Bench, Check, Way, heard, must_have_said, recording
-from tools.peers.scenario import answered, bye, invite, pause, play, until_bye
+from tools.peers.bench import (
+    GREETED,
+    GREETING,
+    HOURS,
+    Bench,
+    Caller,
+    Check,
+    Way,
+    all_over,
+    heard,
+    must_have_said,
+    recording,
+    until_said,
+)
+from tools.peers.scenario import (
+    IGNORE_UNEXPECTED,
+    answered,
+    bye,
+    cancel_race,
+    info,
+    invite,
+    notify,
+    pause,
+    play,
+    referred_to,
+    refused,
+    reinvite,
+    reply,
+    until_bye,
+)
+from tools.peers.talk import ENDS, Talk
 
 ANSWERED_IN = 6.0
 """Seconds within which the bot has answered a word, from its end."""
@@ -60,14 +93,257 @@ async def bot_hangs_up_tcp(bench: Bench) -> str:
     return await _bot_hangs_up(bench, "tcp")
 
 
-CHECKS: dict[str, Check] = {
-    f"sipp {check.__name__.replace('_', ' ')}": check
-    for check in (
-        conversation_ulaw_udp,
-        conversation_alaw_udp,
-        conversation_ulaw_tcp,
-        conversation_alaw_tcp,
-        bot_hangs_up_udp,
-        bot_hangs_up_tcp,
+# --- keys ----------------------------------------------------------------------------------------------------------
+CODE = "1290#"
+ASKED = 8.0
+"""Seconds from the caller's words until the bot has asked for the code."""
+
+
+def asks_for_code(talk: Talk) -> Talk:
+    return talk.until(GREETED).say(recording("vm-num-i-have")).silence(ASKED)
+
+
+async def _keys(bench: Bench, way: Way, ends: int) -> str:
+    """Telephone events become digits."""
+    caller = bench.caller(way=way)
+    talk = asks_for_code(caller.talk()).press(CODE, ends=ends).silence(ANSWERED_IN)
+    await caller.run(invite(), answered(), play(caller.plays(talk)), pause(talk.seconds), *bye())
+    record = await caller.record()
+    must_have_said(record, "Your code is 1 2 9 0")
+    return f"understood {heard(record)}"
+
+
+async def keys_udp(bench: Bench) -> str:
+    return await _keys(bench, "udp", ENDS)
+
+
+async def keys_tcp(bench: Bench) -> str:
+    return await _keys(bench, "tcp", ENDS)
+
+
+async def keys_with_two_ends_lost(bench: Bench) -> str:
+    return await _keys(bench, "udp", 1)
+
+
+async def keys_with_all_ends_lost(bench: Bench) -> str:
+    return await _keys(bench, "udp", 0)
+
+
+async def _keys_by_info(bench: Bench, way: Way) -> str:
+    caller = bench.caller(way=way)
+    talk = asks_for_code(caller.talk())
+    asked = talk.seconds
+    talk.silence(3 + ANSWERED_IN)
+    presses = [step for number, key in enumerate(CODE, 2) for step in (*info(key, number), pause(0.3))]
+    await caller.run(invite(), answered(), play(caller.plays(talk)), pause(asked), *presses, pause(ANSWERED_IN), *bye())
+    record = await caller.record()
+    must_have_said(record, "Your code is 1 2 9 0")
+    return f"understood {heard(record)}"
+
+
+async def keys_by_info_udp(bench: Bench) -> str:
+    return await _keys_by_info(bench, "udp")
+
+
+async def keys_by_info_tcp(bench: Bench) -> str:
+    return await _keys_by_info(bench, "tcp")
+
+
+# --- refusals and races --------------------------------------------------------------------------------------------
+async def _refused_number(bench: Bench, way: Way) -> str:
+    caller = bench.caller(way=way)
+    await caller.run(invite(), refused(404), called="699")
+    return "404, acknowledged"
+
+
+async def refused_number_udp(bench: Bench) -> str:
+    return await _refused_number(bench, "udp")
+
+
+async def refused_number_tcp(bench: Bench) -> str:
+    return await _refused_number(bench, "tcp")
+
+
+async def full(bench: Bench) -> str:
+    """All places are taken: 503, and when to come again; the call that is up goes on."""
+    bench.house.gateway.stop()
+    await bench.house.open(MAX_CALLS="1")
+    try:
+        first, second = bench.caller(), bench.caller()
+        talk = first.talk().silence(GREETED)
+        async with asyncio.TaskGroup() as group:
+            call = first.run(invite(), answered(), play(first.plays(talk)), pause(talk.seconds), *bye())
+            group.create_task(call)
+            await until_said(bench.house, first.number, "")
+            await second.run(invite(), refused(503, "Retry-After"))
+        figures = first.hears(GREETING)
+    finally:
+        bench.house.gateway.stop()
+    return f"503 with Retry-After; the first call: {figures}"
+
+
+async def repeated_invite(bench: Bench) -> str:
+    """The same INVITE three times is one call."""
+    caller = bench.caller()
+    again = invite(attributes="")
+    await caller.run(again, again, again, answered(), pause(1.0), *bye(), options=IGNORE_UNEXPECTED)
+    await caller.record()
+    calls = await bench.house.calls_from(caller.number)
+    assert len(calls) == 1, f"{len(calls)} calls"
+    return "3 INVITEs, 1 call"
+
+
+RACES = 60
+RACE_LONGEST = 0.06
+
+
+async def cancel_and_answer_race(bench: Bench) -> str:
+    caller = bench.caller()
+    await caller.run(*cancel_race(RACE_LONGEST), calls=RACES, options=("-r", "20", *IGNORE_UNEXPECTED))
+    calls = await all_over(bench.house, caller.number)
+    assert len(calls) == RACES, f"{len(calls)} calls"
+    results = Counter(call["result"] for call in calls)
+    return f"{RACES} calls cancelled within {1000 * RACE_LONGEST:.0f} ms, all over: {dict(results)}"
+
+
+# --- within the call -----------------------------------------------------------------------------------------------
+async def _hold(bench: Bench, way: Way, seconds: float = 10.0) -> str:
+    """On hold nothing comes in; then it goes on where it was."""
+    caller = bench.caller(way=way)
+    talk = caller.talk().until(GREETED)
+    before = len(talk.sent)
+    talk.silence(seconds + 1)
+    after = len(talk.sent)
+    resumed = talk.sent[after - 1].at
+    talk.silence(1).say(recording("hours")).silence(ANSWERED_IN)
+    rest = [replace(one, at=one.at - resumed) for one in talk.sent[after:]]
+    await caller.run(
+        *(invite(), answered(), play(caller.plays(talk.sent[:before], "before")), pause(GREETED)),
+        *reinvite("ulaw", "sendonly", 2, 2),
+        pause(seconds),
+        *reinvite("ulaw", "sendrecv", 3, 3),
+        *(play(caller.plays(rest, "after")), pause(talk.seconds - resumed), *bye()),
+        within=60 + seconds,
     )
-}
+    record = await caller.record()
+    must_have_said(record, HOURS)
+    quiet = caller.heard().gaps()[-1]
+    assert quiet > seconds - 1, f"the gateway sent on hold: longest silence {quiet:.1f} s"
+    return f"nothing sent for {quiet:.1f} s; then {caller.hears(HOURS)}; understood {heard(record)}"
+
+
+async def hold_udp(bench: Bench) -> str:
+    return await _hold(bench, "udp")
+
+
+async def hold_tcp(bench: Bench) -> str:
+    return await _hold(bench, "tcp")
+
+
+TARGET = "sip:reception@pbx.example.com"
+
+
+async def _transferring(bench: Bench, caller: Caller) -> None:
+    """An operator transfers the call once the greeting is over."""
+    record = await until_said(bench.house, caller.number, "Hello, this is Acme.")
+    await bench.house.transfer(record["call_id"], TARGET)
+
+
+async def _refer(bench: Bench, way: Way) -> str:
+    caller = bench.caller(way=way)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_transferring(bench, caller))
+        await caller.run(
+            *(invite(), answered(), play(caller.plays(caller.talk().silence(30)))),
+            *(referred_to(TARGET), reply("202 Accepted")),
+            *(*notify("100 Trying", "active;expires=60", 2), pause(0.5)),
+            *notify("200 OK", "terminated;reason=noresource", 3),
+            *until_bye(),
+        )
+    record = await caller.record()
+    assert record["result"] == "transferred", record["result"]
+    return f"recorded as {record['result']}"
+
+
+async def refer_udp(bench: Bench) -> str:
+    return await _refer(bench, "udp")
+
+
+async def refer_tcp(bench: Bench) -> str:
+    return await _refer(bench, "tcp")
+
+
+async def _not_put_through(bench: Bench, *steps: str) -> str:
+    """The caller is told, and talks to the bot again."""
+    caller = bench.caller()
+    talk = caller.talk().silence(18).say(recording("hours")).silence(ANSWERED_IN)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_transferring(bench, caller))
+        await caller.run(
+            *(invite(), answered(), play(caller.plays(talk)), referred_to(TARGET), *steps),
+            *(pause(talk.seconds - 7), *bye()),
+        )
+    record = await caller.record()
+    must_have_said(record, "I couldn't put you through")
+    must_have_said(record, HOURS)
+    return f"told, then {caller.hears(HOURS)}; understood {heard(record)}"
+
+
+async def refer_refused(bench: Bench) -> str:
+    return await _not_put_through(bench, reply("603 Decline"))
+
+
+async def refer_fails(bench: Bench) -> str:
+    """Accepted, and then there is nobody."""
+    ends = notify("404 Not Found", "terminated;reason=noresource", 3)
+    return await _not_put_through(
+        bench, reply("202 Accepted"), *notify("100 Trying", "active;expires=60", 2), pause(0.3), *ends
+    )
+
+
+# --- many ----------------------------------------------------------------------------------------------------------
+async def load(bench: Bench) -> str:
+    """Calls that are answered and hung up at once, without audio."""
+    caller = bench.caller()
+    rate, calls = bench.load
+    began = asyncio.get_running_loop().time()
+    before = bench.busy_seconds()
+    await caller.run(
+        *(invite(), answered(), *bye()),
+        calls=calls,
+        options=("-r", str(rate), "-l", "2000"),
+        within=30 + 4 * calls / rate,
+    )
+    seconds = asyncio.get_running_loop().time() - began
+    busy = bench.busy_seconds() - before
+    return (
+        f"{calls} calls at {rate} a second took {seconds:.1f} s, 0 failed; "
+        f"the gateway used {busy:.1f} s of a processor; load average {bench.load_average()}"
+    )
+
+
+TOGETHER: tuple[Check, ...] = (
+    conversation_ulaw_udp,
+    conversation_alaw_udp,
+    conversation_ulaw_tcp,
+    conversation_alaw_tcp,
+    bot_hangs_up_udp,
+    bot_hangs_up_tcp,
+    keys_udp,
+    keys_tcp,
+    keys_with_two_ends_lost,
+    keys_with_all_ends_lost,
+    keys_by_info_udp,
+    keys_by_info_tcp,
+    refused_number_udp,
+    refused_number_tcp,
+    repeated_invite,
+    hold_udp,
+    hold_tcp,
+    refer_udp,
+    refer_tcp,
+    refer_refused,
+    refer_fails,
+)
+"""Calls that do not mind each other."""
+ALONE: tuple[Check, ...] = (cancel_and_answer_race, full, load)
