@@ -119,11 +119,10 @@ class Registration:
         if flow != self.flow:
             return
         self._stop()
-        is_leaving = self.state is RegistrationState.LEAVING
         self._leave_flow()
-        if is_leaving:
+        if self.state is RegistrationState.LEAVING:
             self._left()
-        else:
+        elif self.state is not RegistrationState.IDLE:
             self._failed(None, "the connection is gone", None)
 
     # --- asking ----------------------------------------------------------------------------------------------------
@@ -239,9 +238,9 @@ class Registration:
         self._context.emit(RegistrationFailed(registration=name, status=status, reason=reason, retry_in=retry_in))
 
     def _left(self) -> None:
+        """Calls that are up on the flow go on, and we are who we were in them."""
         self.state = RegistrationState.IDLE
         self._is_announced = False
-        self._leave_flow()
         self._context.emit(Unregistered(registration=self.settings.name))
 
     def _leave_flow(self) -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from gateway.transports.sip.digest import DigestClient, DigestServer
 from gateway.transports.sip.flow import Flow
-from gateway.transports.sip.message import SipRequest, response_to
+from gateway.transports.sip.message import NameAddress, SipRequest, response_to
 from gateway.transports.sip.registration import RegistrationSettings, find_binding
-from gateway.transports.sip.ua_events import Registered, RegistrationFailed, Unregistered
+from gateway.transports.sip.ua_events import Invited, Registered, RegistrationFailed, Unregistered
 from gateway.transports.sip.uri import parse_name_address, parse_uri
-from tests.fakes.sip_agent import UDP, WS, AgentAndPeer, counting
+from tests.fakes.sip_agent import ANSWER, OFFER, UDP, WS, AgentAndPeer, counting
 
 INSTANCE = "urn:uuid:6f1e0c1a-0000-4000-8000-00c04fd430c8"
 SETTINGS = RegistrationSettings(
@@ -89,9 +89,6 @@ def test_registered_is_said_once_and_refreshed_with_the_same_call_id() -> None:
 
 
 def test_the_service_route_is_taken_by_calls_of_ours() -> None:
-    from gateway.transports.sip.message import NameAddress
-    from tests.fakes.sip_agent import OFFER
-
     line = Line()
     line.grant(300, "Service-Route: <sip:e1.example.com;lr>, <sip:e2.example.com;lr>")
     sender = NameAddress("", SETTINGS.aor)
@@ -334,6 +331,37 @@ def test_leave_is_taken_also_where_nobody_minds(how: str) -> None:
         line.line.respond(line.request(), 500)
     line.line.wait(33)
     line.line.event(Unregistered)
+
+
+def test_calls_outlive_our_leave_with_the_same_name_and_password() -> None:
+    line = Line()
+    line.line.respond(line.request(), 401, extra=[CHALLENGE])
+    line.grant()
+    line.line.event(Registered)
+    line.line.give(line.line.request(body=OFFER))
+    call = line.line.event(Invited).call
+    line.line.agent.unregister("pbx", now=line.line.now)
+    line.line.respond(line.line.requests()[0], 200)
+    line.line.event(Unregistered)
+    line.line.agent.accept(call, ANSWER, now=line.line.now)
+    answer = line.line.responses()[-1]
+    assert answer.contacts[0].uri.user == "bot"
+    line.line.give(line.line.request("ACK", to_tag=answer.to.tag))
+    line.line.agent.bye(call, now=line.line.now)
+    (bye,) = line.line.requests()
+    line.line.respond(bye, 407, extra=[CHALLENGE.replace("WWW-", "Proxy-")])
+    (again,) = line.line.requests()
+    assert "Proxy-Authorization" in again.headers
+
+
+def test_a_connection_that_closes_when_nothing_is_registered_is_no_news() -> None:
+    line = Line()
+    line.grant()
+    line.line.agent.unregister("pbx", now=line.line.now)
+    line.line.respond(line.request(), 200)
+    line.line.kinds()
+    line.line.agent.flow_closed(WS, line.line.now)
+    assert line.line.kinds() == []
 
 
 def test_leave_without_ever_having_been_there() -> None:

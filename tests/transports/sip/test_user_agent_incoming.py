@@ -214,10 +214,14 @@ def test_a_call_that_nobody_decides_is_refused() -> None:
 def test_commands_in_the_wrong_order_are_bugs_and_those_for_calls_that_are_over_are_not() -> None:
     line = AgentAndPeer()
     call, _ = invited(line)
-    with pytest.raises(LocalProtocolError):
-        line.agent.ring(call, 200, now=line.now)
-    with pytest.raises(LocalProtocolError):
-        line.agent.reject(call, 200, now=line.now)
+    for status in (100, 200):
+        with pytest.raises(LocalProtocolError):
+            line.agent.ring(call, status, now=line.now)
+    for status in (101, 199):
+        line.agent.ring(call, status, now=line.now)
+    for status in (299, 700):
+        with pytest.raises(LocalProtocolError):
+            line.agent.reject(call, status, now=line.now)
     line.agent.accept(call, ANSWER, now=line.now)
     with pytest.raises(LocalProtocolError):
         line.agent.accept(call, ANSWER, now=line.now)

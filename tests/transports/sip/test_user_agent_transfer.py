@@ -118,6 +118,13 @@ def test_a_peer_that_does_not_answer() -> None:
     assert (failed.status, failed.by) == (None, "timeout")
 
 
+def test_a_100_to_a_refer_says_nothing() -> None:
+    transfer = Transfer()
+    transfer.line.respond(transfer.refer, 100)
+    transfer.line.wait(25)
+    assert transfer.line.kinds() == []
+
+
 def test_a_notify_may_overtake_the_202() -> None:
     transfer = Transfer()
     assert transfer.notify("SIP/2.0 200 OK", "terminated") == 200
@@ -262,10 +269,10 @@ def test_an_attended_transfer_names_the_dialog_to_be_taken_over() -> None:
     line = AgentAndPeer()
     line.agent.invite(TARGET, OFFER, line.flow, sender=NameAddress("", TARGET), now=line.now)
     (invite,) = line.requests()
-    line.respond(invite, 180, to_tag="a&b")
+    line.respond(invite, 180, to_tag="a&b", extra=["Supported: replaces"])
     call = line.event(Ringing).call
     assert line.agent.replacing(call) is None
-    extra = ["Contact: <sip:carol@192.0.2.30>", "Supported: replaces, timer"]
+    extra = ["Contact: <sip:carol@192.0.2.30>", "Allow: INVITE"]
     line.respond(invite, 200, to_tag="theirs", extra=extra, body=ANSWER)
     target = line.agent.replacing(call)
     assert str(target) == f"sip:carol@192.0.2.30?Replaces={invite.call_id}%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dt1"
