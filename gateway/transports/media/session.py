@@ -169,6 +169,8 @@ class MediaSession:
             room -= room % self.format.encoding.bytes_per_sample
             self._queue.push(data[:room])
             data = data[room:]
+        if self._is_closed:
+            await asyncio.sleep(0)  # who goes on and on must not hold up the loop
 
     def mark(self, mark_id: str) -> None:
         """`MarkReached` comes when everything before it has left."""

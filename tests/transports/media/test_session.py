@@ -259,6 +259,23 @@ async def test_a_call_that_ends_while_keys_or_audio_wait() -> None:
         assert (len(made.path.sent), made.told()) == (sent, [])
 
 
+@virtual_time
+async def test_who_sends_on_after_the_end_does_not_hold_up_the_loop() -> None:
+    async with call() as made:
+        await made.media.close()
+
+        async def speak() -> None:
+            while True:
+                await made.say(tone(0.02))
+
+        speaking = asyncio.create_task(speak())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        speaking.cancel()
+        await asyncio.wait([speaking])
+        assert speaking.cancelled()
+
+
 # --- receiving ---------------------------------------------------------------------------------------------------
 @virtual_time
 async def test_audio_arrives_on_the_peers_time_line() -> None:
