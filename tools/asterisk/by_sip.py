@@ -7,27 +7,32 @@ sides want port 5060.
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 import subprocess
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from tools.asterisk.bench import POLL, Bench, Call, LineCodec, Place, heard, until_last_word, until_said
+from tools.asterisk.bench import POLL, SAME, Bench, Call, LineCodec, Place, heard, until_last_word, until_said
 from tools.asterisk.calls import Check, outcome
 from tools.asterisk.house import House
 from tools.asterisk.media import Codec
 from tools.asterisk.pbx import Setup
 from tools.asterisk.sip import Phone
+from tools.asterisk.sound import RATE, correlation
 
 ROOT = Path(__file__).resolve().parents[2]
 PBX, GATEWAY, STRANGER = "192.0.2.1", "192.0.2.2", "192.0.2.6"
 NEIGHBOURS = "192.0.2.0/30"  # who may use the trunk: the PBX, and the telephone that learns the greeting
 PLACE = Place(phones=GATEWAY, pbx=PBX)
-NAMES = f"127.0.0.1 localhost\n{GATEWAY} talkpath.example.com\n{PBX} pbx.example.com\n"
+# A machine has to know itself by name: Asterisk writes that address into what it offers by TCP and WebSocket.
+NAMES = f"127.0.0.1 localhost\n{GATEWAY} talkpath.example.com\n{PBX} pbx.example.com {socket.gethostname()}\n"
 NAMESPACE = "pbx"
 CONFIGURATION = ROOT / "examples" / "asterisk-sip" / "talkpath.yaml"
 ENVIRONMENT = {"PBX_ADDRESS": NEIGHBOURS}
 SETTLED_WITHIN = 20.0
+LOST_AT_MOST = 0.06  # s of the greeting
 ACCOUNTS = ("talkpath", "talkpath-webrtc")
 TRUNKS = ("talkpath-trunk", "talkpath-digest")
 CODECS: tuple[Codec, ...] = ("ulaw", "alaw")
@@ -135,7 +140,7 @@ async def talk(bench: Bench, way: str, codec: Codec = "ulaw") -> str:
     async with bench.call(WAYS.get(way, way), "600", codec=codec) as call:
         answered = await call.answered()
         await call.hears("Hello, this is Acme.")
-        greeting = call.greeting_heard(codec)
+        greeting = greeting_heard(call, codec)
         await call.says("vm-num-i-have")
         await call.hears("four digit code")
         await call.phone.media.press("1290#")
@@ -146,6 +151,17 @@ async def talk(bench: Bench, way: str, codec: Codec = "ulaw") -> str:
     assert record["custom"]["X-Pbx-Channel"].startswith("PJSIP/bot"), record["custom"]
     assert record["custom"]["X-Pbx-Call"], record["custom"]
     return f"answered in {answered:.2f} s, {greeting}, understood {heard(record)}"
+
+
+def greeting_heard(call: Call, codec: Codec) -> str:
+    """How well the greeting was heard, and how much of its beginning was not: Asterisk connects the two sides after it
+    has answered the caller, and what comes before is lost."""
+    track, greeting = call.phone.media.timeline()[1], call.bench.greetings[codec]
+    begins = round(LOST_AT_MOST * RATE)
+    score, place = correlation(track, greeting[2 * begins :])
+    lost = max(0.0, LOST_AT_MOST - place)
+    assert score > SAME, f"the greeting is not what was sent: {score:.3f}"
+    return f"greeting {score:.3f} but for its first {1000 * lost:.0f} ms"
 
 
 async def bot_hangs_up(bench: Bench, way: str) -> str:
@@ -274,14 +290,26 @@ async def full(bench: Bench) -> str:
     return figures
 
 
-async def down_account(bench: Bench) -> str:
-    bench.house.gateway.stop()
-    return await to_people(bench, "bot", "600", "CHANUNAVAIL, cause 0")
+async def killed(bench: Bench, way: str) -> str:
+    """The gateway dies in mid-call: its silence ends the call, and the caller gets people."""
+    async with bench.call(WAYS[way], "600") as call:
+        await call.answered()
+        await asyncio.sleep(1)
+        bench.house.gateway.stop(signal.SIGKILL)
+        killed_at = asyncio.get_running_loop().time()
+        seconds = await call.reaches_people(15) - (killed_at - call.began)
+    return f"people {seconds:.2f} s later; {outcome(bench, '600')}"
 
 
-async def down_trunk(bench: Bench) -> str:
+async def down(bench: Bench, way: str) -> str:
     bench.house.gateway.stop()
-    return await to_people(bench, "bot-trunk", "600", "CHANUNAVAIL, cause 0", within=30)
+    return await to_people(bench, WAYS[way], "600", "CHANUNAVAIL, cause 3")
+
+
+async def down_unnoticed(bench: Bench, way: str) -> str:
+    """Before Asterisk has asked again, the first callers wait."""
+    bench.house.gateway.stop()
+    return await to_people(bench, WAYS[way], "600", "NOANSWER, cause 0", within=15)
 
 
 CHECKS: dict[str, Check] = {
@@ -299,8 +327,16 @@ CHECKS: dict[str, Check] = {
             wrong_password,
             stranger,
             full,
-            down_account,
-            down_trunk,
+        )
+    },
+    **{
+        f"sip {way} {check.__name__.replace('_', ' ')}": partial(check, way=way)
+        for way, check in (
+            ("account", killed),
+            ("trunk", killed),
+            ("account", down),
+            ("webrtc", killed),
+            ("trunk", down_unnoticed),
         )
     },
 }
