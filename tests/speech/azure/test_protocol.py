@@ -209,7 +209,7 @@ def test_where_azure_is() -> None:
 @pytest.mark.asyncio
 async def test_g17_voice_and_options_of_a_bot_are_in_azures_request() -> None:
     utterance = utterance_wished(
-        **{
+        {
             "vendor": "microsoft",
             "language": "fr-FR",
             "voice": "fr-FR-DeniseNeural",
@@ -233,7 +233,7 @@ async def test_g17_voice_and_options_of_a_bot_are_in_azures_request() -> None:
 @pytest.mark.asyncio
 async def test_g17_how_a_bot_wants_to_listen_is_in_azures_context() -> None:
     settings = listening_wished(
-        **{
+        {
             "vendor": "azure",
             "language": "fr-FR",
             "hints": ["facturation", "support"],

@@ -248,7 +248,7 @@ def test_any_bytes_are_audio_or_refused(content: bytes) -> None:
 async def test_g17_voice_and_options_of_a_bot_are_in_googles_request() -> None:
     options = {"speakingRate": 1.15, "pitch": -2, "volumeGainDb": 3}
     utterance = utterance_wished(
-        **{"vendor": "google", "language": "fr-FR", "voice": "fr-FR-Neural2-A", "options": options}
+        {"vendor": "google", "language": "fr-FR", "voice": "fr-FR-Neural2-A", "options": options}
     )
     async with GoogleEmulator() as emulator, google(emulator) as vendor:
         async for _ in vendor.synthesizer.speak(utterance):
@@ -269,7 +269,7 @@ async def test_g17_voice_and_options_of_a_bot_are_in_googles_request() -> None:
 @pytest.mark.asyncio
 async def test_g17_how_a_bot_wants_to_listen_is_in_googles_first_message() -> None:
     settings = listening_wished(
-        **{
+        {
             "vendor": "google",
             "language": "fr-FR",
             "model": "latest_short",

@@ -13,8 +13,7 @@ from gateway.speech.vosk.vendor import VoskSpeech
 from tests.contracts import speech_connections as connections
 from tests.contracts.speech_connections import EarCheck, EarLine
 from tests.emulators.vosk import VoskEmulator
-
-pytestmark = pytest.mark.asyncio
+from tests.fakes.virtual_loop import virtual_time
 
 
 def held(emulator: VoskEmulator) -> Callable[[], None]:
@@ -40,12 +39,14 @@ async def ear(*, resets: bool = True, is_in_cpp: bool = False) -> AsyncIterator[
         await vendor.close()
 
 
+@pytest.mark.asyncio
 @connections.every((*connections.COLD_CHECKS, *connections.WARM_CHECKS))
 async def test_its_connections_keep_it(check: EarCheck) -> None:
     await check(ear)
 
 
 @pytest.mark.parametrize(("resets", "is_in_cpp"), [(False, False), (True, True)])
+@virtual_time
 async def test_a_server_that_cannot_reset_hears_one_turn_on_a_connection(resets: bool, is_in_cpp: bool) -> None:
     async with ear(resets=resets, is_in_cpp=is_in_cpp) as line:
         for _ in range(2):
