@@ -138,6 +138,11 @@ class LineSection(Section):
         return self
 
     @property
+    def listens(self) -> tuple[str, ...]:
+        """Sockets of the line's own, besides `path`, such as ``udp:0.0.0.0:5060``."""
+        return ()
+
+    @property
     def can_transfer(self) -> bool:
         """Whether the gateway can send this line's callers elsewhere."""
         return False

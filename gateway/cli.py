@@ -189,14 +189,18 @@ def call(
     number: Annotated[str, typer.Argument(help="The number to call.")],
     to: Annotated[
         str | None,
-        typer.Option(help="URL of a line's media socket, or of the gateway. Default: the first line on this machine."),
+        typer.Option(
+            help="URL of a line's media socket, its SIP address (sip:HOST:5060;transport=tcp), or URL of the gateway. "
+            "Default: the first line on this machine."
+        ),
     ] = None,
+    api: Annotated[str | None, typer.Option(help="URL of the gateway, where it does not follow from --to.")] = None,
     caller: Annotated[str, typer.Option("--from", help="The calling number.")] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document: steps, record, what was heard.")
     ] = False,
     record: Annotated[Path | None, typer.Option(metavar="WAV", help="Write the call: caller left, bot right.")] = None,
-    user: Annotated[str | None, typer.Option(help="User name of the line's basic auth.")] = None,
+    user: Annotated[str | None, typer.Option(help="User name of the line's basic or digest auth.")] = None,
     password: Annotated[str | None, typer.Option(envvar="TALKPATH_LINE_PASSWORD", help="Its password.")] = None,
     bearer: Annotated[str | None, typer.Option(help="Token of the line's bearer auth.")] = None,
     signature: Annotated[
@@ -234,7 +238,7 @@ def call(
         username=user, password=password or "", bearer=bearer, twilio_token=signature, signed_url=signed_url
     )
     tell = tell_to(sys.stderr if as_json else sys.stdout)
-    placing = place_call(number, steps, to=to, token=token, caller=caller, auth=auth, record=record, tell=tell)
+    placing = place_call(number, steps, to=to, api=api, token=token, caller=caller, auth=auth, record=record, tell=tell)
     report = asyncio.run(placing)
     if as_json:
         print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))

@@ -18,6 +18,8 @@ from gateway.interfaces import InvitesPages, Transport
 from gateway.reception import Reception
 from gateway.records.keeping import day_folder
 
+DETAILS = ("exchange", "notes", "said", "saying", "custom")
+"""Parts of a record that lists leave out."""
 Connect = Callable[[str, str, str, Mapping[str, str]], Awaitable[str]]
 
 
@@ -80,6 +82,7 @@ class Operator:
                 "name": name,
                 "transport": line.transport,
                 "path": line.path,
+                "listen": list(line.listens),
                 "auth": line.proof,
             }
             for name, line in settings.lines.items()
@@ -94,7 +97,7 @@ class Operator:
 
     def _running(self, call_id: str) -> Json:
         full = self._reception.equipment.registry.snapshot(call_id)
-        return {name: value for name, value in full.items() if name not in ("exchange", "notes", "said", "custom")}
+        return {name: value for name, value in full.items() if name not in DETAILS}
 
     def call(self, call_id: str) -> Json:
         try:
@@ -196,4 +199,4 @@ class Operator:
 
 
 def _without_details(record: dict[str, Any]) -> Json:
-    return {name: value for name, value in record.items() if name not in ("exchange", "notes", "said", "custom")}
+    return {name: value for name, value in record.items() if name not in DETAILS}

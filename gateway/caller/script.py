@@ -22,10 +22,11 @@ from audio.format import L16_8K, AudioFormat
 from audio.frame import Frame
 from audio.levels import rms
 from audio.wav import StereoWriter
-from gateway.caller.api import CallFailed, GatewayApi, api_base, is_gateway, pick_line
+from gateway.caller.api import CallFailed, GatewayApi, api_base, line_url, pick_line
 from gateway.caller.asterisk_line import AsteriskCaller
-from gateway.caller.line import CallerClient, CallerLine
-from gateway.caller.peer import CallerAuth, Peer
+from gateway.caller.line import CallerClient, CallerLine, CallRefused
+from gateway.caller.peer import CallerAuth
+from gateway.caller.sip import SipCaller
 from gateway.caller.steps import Expect, ExpectHangup, Press, SayFile, Step, Wait
 from gateway.caller.twilio import TwilioCaller
 
@@ -34,6 +35,7 @@ SETTLES_WITHIN = 5.0  # s after the end until the record must be complete
 MAX_SAY_BYTES = 20 << 20
 MAX_SAY_SECONDS = 600.0
 AUDIBLE_DBFS = -50.0
+JITTER = 0.06  # s that a telephone waits, lest a packet that is late is a gap
 HEARD_SLACK = 0.4  # s by which what was heard may differ from what was said; and one part in ten
 
 
@@ -81,14 +83,15 @@ def _reason_of(refused: InvalidStatus) -> str:
 
 
 def client_for(transport: str) -> CallerClient:
-    if transport == "twilio":
-        return TwilioCaller(background=True, hear_every=None)
-    return AsteriskCaller(background=True, hear_every=None)
-
-
-def leg_id_of(peer: Peer) -> str:
-    """What the gateway calls this leg: the stream or channel id of the protocol."""
-    return str(getattr(peer, "stream_sid", "") or getattr(peer, "channel_id", ""))
+    """Speaks the protocol of a line. Raises CallFailed for one that nobody can be called by."""
+    match transport:
+        case "twilio":
+            return TwilioCaller(background=True, hear_every=None)
+        case "asterisk":
+            return AsteriskCaller(background=True, hear_every=None)
+        case "sip":
+            return SipCaller(delay=JITTER, hear_every=None)
+    raise CallFailed(f"calls on lines by {transport} cannot be placed from here")
 
 
 class ScriptedCall:
@@ -197,7 +200,7 @@ class ScriptedCall:
 
     async def _look(self) -> None:
         if self._call_id is None:
-            self._call_id = await self._api.find_call(leg_id_of(self._line.peer))
+            self._call_id = await self._api.find_call(self._line.peer.leg_id)
         if self._call_id is not None:
             self._record = await self._api.call(self._call_id)
             self._tell_news()
@@ -279,6 +282,7 @@ async def place_call(
     steps: Sequence[Step],
     *,
     to: str | None = None,
+    api: str | None = None,
     token: str | None = None,
     caller: str = "",
     auth: CallerAuth | None = None,
@@ -289,7 +293,8 @@ async def place_call(
 
     Args:
         number: The called number.
-        to: URL of a line's media socket; None: the first line of the gateway on this machine.
+        to: URL of a line's media socket, or its SIP address; None: the first line of the gateway on this machine.
+        api: URL of the gateway, where it does not follow from `to`.
         token: The gateway's API token.
         caller: The calling number.
         auth: How the line is told that we may call.
@@ -297,14 +302,14 @@ async def place_call(
     Raises:
         CallFailed: the call could not be placed.
     """
-    async with GatewayApi(api_base(to), token) as api:
-        chosen = pick_line(await api.lines(), to)
-        url = to if to and not is_gateway(to) else f"{api.base.replace('http', 'ws', 1)}{chosen['path']}"
+    async with GatewayApi(api_base(api or to), token) as gateway:
+        chosen = pick_line(await gateway.lines(), to or api)
+        url = line_url(chosen, to, gateway.base)
         line = client_for(str(chosen["transport"])).connect(url, caller=caller, called=number, auth=auth)
         try:
             async with line:
                 tell("placed", f"{number} on line {chosen['name']}")
-                call = ScriptedCall(line, api, tell)
+                call = ScriptedCall(line, gateway, tell)
                 report = await call.run(steps)
                 if record is not None:
                     call.save(record)
@@ -312,6 +317,8 @@ async def place_call(
         except InvalidStatus as refused:
             status = refused.response.status_code
             raise CallFailed(f"{url} refuses the call with status {status}: {_reason_of(refused)}") from refused
+        except CallRefused as refused:
+            raise CallFailed(f"{url} refuses the call with status {refused.status}: {refused.reason}") from refused
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise CallFailed(f"{url} cannot be reached: {error}") from error
         except httpx.HTTPError as error:

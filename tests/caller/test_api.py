@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.caller.api import CallFailed, GatewayApi, api_base, is_gateway, pick_line
+from gateway.caller.api import CallFailed, GatewayApi, api_base, is_gateway, line_url, pick_line
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 
 LINES = [
-    {"name": "pbx", "transport": "sip", "path": ""},
+    {"name": "registered", "transport": "sip", "path": None, "listen": []},
     {"name": "cloud", "transport": "twilio", "path": "/media/twilio"},
     {"name": "house", "transport": "asterisk", "path": "/media/asterisk"},
+    {"name": "trunk", "transport": "sip", "path": "/sip", "listen": ["udp:0.0.0.0:5060", "tcp:[::]:5062"]},
+    {"name": "other", "transport": "sip", "path": None, "listen": ["tcp:192.0.2.1"]},
 ]
 
 
@@ -22,13 +24,18 @@ LINES = [
         ("wss://host/voice/media/twilio", "https://host/voice"),
         ("https://host/voice/", "https://host/voice"),
         ("ws://host", "http://host"),
+        ("wss://host/voice/sip", "https://host/voice"),
+        ("sip:host", "http://host:8080"),
+        ("sip:[2001:db8::1]:5070;transport=tcp", "http://[2001:db8::1]:8080"),
     ],
 )
 def test_the_api_lies_beside_the_media_sockets(to: str | None, base: str) -> None:
     assert api_base(to) == base
 
 
-@pytest.mark.parametrize("to", ["host:8080", "ftp://host/", "ws:///media/twilio", ""])
+@pytest.mark.parametrize(
+    "to", ["host:8080", "ftp://host/", "ws:///media/twilio", "", "sip:", "sip:a@host", "sip:host;transport=tls"]
+)
 def test_what_is_no_address(to: str) -> None:
     with pytest.raises(CallFailed, match="no address"):
         api_base(to)
@@ -49,6 +56,10 @@ def test_the_gateways_own_address(to: str, is_its_own: bool) -> None:
         ("http://host/voice", "cloud"),
         ("ws://host/media/asterisk", "house"),
         ("wss://host/voice/media/twilio", "cloud"),
+        ("ws://host/sip", "trunk"),
+        ("sip:host", "trunk"),
+        ("sip:host:5062;transport=tcp", "trunk"),
+        ("sip:host;transport=tcp", "other"),
     ],
 )
 def test_the_line_an_address_belongs_to(to: str | None, name: str) -> None:
@@ -56,12 +67,35 @@ def test_the_line_an_address_belongs_to(to: str | None, name: str) -> None:
 
 
 def test_lines_that_cannot_be_called() -> None:
-    with pytest.raises(CallFailed, match="no line with a media socket"):
+    with pytest.raises(CallFailed, match="no line with a socket"):
         pick_line(LINES[:1], None)
-    with pytest.raises(CallFailed, match="its media sockets: /media/twilio, /media/asterisk"):
-        pick_line(LINES, "ws://host/media/sip")
+    with pytest.raises(CallFailed, match="its media sockets: /media/twilio, /media/asterisk, /sip"):
+        pick_line(LINES, "ws://host/media/none")
     with pytest.raises(CallFailed, match="its media sockets: none"):
         pick_line([], "ws://host/media/sip")
+    with pytest.raises(CallFailed, match="for SIP: udp:0"):
+        pick_line(LINES, "sip:host:5064")
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "base", "url"),
+    [
+        ("cloud", None, "http://host:8080", "ws://host:8080/media/twilio"),
+        ("cloud", "wss://far/media/twilio", "https://far", "wss://far/media/twilio"),
+        ("trunk", None, "http://host:8080", "sip:host:5060"),
+        ("trunk", None, "https://[2001:db8::1]", "sip:[2001:db8::1]:5060"),
+        ("trunk", "sip:far:5070", "http://far:8080", "sip:far:5070"),
+        ("trunk", "ws://host/sip", "http://host", "ws://host/sip"),
+        ("other", "http://host", "http://host", "sip:192.0.2.1:5060;transport=tcp"),
+    ],
+)
+def test_the_address_at_which_a_line_is_called(name: str, to: str | None, base: str, url: str) -> None:
+    (line,) = (line for line in LINES if line["name"] == name)
+    assert line_url(line, to, base) == url
+
+
+def test_another_port_in_front_of_the_only_trunk() -> None:
+    assert pick_line(LINES[:4], "sip:host:5090")["name"] == "trunk"
 
 
 @pytest.mark.asyncio

@@ -186,6 +186,10 @@ class SipLine(LineSection):
         return self
 
     @property
+    def listens(self) -> tuple[str, ...]:
+        return self.listen
+
+    @property
     def can_transfer(self) -> bool:
         return True
 
