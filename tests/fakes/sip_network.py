@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.transports.sip.flow import Flow
-from gateway.transports.sip.message import NameAddress
+from gateway.transports.sip.message import NameAddress, SipRequest, parse, response_to
+from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import Invited, Reoffered, UserAgentEvent
 from gateway.transports.sip.uri import parse_uri
 from gateway.transports.sip.user_agent import UserAgent, UserAgentSettings
@@ -19,6 +20,9 @@ CALLER = "192.0.2.1:5060"
 CALLEE = "192.0.2.2:5060"
 SENDER = NameAddress("", parse_uri("sip:caller@192.0.2.1"))
 TARGET = parse_uri("sip:callee@192.0.2.2")
+REGISTRATION = RegistrationSettings(
+    name="home", registrar=parse_uri("sip:home"), aor=parse_uri("sip:callee@home"), user="b"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,12 @@ class Network:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
 
     def _agent(self, name: str) -> UserAgent:
-        return UserAgent(UserAgentSettings(user=name), tokens=counting(name), chance=self.chance.random)
+        return UserAgent(
+            UserAgentSettings(user=name),
+            tokens=counting(name),
+            chance=self.chance.random,
+            registrations=[(REGISTRATION, None)],
+        )
 
     def at(self, when: float, act: Callable[[], None]) -> None:
         """Do something at a time."""
@@ -95,15 +104,15 @@ class Network:
                 ("caller", self.caller, self.callee, self.to_caller),
                 ("callee", self.callee, self.caller, self.to_callee),
             ):
-                for _, data in agent.outgoing():
-                    self._deliver(data, other, way)
+                for sent_on, data in agent.outgoing():
+                    self._deliver(data, other, way, sent_on)
                     is_busy = True
                 for event in agent.events():
                     self.events[who].append((self.now, event))
                     self.listener(who, event)
                     is_busy = True
 
-    def _deliver(self, data: bytes, agent: UserAgent, flow: Flow) -> None:
+    def _deliver(self, data: bytes, agent: UserAgent, flow: Flow, sent_on: Flow) -> None:
         trouble = self.trouble if self.now < self.trouble.ends else Trouble()
         if flow.reliable:  # TCP makes delays of all that
             self._last[flow] = max(self._last.get(flow, 0.0), self.now + self.chance.random() * trouble.slowest) + 1e-6
@@ -119,3 +128,46 @@ class Network:
     def of(self, who: str, *kinds: type) -> Sequence[UserAgentEvent]:
         """The events of some kinds that one side was told."""
         return [event for _, event in self.events[who] if isinstance(event, kinds)]
+
+
+class Connection(Network):
+    """The two agents on a WebSocket that breaks and is made anew. The caller's side is a registrar, too."""
+
+    def __init__(self, chance: random.Random, slowest: float) -> None:
+        super().__init__(chance, Trouble(slowest=slowest), transport="ws")
+        self.is_open = True
+        self._made = 1
+
+    def breaks(self) -> None:
+        """Both sides notice, and what was on its way is lost."""
+        if self.is_open:
+            self.is_open = False
+            self.caller.flow_closed(self.to_callee, self.now)
+            self.callee.flow_closed(self.to_caller, self.now)
+
+    def comes_back(self) -> None:
+        """The callee makes another one, and registers."""
+        if not self.is_open:
+            self.is_open = True
+            self._made += 1
+            self.to_callee = Flow(f"ws-a{self._made}", "ws", CALLEE, CALLER)
+            self.to_caller = Flow(f"ws-b{self._made}", "ws", CALLER, f"b{self._made}.invalid")
+            self.callee.register("home", self.to_caller, now=self.now)
+
+    def _deliver(self, data: bytes, agent: UserAgent, flow: Flow, sent_on: Flow) -> None:
+        made = self._made
+
+        def arrive() -> None:
+            if not self.is_open or made != self._made:
+                return
+            if data.startswith(b"REGISTER "):
+                request = parse(data)
+                assert isinstance(request, SipRequest)
+                self.callee.receive(response_to(request, 200, to_tag="r").to_bytes(), self.to_caller, self.now)
+            else:
+                agent.receive(data, flow, self.now)
+
+        if self.is_open and sent_on in (self.to_caller, self.to_callee):
+            self._last[flow] = max(self._last.get(flow, 0.0), self.now + self.chance.random() * self.trouble.slowest)
+            self._last[flow] += 1e-6
+            self.at(self._last[flow], arrive)

@@ -28,7 +28,7 @@ from gateway.transports.sip.ua_events import (
 )
 from gateway.transports.sip.uri import parse_uri
 from tests.fakes.sip_agent import ANSWER, OFFER
-from tests.fakes.sip_network import Network, Trouble
+from tests.fakes.sip_network import Connection, Network, Trouble
 
 ENDS = (Cancelled, Refused, ByeReceived, Released, CallLost)
 CALM = 20.0
@@ -56,8 +56,8 @@ decisions = st.sampled_from(["accept", "ring", "refuse", "wait"])
 class Play:
     """A call with things done to it at random times."""
 
-    def __init__(self, seed: int, trouble: Trouble, transport: str, decision: str) -> None:
-        self.net = Network(random.Random(seed), trouble, transport=transport)
+    def __init__(self, net: Network, decision: str) -> None:
+        self.net = net
         self.decision = decision
         self.keys: dict[str, str] = {}
         self.net.listener = self.listen
@@ -108,17 +108,50 @@ class Play:
 def test_both_sides_agree_in_the_end_and_nothing_is_left(
     seed: int, trouble: Trouble, todo: list[tuple[float, str, str]], decision: str, transport: str
 ) -> None:
-    play = Play(seed, trouble, transport, decision)
+    play = Play(Network(random.Random(seed), trouble, transport=transport), decision)
     for when, who, action in todo:
         play.net.at(when, lambda who=who, action=action: play.act(who, action))  # type: ignore[misc]
     play.net.run(OVER)
 
     assert len(play.net.of("callee", Invited)) <= 1  # whatever was repeated, it was one call
+    assert_agreed(play)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([0.01, 0.5]),
+    actions,
+    decisions,
+    st.lists(st.tuples(st.floats(0, CALM), st.floats(0.01, 18)), max_size=3),
+)
+def test_both_sides_agree_over_connections_that_break(
+    seed: int,
+    slowest: float,
+    todo: list[tuple[float, str, str]],
+    decision: str,
+    breaks: list[tuple[float, float]],
+) -> None:
+    net = Connection(random.Random(seed), slowest)
+    play = Play(net, decision)
+    for when, who, action in todo:
+        net.at(when, lambda who=who, action=action: play.act(who, action))  # type: ignore[misc]
+    for when, gap in breaks:
+        net.at(when, net.breaks)
+        net.at(when + gap, net.comes_back)
+    net.run(OVER)
+    assert_agreed(play)
+
+
+def assert_agreed(play: Play) -> None:
+    """Both sides think the same of the call; when it is up, it can be ended; and then nothing is left."""
     is_up = {who: bool(key) and not play.ends(who) for who, key in play.keys.items()}
     assert is_up["caller"] == is_up.get("callee", False)
     if is_up["caller"]:
         play.act("caller", "bye")
         play.net.run(OVER + 200)
+    play.net.callee.unregister("home", now=play.net.now)
+    play.net.run(OVER + 400)
     for who, key in play.keys.items():
         assert play.ends(who) == {key: 1}  # exactly one end each
     assert (len(play.net.caller), len(play.net.callee)) == (0, 0)
