@@ -16,6 +16,9 @@ from gateway.errors import ConfigError
 
 GRACE = 5  # s for requests that run when the server is told to stop
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
+UNREAD_LIMIT = 60.0
+"""Seconds a peer may take nothing of what we have sent; then the system ends the connection, whoever still holds it. The
+server would wait for ever to send the rest of what an application has closed."""
 
 
 def address_of(listen: str) -> tuple[str, int]:
@@ -54,6 +57,8 @@ def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket
     opened = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; what is accepted inherits it
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD_LIMIT))
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address)

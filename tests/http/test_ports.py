@@ -111,6 +111,18 @@ async def test_what_was_bound_before_is_given_back(taken):
     close_all(await bind(*address_of(free)))
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no such limit")
+@pytest.mark.asyncio
+async def test_a_peer_that_takes_nothing_is_let_go_by_the_system() -> None:
+    (listening,) = await bind("127.0.0.1", 0)
+    with listening, socket.socket() as peer:
+        listening.listen()
+        peer.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("host", "says"),
