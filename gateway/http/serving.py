@@ -17,8 +17,8 @@ from gateway.errors import ConfigError
 GRACE = 5  # s for requests that run when the server is told to stop
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 UNREAD_LIMIT = 60.0
-"""Seconds a peer may take nothing of what we have sent; then the system ends the connection, whoever still holds it. The
-server would wait for ever to send the rest of what an application has closed."""
+"""Seconds a peer may take nothing of what we have sent; then the system ends the connection, whoever still holds it:
+the server would wait for ever to send the rest of what an application has closed."""
 
 
 def address_of(listen: str) -> tuple[str, int]:
