@@ -29,8 +29,6 @@ class Provisional:
         if call.unheard is not None:
             call.unheard.next = (status, sdp)
             return
-        if sdp is not None:
-            call.sdp = sdp
         if _demands_prack(invite.request):
             self._say_reliably(call, invite, status, sdp, now)
         else:

@@ -127,9 +127,8 @@ class Registration:
 
     # --- asking ----------------------------------------------------------------------------------------------------
     def _register(self, now: float) -> None:
-        if self.flow is not None:
-            self.state = RegistrationState.ASKING
-            self._ask(self._expires, now)
+        self.state = RegistrationState.ASKING
+        self._ask(self._expires, now)
 
     def _ask(self, expires: float, now: float) -> None:
         assert self.flow is not None

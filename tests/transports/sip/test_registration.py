@@ -129,6 +129,9 @@ def test_a_refresh_of_a_moment_is_not_one_without_end() -> None:
         (["Contact: <sip:else@10.0.0.1>;expires=10, <sip:bot@10.0.0.1:47114;transport=ws>;expires=85"], 85.0),
         (["Contact: <sip:bot@abc123.invalid>", "Expires: 95"], 95.0),
         (["Contact: <sip:bot@abc123.invalid>;expires=soon", "Expires: 95"], 95.0),
+        (["Contact: <sip:bot@abc123.invalid>;expires=0", "Expires: 95"], 95.0),
+        (["Contact: <sip:bot@abc123.invalid>;expires=1"], 1.0),
+        (["Contact: <sip:bot@abc123.invalid>;expires=999999999", "Expires: 95"], 95.0),
         (["Expires: 99"], 99.0),
         (["Contact: <<<"], 300.0),
         ([], 300.0),
@@ -202,7 +205,13 @@ def test_an_interval_that_is_too_short_is_made_longer() -> None:
     assert line.line.event(Registered).expires == 1800.0
 
 
-@pytest.mark.parametrize("demand", [[], ["Min-Expires: 300"], ["Min-Expires: x"], ["Min-Expires: 99999999"]])
+def test_the_longest_interval_is_two_hours() -> None:
+    line = Line()
+    line.line.respond(line.request(), 423, extra=["Min-Expires: 7200"])
+    assert line.request().headers.get("Expires") == "7200"
+
+
+@pytest.mark.parametrize("demand", [[], ["Min-Expires: 300"], ["Min-Expires: x"], ["Min-Expires: 7201"]])
 def test_a_demand_that_makes_no_sense_is_a_failure_that_may_pass(demand: list[str]) -> None:
     line = Line()
     line.line.respond(line.request(), 423, extra=demand)

@@ -231,3 +231,14 @@ def test_the_room_is_counted_by_flow() -> None:
     assert table.has_room(WS)
     serve(WS)
     assert not table.has_room(WS)
+
+
+def test_requests_of_ours_take_room_too_and_give_it_back() -> None:
+    wire = Wire(Timing())
+    table = Transactions(wire, counting("b"), TransactionLimits(total=3, per_flow=2))
+    for _ in range(10):
+        sent = [table.ask(request(), WS, lambda *_: None, 0.0).request for _ in range(2)]
+        assert not table.has_room(WS)
+        for each in sent:
+            table.respond(response_to(each, 200), 0.0)
+        assert table.has_room(WS)

@@ -208,6 +208,18 @@ def test_a_peer_may_come_back_by_itself() -> None:
     line.event(ByeReceived)
 
 
+def test_an_offer_that_waits_for_us_is_answered_on_the_new_connection() -> None:
+    registered = Registered2()
+    line = registered.line
+    line.give(line.request(number=2, to_tag=registered.tag, body=OFFER))
+    line.kinds()
+    registered.register(WS2)
+    line.sent.clear()
+    line.agent.answer_reoffer(registered.call, ANSWER, now=line.now)
+    line.collect()
+    assert [flow for flow, _ in line.sent] == [WS2]
+
+
 def test_strangers_do_not_move_a_call() -> None:
     line, call, tag = up()
     other = Flow("udp-9", "udp", "192.0.2.99:5060", UDP.local)

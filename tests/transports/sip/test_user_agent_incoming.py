@@ -202,6 +202,18 @@ def test_over_a_stream_a_refusal_is_said_once() -> None:
     assert len(line.agent) == 0
 
 
+def test_to_hang_up_on_a_call_that_rings_is_to_refuse_it() -> None:
+    line = AgentAndPeer(WS)
+    call, _ = invited(line)
+    line.agent.bye(call, "Q.850;cause=41", now=line.now)
+    refusal = line.responses()[-1]
+    assert (refusal.status, refusal.headers.get("Reason")) == (480, "Q.850;cause=41")
+    line.event(Released)
+    call, _ = invited(line, call_id="call-2")
+    line.agent.bye(call, now=line.now)
+    assert "Reason" not in line.responses()[-1].headers
+
+
 def test_a_call_that_nobody_decides_is_refused() -> None:
     line = AgentAndPeer()
     invited(line)

@@ -227,6 +227,13 @@ def test_who_answers_second_is_hung_up_on() -> None:
     assert line.kinds() == []
 
 
+def test_of_very_many_telephones_not_all_are_minded() -> None:
+    own = OwnCall()
+    for number in range(17):
+        own.line.respond(own.invite, 200, to_tag=f"t{number}", extra=[CONTACT], body=ANSWER)
+    assert own.requests() == ["ACK", *["ACK", "BYE"] * 15]
+
+
 def test_what_overtakes_the_200_is_not_refused() -> None:
     """A 481 would end a call that the peer takes for being up; over UDP it comes again by itself."""
     own = OwnCall()

@@ -85,7 +85,7 @@ def test_the_answer_to_the_last_notify_leaves_before_the_bye() -> None:
     assert isinstance(bye, SipRequest)
 
 
-@pytest.mark.parametrize("status", [404, 486, 503, 603])
+@pytest.mark.parametrize("status", [300, 404, 486, 503, 603])
 def test_a_target_that_does_not_take_the_call(status: int) -> None:
     transfer = Transfer()
     transfer.take_on()
@@ -116,6 +116,14 @@ def test_a_peer_that_does_not_answer() -> None:
     transfer.line.wait(33)
     failed = transfer.line.event(ReferFailed)
     assert (failed.status, failed.by) == (None, "timeout")
+
+
+def test_a_200_takes_it_on_as_well_as_a_202() -> None:
+    transfer = Transfer()
+    transfer.line.respond(transfer.refer, 200)
+    assert transfer.line.event(ReferProgressed).status == 200
+    assert transfer.notify("SIP/2.0 299 Fine", "terminated") == 200
+    assert transfer.line.event(ReferSucceeded).status == 299
 
 
 def test_a_100_to_a_refer_says_nothing() -> None:
