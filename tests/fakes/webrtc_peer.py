@@ -90,6 +90,7 @@ class _LitePeerSocket(asyncio.DatagramProtocol):
 
     def __init__(self, pwd: str) -> None:
         self._pwd = pwd
+        self._was_checked = False
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.nominated: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -103,6 +104,9 @@ class _LitePeerSocket(asyncio.DatagramProtocol):
             self.queue.put_nowait(data)
             return
         assert "ICE-CONTROLLING" in request.attributes
+        # RFC 8445 section 8.1.1: a pair is nominated when it has been seen to work
+        assert self._was_checked or "USE-CANDIDATE" not in request.attributes
+        self._was_checked = True
         answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
         answer.attributes["XOR-MAPPED-ADDRESS"] = addr[:2]
         answer.add_message_integrity(self._pwd.encode())
@@ -166,11 +170,15 @@ class _Dtls(RTCDtlsTransport):
     """Gives away what it decrypted."""
 
     ears: Ears
+    component: int
+    components: int
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        assert self.component == 1
         self.ears.rtp_received(data)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
+        assert self.component == self.components
         self.ears.rtcp_received(data)
 
 
@@ -214,8 +222,13 @@ class WebRtcPeer:
             rtcp_mux=self.components == 1,
         )
 
-    async def connect(self, local: LocalIce, *, role: Literal["client", "server"], only_checks: bool = False) -> None:
-        """Do as our SDP says; ``role`` is the peer's own in DTLS."""
+    async def connect(self, local: LocalIce, *, role: Literal["client", "server"], keys_for: int = 2) -> None:
+        """Do as our SDP says.
+
+        Args:
+            role: The peer's own in DTLS.
+            keys_for: It begins DTLS on so many components.
+        """
         if not self.is_lite:
             self.ice.remote_username, self.ice.remote_password = local.ufrag, local.pwd
             for line in local.candidates:
@@ -223,12 +236,12 @@ class WebRtcPeer:
             await self.ice.add_remote_candidate(None)
         await self.ice.connect()
         self._pump = asyncio.create_task(self._read())
-        if only_checks:
-            return
         expected = RTCDtlsFingerprint(local.fingerprint.algorithm, local.fingerprint.value)
         for number, wire in self.wires.items():
+            if number > keys_for:
+                return
             dtls = self.dtls[number] = _Dtls(cast(RTCIceTransport, wire), [self.certificate])
-            dtls.ears = self.ears
+            dtls.ears, dtls.component, dtls.components = self.ears, number, self.components
             dtls._set_role(role)
             await dtls.start(RTCDtlsParameters(fingerprints=[expected]))
 

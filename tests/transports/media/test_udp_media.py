@@ -141,6 +141,21 @@ async def test_reports_follow_the_peer_to_where_it_really_is() -> None:
         assert call.thief.heard == [report()]
 
 
+@virtual_time
+async def test_reports_of_another_machine_are_refused() -> None:
+    async with Call() as call:
+        await call.from_(call.phone, rtp(1))
+        loop = asyncio.get_running_loop()
+        stranger, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.2", 0))
+        stranger.sendto(report(7), (LOOPBACK, call.local.port + 1))
+        stranger.close()
+        await settle()
+        assert (call.ears.rtcp, call.path.refused) == ([], 1)
+        call.path.send_rtcp(report())
+        await settle()
+        assert call.phone_rtcp.heard == [report()]
+
+
 JUNK = [
     b"\x80",
     STUN,

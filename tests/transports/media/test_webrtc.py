@@ -113,13 +113,35 @@ async def test_a_peer_without_rtcp_mux_gets_two_sockets_with_keys_of_their_own()
         await exchange(ours, peer, ears)
 
 
+@virtual_time
+async def test_a_peer_that_has_no_keys_for_rtcp_holds_up_neither_the_call_nor_its_end() -> None:
+    ours, peer = path(rtcp_mux=False), WebRtcPeer(components=2)
+    async with closing_both(ours, peer):
+        ears = Ears()
+        ours.deliver_to(ears)
+        remote, local = await peer.offer(), await ours.open()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(peer.connect(local, role="client", keys_for=1))
+            both.create_task(ours.connect(remote))
+        ours.send_rtcp(report())
+        ours.send_rtp(rtp(1))
+        await peer.ears.until(rtp=1)
+        assert peer.ears.rtcp == []
+        start = asyncio.get_running_loop().time()
+        await ours.close()
+        assert asyncio.get_running_loop().time() - start < 1.0
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
 @pytest.mark.asyncio
-async def test_two_sockets_were_offered_and_the_peer_muxes() -> None:
+async def test_two_sockets_were_offered_and_the_peer_muxes(is_hidden: bool) -> None:
     ours, peer = path(rtcp_mux=False, controlling=True), WebRtcPeer(controlling=False)
     async with closing_both(ours, peer):
         ears = Ears()
         ours.deliver_to(ears)
         local, remote = await ours.open(), await peer.offer()
+        if is_hidden:
+            remote = replace(remote, candidates=USELESS[:2])
         muxed = LocalIce(
             ufrag=local.ufrag,
             pwd=local.pwd,
@@ -208,9 +230,9 @@ async def test_ice_credentials_that_are_none_are_refused() -> None:
             await ours.connect(remote)
 
 
-async def refused(ours: WebRtcPath, peer: WebRtcPeer, remote: RemoteIce, *, only_checks: bool = False) -> str:
+async def refused(ours: WebRtcPath, peer: WebRtcPeer, remote: RemoteIce, *, keys_for: int = 2) -> str:
     local = await ours.open()
-    peering = asyncio.create_task(peer.connect(local, role="client", only_checks=only_checks))
+    peering = asyncio.create_task(peer.connect(local, role="client", keys_for=keys_for))
     with pytest.raises(PathFailed) as caught:
         await ours.connect(remote)
     peering.cancel()
@@ -254,7 +276,7 @@ async def test_no_common_cipher_suite_is_a_failed_handshake() -> None:
 async def test_a_peer_that_never_speaks_dtls_is_given_up_in_time() -> None:
     ours, peer = path(timeout=4.0), WebRtcPeer()
     async with closing_both(ours, peer):
-        text = await refused(ours, peer, await peer.offer(), only_checks=True)
+        text = await refused(ours, peer, await peer.offer(), keys_for=0)
     assert "DTLS failed: no answer in 4 s" in text
 
 
@@ -298,6 +320,16 @@ async def test_a_peer_that_says_goodbye_is_lost_once() -> None:
         assert [str(failure) for failure in ears.failures] == ["the peer closed DTLS"]
         await ours.close()
         assert len(ears.failures) == 1
+
+
+@pytest.mark.asyncio
+async def test_when_we_close_nobody_is_told_of_a_loss() -> None:
+    ours, peer = path(), WebRtcPeer()
+    async with closing_both(ours, peer):
+        ears = await connect(ours, peer)
+        await ours.close()
+        await asyncio.sleep(0)
+        assert ears.failures == []
 
 
 @virtual_time
