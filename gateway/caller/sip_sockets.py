@@ -25,6 +25,8 @@ from gateway.transports.sip.uri import SipUri
 MAX_WAITING = 4096
 """Messages nobody has read; then media are dropped."""
 READ_BYTES = 1 << 14
+BYE_WITHIN = 2.0
+"""Seconds from the end of WebRTC media to the end of the call, at most."""
 
 
 class Part(Protocol):
@@ -272,6 +274,7 @@ class _WebRtcMedia:
     def __init__(self, inbox: Inbox, path: Any, local: LocalMedia) -> None:
         self._inbox = inbox
         self._path = path
+        self._lost: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self.local = local
         path.deliver_to(self)
@@ -285,7 +288,7 @@ class _WebRtcMedia:
             await self._path.connect(agreed.remote_ice)
             self._inbox.media_up()
         except PathFailed as failure:
-            self.path_lost(failure)
+            self._inbox.close(LineClosed(reason=str(failure)))
 
     def send(self, message: bytes) -> None:
         self._path.send_rtp(message)
@@ -294,6 +297,8 @@ class _WebRtcMedia:
         """`close` follows; until then the far side hears nothing."""
 
     async def close(self) -> None:
+        if self._lost is not None:
+            self._lost.cancel()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
@@ -306,7 +311,9 @@ class _WebRtcMedia:
         self._inbox.heard(packet)
 
     def path_lost(self, failure: PathFailed) -> None:
-        self._inbox.close(LineClosed(reason=str(failure)))
+        """The media end with the call, and may do so before the BYE is here."""
+        closed = LineClosed(reason=str(failure))
+        self._lost = asyncio.get_running_loop().call_later(BYE_WITHIN, self._inbox.close, closed)
 
 
 # --- opening -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""Calls placed by SIP, from the caller's side: how they begin, are refused, and end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from audio.format import PCMA_8K
+from gateway.caller.line import CallRefused
+from gateway.caller.peer import Answered, CallerAuth, HungUp
+from gateway.caller.sip import SipCaller
+from gateway.errors import LocalProtocolError
+from gateway.interfaces import Transport
+from gateway.transports.sip.settings import SipLine
+from gateway.transports.sip.transport import SipTransport
+from gateway.transports.sockets import LineContext
+from tests.fakes.desk import Desk, open_line
+from tests.fakes.sip_line import rtp_ports, trunk_url
+from tests.fakes.virtual_loop import elapsed, virtual_time
+
+DOORS: dict[str, dict[str, Any]] = {
+    "udp": {"listen": "udp:127.0.0.1:0", "allow": "127.0.0.1"},
+    "tcp": {"listen": "tcp:127.0.0.1:0", "allow": "127.0.0.1"},
+    "ws": {"path": "/sip", "auth": {"basic": {"username": "pbx", "password": "secret"}}},
+}
+AUTH = CallerAuth(username="pbx", password="secret")
+each_door = pytest.mark.parametrize("door", DOORS)
+
+
+@asynccontextmanager
+async def gateway(door: str, desk: Desk, **more: Any) -> AsyncIterator[str]:
+    """The address of a line with one door."""
+    ids = itertools.count(1)
+    settings = {**DOORS[door], "rtp": {"host": "127.0.0.1", "ports": rtp_ports()}, **more}
+    context = LineContext(new_id=lambda: f"call-{next(ids)}")
+    transport: Transport = SipTransport("line", SipLine.model_validate(settings), context)
+    async with open_line(transport, desk) as port:
+        yield f"{port.url}/sip" if door == "ws" else await trunk_url(transport)
+
+
+@pytest.mark.parametrize("url", ["http://host", "sip:", "sip:host;transport=tls", "tel:600", "host:5060", "ws:///sip"])
+def test_what_cannot_be_called(url: str) -> None:
+    with pytest.raises(LocalProtocolError, match="no address"):
+        SipCaller().connect(url)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@virtual_time
+async def test_where_nobody_listens(transport: str) -> None:
+    desk = Desk()
+    async with gateway(transport, desk) as url:
+        pass
+    with pytest.raises(OSError):  # whatever the system says
+        async with SipCaller().connect(url, called="600"):
+            pass
+
+
+@each_door
+@virtual_time
+async def test_a_refusal_is_raised_with_its_status(door: str) -> None:
+    desk = Desk(answers=False)
+
+    async def refuse() -> None:
+        await (await desk.call()).leg.hang_up("full")
+
+    async with gateway(door, desk, retry_after=7) as url, asyncio.TaskGroup() as group:
+        group.create_task(refuse())
+        with pytest.raises(CallRefused) as refused:
+            async with SipCaller().connect(url, called="600", auth=AUTH):
+                pass
+        assert (refused.value.status, refused.value.retry_after) == (503, 7.0)
+
+
+@each_door
+@virtual_time
+async def test_a_refusal_ends_a_line_that_does_not_wait(door: str) -> None:
+    desk = Desk(answers=False)
+    client = SipCaller(answered_within=None)
+    async with gateway(door, desk) as url, client.connect(url, called="600", auth=AUTH) as line:
+        await (await desk.call()).leg.hang_up("unknown_number")
+        over = await line.wait_until_over()
+    assert (over.by, over.code) == ("gateway", 404)
+
+
+@each_door
+@virtual_time
+async def test_nobody_waits_for_ever(door: str) -> None:
+    desk = Desk(answers=False)
+    async with gateway(door, desk) as url:
+        with pytest.raises(TimeoutError):
+            async with SipCaller(answered_within=5.0).connect(url, called="600", auth=AUTH):
+                pass
+        call = await desk.call()
+        await desk.until(lambda: call.is_over)
+    assert elapsed() < 10.0
+    assert getattr(call.events[-1], "by", "") == "caller"  # who has given up is no failure
+
+
+@virtual_time
+async def test_a_websocket_that_is_not_let_in() -> None:
+    desk = Desk()
+    async with gateway("ws", desk) as url:
+        with pytest.raises(InvalidStatus):
+            async with SipCaller().connect(url, called="600", auth=CallerAuth(username="pbx", password="wrong")):
+                pass
+    assert desk.calls == []
+
+
+@each_door
+@virtual_time
+async def test_who_withholds_his_number_is_nobody(door: str) -> None:
+    desk = Desk()
+    async with gateway(door, desk) as url, SipCaller().connect(url, called="600", auth=AUTH):
+        info = (await desk.call()).leg.info
+    assert (info.caller, info.called) == ("", "600")
+
+
+@each_door
+@virtual_time
+async def test_the_codec_of_the_telephone_is_that_of_the_call(door: str) -> None:
+    desk = Desk()
+    async with gateway(door, desk) as url, SipCaller(codec="PCMA").connect(url, called="600", auth=AUTH) as line:
+        leg = (await desk.call()).leg
+        assert leg.capabilities.format == line.peer.format == PCMA_8K
+
+
+@each_door
+@virtual_time
+async def test_events_are_told_in_their_order_and_the_end_is_last(door: str) -> None:
+    desk = Desk()
+    async with gateway(door, desk) as url, SipCaller().connect(url, called="600", auth=AUTH) as line:
+        call = await desk.call()
+        await desk.until(lambda: call.is_answered)
+        await call.leg.hang_up("normal")
+        events = [event async for event in line.events()]
+    assert [type(event) for event in events] == [Answered, HungUp]
+    over = events[-1]
+    assert isinstance(over, HungUp)
+    assert (over.by, over.reason) == ("gateway", "Q.850;cause=16")
