@@ -246,10 +246,12 @@ async def transfer_rings_out(bench: Bench) -> str:
             await bench.house.transfer(seen["call_id"], "100")
             await another_call(call, seen["call_id"])
             first = await bench.house.record(seen["call_id"])
+            await call.hears("Hello, this is Acme.")
             await goes_on(call)
+            second = await call.record()
     finally:
         bench.reception.is_deaf = False
-    return f"the first call recorded as {first['result']} by {first['by']}, notes {first['notes']}"
+    return f"the first call recorded as {first['result']}, the second as {second['result']}: {heard(second)}"
 
 
 async def another_call(call: Call, before: str) -> None:
@@ -298,7 +300,21 @@ async def killed(bench: Bench, way: str) -> str:
         bench.house.gateway.stop(signal.SIGKILL)
         killed_at = asyncio.get_running_loop().time()
         seconds = await call.reaches_people(15) - (killed_at - call.began)
-    return f"people {seconds:.2f} s later; {outcome(bench, '600')}"
+    said = outcome(bench, "600")
+    assert said == "ANSWER, cause 44", said
+    return f"people {seconds:.2f} s later; {said}"
+
+
+async def bot_fails(bench: Bench, way: str) -> str:
+    """The gateway answers and its bot does not: the number's fallback is heard, and the caller is sent on."""
+    bench.house.bot.stop()
+    async with bench.call(WAYS[way], "600") as call:
+        await call.answered()
+        await call.hears("I am putting you through to a colleague")
+        await call.reaches_people()
+        record = await call.record()
+    assert record["result"] == "transferred", record["result"]
+    return f"recorded as {record['result']}"
 
 
 async def down(bench: Bench, way: str) -> str:
@@ -332,6 +348,7 @@ CHECKS: dict[str, Check] = {
     **{
         f"sip {way} {check.__name__.replace('_', ' ')}": partial(check, way=way)
         for way, check in (
+            ("account", bot_fails),
             ("account", killed),
             ("trunk", killed),
             ("account", down),
