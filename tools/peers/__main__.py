@@ -11,14 +11,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tools import fetch_recordings
-from tools.peers import network, sipp_calls
+from tools.peers import kamailio_calls, network, sipp_calls
 from tools.peers.bench import GREETING, HOURS, Bench, Check
 from tools.peers.capture import Capture
 from tools.peers.house import House
+from tools.peers.kamailio import EXAMPLES, pbx, until_registered
+from tools.peers.versions import version_of
 
 AT_MOST = 1500.0
 CHECK_AT_MOST = 120.0
@@ -47,26 +49,67 @@ def main() -> int:
         return asyncio.run(_call_all(folder, options))
 
 
+class Calls:
+    """Those that were asked for, and what became of them, peer by peer."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self.results: dict[str, list[bool]] = {}
+
+    def chosen(self, peer: str, checks: Iterable[Check]) -> dict[str, Check]:
+        named = {f"{peer} {check.__name__.replace('_', ' ')}": check for check in checks}
+        return {name: check for name, check in named.items() if _is_named(name, self._words)}
+
+    async def run(self, peer: str, bench: Bench, together: Iterable[Check], alone: Iterable[Check] = ()) -> None:
+        """The first ones a few at a time, the others one by one."""
+        places = asyncio.Semaphore(AT_ONCE)
+        results = self.results.setdefault(peer, [])
+        results += await asyncio.gather(
+            *(_call(name, check, bench, places) for name, check in self.chosen(peer, together).items())
+        )
+        for name, check in self.chosen(peer, alone).items():
+            results.append(await _call(name, check, bench, places))
+
+
+def _is_named(name: str, words: list[str]) -> bool:
+    return not words or any(word in name for word in words)
+
+
 async def _call_all(folder: Path, options: argparse.Namespace) -> int:
-    together, alone = (_chosen(checks, options.names) for checks in (sipp_calls.TOGETHER, sipp_calls.ALONE))
-    house = House(folder)
-    prompts = house.prompts(GREETING, HOURS)
+    calls = Calls(options.names)
     with Capture(*network.ADDRESSES[1:]) as capture:
-        try:
-            await house.open()
-            bench = Bench(house, capture, prompts, options.load)
-            places = asyncio.Semaphore(AT_ONCE)
-            good = await asyncio.gather(*(_call(name, check, bench, places) for name, check in together.items()))
-            good += [await _call(name, check, bench, places) for name, check in alone.items()]
-        finally:
-            await house.close()
-    print(f"{sum(good)} of {len(good)} as promised")
+        prompts = await _call_directly(folder / "direct", calls, capture, options.load)
+        await _call_by_kamailio(folder / "kamailio", calls, capture, prompts, folder / "direct" / "prompts")
+    for peer, results in calls.results.items():
+        print(f"{peer}: {sum(results)} of {len(results)} cases as promised ({version_of(peer)})")
+    good = [result for results in calls.results.values() for result in results]
     return 0 if good and all(good) else 1
 
 
-def _chosen(checks: Iterable[Check], words: list[str]) -> dict[str, Check]:
-    named = {f"sipp {check.__name__.replace('_', ' ')}": check for check in checks}
-    return {name: check for name, check in named.items() if not words or any(word in name for word in words)}
+async def _call_directly(folder: Path, calls: Calls, capture: Capture, load: tuple[int, int]) -> Mapping[str, bytes]:
+    house = House(folder)
+    prompts = house.prompts(GREETING, HOURS)
+    bench = Bench(house, capture, prompts, load=load)
+    try:
+        await house.open()
+        await calls.run("sipp", bench, sipp_calls.TOGETHER, sipp_calls.ALONE)
+    finally:
+        await house.close()
+    return prompts
+
+
+async def _call_by_kamailio(
+    folder: Path, calls: Calls, capture: Capture, prompts: Mapping[str, bytes], spoken: Path
+) -> None:
+    house = House(folder, EXAMPLES / "talkpath.yaml", spoken)
+    bench = Bench(house, capture, prompts, target=network.PBX)
+    async with pbx(folder) as both:
+        try:
+            await house.open()
+            await until_registered(house)
+            await calls.run("kamailio", bench, kamailio_calls.TOGETHER, [kamailio_calls.restarted(both)])
+        finally:
+            await house.close()
 
 
 def _load(value: str) -> tuple[int, int]:

@@ -36,11 +36,24 @@ __all__ = ["heard", "recording"]
 
 
 class Bench:
-    """Everything that is up while calls are placed."""
+    """Everything that is up while calls are placed.
+
+    Args:
+        prompts: Sounds of what the bot says.
+        target: Address that is called: the gateway's, or a PBX's before it.
+        load: Calls a second, and how many.
+    """
 
     def __init__(
-        self, house: House, capture: Capture, prompts: Mapping[str, bytes], load: tuple[int, int] = (20, 200)
+        self,
+        house: House,
+        capture: Capture,
+        prompts: Mapping[str, bytes],
+        *,
+        target: str = GATEWAY,
+        load: tuple[int, int] = (20, 200),
     ) -> None:
+        self.target = target
         self.house = house
         self.capture = capture
         self.prompts = prompts
@@ -54,8 +67,8 @@ class Bench:
     def load_average(self) -> str:
         return "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
 
-    def caller(self, *, codec: Codec = "ulaw", way: Way = "udp", to: str = GATEWAY, port: int = 5060) -> Caller:
-        return Caller(self, next(_places), codec, way, f"{to}:{port}")
+    def caller(self, *, codec: Codec = "ulaw", way: Way = "udp") -> Caller:
+        return Caller(self, next(_places), codec, way, f"{self.target}:5060")
 
 
 class Caller:

@@ -24,6 +24,8 @@ BOT_PORT = 9101
 CONFIGURATION = Path(__file__).with_name("talkpath.yaml")
 TALKPATH = (sys.executable, "-m", "gateway")
 NUMBER = "600"
+KEEPS_PROMPTS = "\nprompts: {directory: prompts}\n"
+"""So that a call says what we have rendered, and can be held against it."""
 STARTS_WITHIN = 60.0
 RENDERS_WITHIN = 120.0
 POLL = 0.1
@@ -35,11 +37,18 @@ class House:
     Args:
         folder: For logs, prompts and records.
         configuration: Of the gateway; it is copied into the folder, because its paths are beside it.
+        prompts: Folder of what was spoken for another house, where this one is to say the same.
     """
 
-    def __init__(self, folder: Path, configuration: Path = CONFIGURATION) -> None:
+    def __init__(self, folder: Path, configuration: Path = CONFIGURATION, prompts: Path | None = None) -> None:
         self.folder = folder
-        self._configuration = Path(shutil.copy(configuration, folder / "talkpath.yaml"))
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier run, whose logs and records would be read as ours
+        folder.mkdir(parents=True)
+        self._configuration = folder / "talkpath.yaml"
+        text = configuration.read_text(encoding="utf-8")
+        self._configuration.write_text(text + ("" if "\nprompts:" in text else KEEPS_PROMPTS), encoding="utf-8")
+        if prompts is not None:
+            shutil.copytree(prompts, folder / "prompts", dirs_exist_ok=True)
         self.bot = Process("bot", [*TALKPATH, "lab", "talkr", "--port", str(BOT_PORT)], folder)
         self.gateway = Process("gateway", [*TALKPATH, "serve", "-c", str(self._configuration)], folder, SECRETS)
         headers = {"authorization": f"Bearer {API_TOKEN}"}

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 INSIDE = "TALKPATH_PEERS_INSIDE"
-GATEWAY = "10.99.0.1"
-SIPP = "10.99.0.2"
-BARESIP = "10.99.0.3"
-PBX = "10.99.0.4"
+GATEWAY = "192.0.2.1"
+SIPP = "198.51.100.2"
+BARESIP = "198.51.100.3"
+PBX = "192.0.2.10"
 ADDRESSES = (GATEWAY, SIPP, BARESIP, PBX)
 NAMES = f"127.0.0.1 localhost\n{PBX} pbx.example.com\n"
 APT_WITHIN = 600.0
@@ -93,7 +93,7 @@ def arrange(folder: Path) -> None:
     """Addresses and names, as long as we are inside. There is no route to anywhere."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
-        subprocess.run(["ip", "address", "add", f"{address}/24", "dev", "lo"], check=True)
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
     hosts = folder / "hosts"
     hosts.write_text(NAMES, encoding="utf-8")
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)

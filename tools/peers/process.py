@@ -49,6 +49,11 @@ class Process:
             )
 
     @property
+    def said(self) -> str:
+        """All of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    @property
     def has_ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 

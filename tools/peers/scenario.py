@@ -116,16 +116,17 @@ def receive(status: int, *, optional: bool = False, routes: bool = False, timeou
     return f'<recv response="{status}"{extra}{" rrs=" + quoteattr("true") if routes else ""}></recv>'
 
 
-def answered() -> str:
-    """Ringing or not, then 200, acknowledged."""
+def answered(pattern: str = "") -> str:
+    """Ringing or not, then 200, acknowledged; ``pattern``: what must be in the answer."""
     waits = [receive(100, optional=True), receive(180, optional=True), receive(183, optional=True)]
-    return "\n".join([*waits, receive(200, routes=True), ack()])
+    last = _with('search_in="msg"', 'response="200" rrs="true" timeout="15000"', pattern) if pattern else ""
+    return "\n".join([*waits, last or receive(200, routes=True), ack()])
 
 
 def refused(status: int, header: str = "") -> str:
     """``header``: that must be there, with a number in it."""
     waits = [receive(100, optional=True), receive(180, optional=True)]
-    last = _with_header(header, f'response="{status}" timeout="15000"', "[0-9]+") if header else receive(status)
+    last = _with(_header(header), f'response="{status}" timeout="15000"', "[0-9]+") if header else receive(status)
     return "\n".join([*waits, last, ack_refusal()])
 
 
@@ -135,11 +136,16 @@ def request(method: str, timeout: float = 40.0) -> str:
 
 def referred_to(target: str) -> str:
     """Wait for a REFER to an address."""
-    return _with_header("Refer-To", 'request="REFER" timeout="40000"', target.replace(".", "[.]"))
+    return _with(_header("Refer-To"), 'request="REFER" timeout="40000"', target.replace(".", "[.]"))
 
 
-def _with_header(name: str, attributes: str, pattern: str) -> str:
-    check = f'<ereg regexp={quoteattr(pattern)} search_in="hdr" header="{name}:" check_it="true" assign_to="found"/>'
+def _header(name: str) -> str:
+    return f'search_in="hdr" header="{name}:"'
+
+
+def _with(where: str, attributes: str, pattern: str) -> str:
+    """A message that has to match."""
+    check = f'<ereg regexp={quoteattr(pattern)} {where} check_it="true" assign_to="found"/>'
     return f'<recv {attributes}><action>{check}</action></recv>\n<Reference variables="found"/>'
 
 

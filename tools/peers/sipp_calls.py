@@ -46,7 +46,7 @@ ANSWERED_IN = 6.0
 """Seconds within which the bot has answered a word, from its end."""
 
 
-async def _conversation(bench: Bench, codec: Codec, way: Way) -> str:
+async def conversation(bench: Bench, codec: Codec, way: Way) -> str:
     """Greeting heard, word understood, answer heard, the caller hangs up."""
     caller = bench.caller(codec=codec, way=way)
     talk = caller.talk().until(GREETED).say(recording("hours")).silence(ANSWERED_IN)
@@ -60,22 +60,22 @@ async def _conversation(bench: Bench, codec: Codec, way: Way) -> str:
 
 
 async def conversation_ulaw_udp(bench: Bench) -> str:
-    return await _conversation(bench, "ulaw", "udp")
+    return await conversation(bench, "ulaw", "udp")
 
 
 async def conversation_alaw_udp(bench: Bench) -> str:
-    return await _conversation(bench, "alaw", "udp")
+    return await conversation(bench, "alaw", "udp")
 
 
 async def conversation_ulaw_tcp(bench: Bench) -> str:
-    return await _conversation(bench, "ulaw", "tcp")
+    return await conversation(bench, "ulaw", "tcp")
 
 
 async def conversation_alaw_tcp(bench: Bench) -> str:
-    return await _conversation(bench, "alaw", "tcp")
+    return await conversation(bench, "alaw", "tcp")
 
 
-async def _bot_hangs_up(bench: Bench, way: Way) -> str:
+async def bot_hangs_up(bench: Bench, way: Way) -> str:
     caller = bench.caller(way=way)
     talk = caller.talk().until(GREETED).say(recording("queue-thankyou")).silence(20)
     await caller.run(invite(), answered(), play(caller.plays(talk)), *until_bye())
@@ -86,11 +86,11 @@ async def _bot_hangs_up(bench: Bench, way: Way) -> str:
 
 
 async def bot_hangs_up_udp(bench: Bench) -> str:
-    return await _bot_hangs_up(bench, "udp")
+    return await bot_hangs_up(bench, "udp")
 
 
 async def bot_hangs_up_tcp(bench: Bench) -> str:
-    return await _bot_hangs_up(bench, "tcp")
+    return await bot_hangs_up(bench, "tcp")
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def asks_for_code(talk: Talk) -> Talk:
     return talk.until(GREETED).say(recording("vm-num-i-have")).silence(ASKED)
 
 
-async def _keys(bench: Bench, way: Way, ends: int) -> str:
+async def keys(bench: Bench, way: Way, ends: int) -> str:
     """Telephone events become digits."""
     caller = bench.caller(way=way)
     talk = asks_for_code(caller.talk()).press(CODE, ends=ends).silence(ANSWERED_IN)
@@ -114,22 +114,22 @@ async def _keys(bench: Bench, way: Way, ends: int) -> str:
 
 
 async def keys_udp(bench: Bench) -> str:
-    return await _keys(bench, "udp", ENDS)
+    return await keys(bench, "udp", ENDS)
 
 
 async def keys_tcp(bench: Bench) -> str:
-    return await _keys(bench, "tcp", ENDS)
+    return await keys(bench, "tcp", ENDS)
 
 
 async def keys_with_two_ends_lost(bench: Bench) -> str:
-    return await _keys(bench, "udp", 1)
+    return await keys(bench, "udp", 1)
 
 
 async def keys_with_all_ends_lost(bench: Bench) -> str:
-    return await _keys(bench, "udp", 0)
+    return await keys(bench, "udp", 0)
 
 
-async def _keys_by_info(bench: Bench, way: Way) -> str:
+async def keys_by_info(bench: Bench, way: Way) -> str:
     caller = bench.caller(way=way)
     talk = asks_for_code(caller.talk())
     asked = talk.seconds
@@ -142,11 +142,11 @@ async def _keys_by_info(bench: Bench, way: Way) -> str:
 
 
 async def keys_by_info_udp(bench: Bench) -> str:
-    return await _keys_by_info(bench, "udp")
+    return await keys_by_info(bench, "udp")
 
 
 async def keys_by_info_tcp(bench: Bench) -> str:
-    return await _keys_by_info(bench, "tcp")
+    return await keys_by_info(bench, "tcp")
 
 
 # --- refusals and races --------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ async def cancel_and_answer_race(bench: Bench) -> str:
 
 
 # --- within the call -----------------------------------------------------------------------------------------------
-async def _hold(bench: Bench, way: Way, seconds: float = 10.0) -> str:
+async def hold(bench: Bench, way: Way, seconds: float = 10.0) -> str:
     """On hold nothing comes in; then it goes on where it was."""
     caller = bench.caller(way=way)
     talk = caller.talk().until(GREETED)
@@ -233,11 +233,11 @@ async def _hold(bench: Bench, way: Way, seconds: float = 10.0) -> str:
 
 
 async def hold_udp(bench: Bench) -> str:
-    return await _hold(bench, "udp")
+    return await hold(bench, "udp")
 
 
 async def hold_tcp(bench: Bench) -> str:
-    return await _hold(bench, "tcp")
+    return await hold(bench, "tcp")
 
 
 TARGET = "sip:reception@pbx.example.com"
@@ -249,7 +249,7 @@ async def _transferring(bench: Bench, caller: Caller) -> None:
     await bench.house.transfer(record["call_id"], TARGET)
 
 
-async def _refer(bench: Bench, way: Way) -> str:
+async def refer(bench: Bench, way: Way) -> str:
     caller = bench.caller(way=way)
     async with asyncio.TaskGroup() as group:
         group.create_task(_transferring(bench, caller))
@@ -266,11 +266,11 @@ async def _refer(bench: Bench, way: Way) -> str:
 
 
 async def refer_udp(bench: Bench) -> str:
-    return await _refer(bench, "udp")
+    return await refer(bench, "udp")
 
 
 async def refer_tcp(bench: Bench) -> str:
-    return await _refer(bench, "tcp")
+    return await refer(bench, "tcp")
 
 
 async def _not_put_through(bench: Bench, *steps: str) -> str:
