@@ -82,42 +82,45 @@ class Transactions:
         self._tokens = tokens
         self._limits = limits
         self._servers: dict[TransactionKey, ServerTransaction] = {}
-        self._identities: dict[Identity, TransactionKey | None] = {}  # None: over, but not yet forgotten
+        self._late: set[TransactionKey] = set()  # of INVITEs that are over
+        self._identities: dict[Identity, TransactionKey] = {}
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._per_flow: Counter[Flow] = Counter()
 
     def __len__(self) -> int:
-        return len(self._servers) + len(self._clients) + len(self._identities)
+        return len(self._servers) + len(self._clients) + len(self._late) + len(self._identities)
 
     # --- requests that come ----------------------------------------------------------------------------------------
     def absorb(self, request: SipRequest, now: float) -> bool:
         """Whether a request, but for ACK, has been dealt with because it was here before."""
-        known = self._servers.get(server_key(request))
+        key = server_key(request)
+        known = self._servers.get(key)
         if known is not None:
             known.repeat(now)
-            return True
-        return self._is_late(request)
+        return known is not None or key in self._late
 
     def absorb_ack(self, ack: SipRequest, now: float) -> bool:
         """Whether an ACK belongs to a refusal; one to a 2xx is the dialog's."""
         invite = self._servers.get(server_key(ack, "INVITE"))
         return isinstance(invite, InviteServer) and invite.acknowledge(now)
 
-    def _is_late(self, request: SipRequest) -> bool:
-        """A copy of an INVITE that arrives when its transaction is over would begin the call a second time."""
-        known = identity(request)
-        return known in self._identities and self._identities[known] is None
-
     def is_merged(self, request: SipRequest) -> bool:
-        """Whether the same request is here by another way: to be answered with 482."""
+        """Whether the same request is here by another way: to be answered with 482.
+
+        What we have refused may come again: proxies try so, one way after the other.
+        """
         if request.to.tag is not None:
             return False
-        key = self._identities.get(identity(request))
-        return key is not None and key != server_key(request)
+        other = self._ongoing(identity(request))
+        return other is not None and other != server_key(request)
+
+    def _ongoing(self, known: Identity) -> TransactionKey | None:
+        key = self._identities.get(known)
+        return key if key is not None and self._servers[key].status < 300 else None
 
     def has_room(self, flow: Flow) -> bool:
         """Whether another transaction may be begun."""
-        total = len(self._servers) + len(self._clients)
+        total = len(self._servers) + len(self._clients) + len(self._late)
         return total < self._limits.total and self._per_flow[flow] < self._limits.per_flow
 
     def serve(self, request: SipRequest, flow: Flow) -> ServerTransaction:
@@ -128,27 +131,22 @@ class Transactions:
         def over(now: float) -> None:
             del self._servers[key]
             self._count(flow, -1)
-            self._forget(known, key, server, now)
+            if self._identities.get(known) == key:
+                del self._identities[known]
+            if isinstance(server, InviteServer):
+                self._remember(key, now)
 
         server = kind(request, flow, self._wire, over)
         self._servers[key] = server
-        self._identities.setdefault(known, key)
+        if self._ongoing(known) is None:
+            self._identities[known] = key
         self._count(flow, 1)
         return server
 
-    def _forget(self, known: Identity, key: TransactionKey, server: ServerTransaction, now: float) -> None:
-        """An INVITE is remembered longer than its transaction lasts."""
-        if self._identities.get(known) != key:
-            return
-        if isinstance(server, OtherServer):
-            del self._identities[known]
-            return
-        self._identities[known] = None
-
-        def forget(_: float) -> None:
-            del self._identities[known]
-
-        self._wire.timers.start(now + self._wire.timing.give_up, forget)
+    def _remember(self, key: TransactionKey, now: float) -> None:
+        """A copy of an INVITE that arrives when its transaction is over would begin the call a second time."""
+        self._late.add(key)
+        self._wire.timers.start(now + self._wire.timing.give_up, lambda _: self._late.remove(key))
 
     def find_invite(self, cancel: SipRequest) -> InviteServer | None:
         """The transaction that a CANCEL means."""

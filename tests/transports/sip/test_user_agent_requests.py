@@ -10,7 +10,7 @@ from gateway.transports.sip.message import SipRequest, SipResponse, parse
 from gateway.transports.sip.transaction import TransactionLimits
 from gateway.transports.sip.ua_events import Invited
 from gateway.transports.sip.user_agent import UserAgentSettings
-from tests.fakes.sip_agent import OFFER, UDP, AgentAndPeer, counting, up
+from tests.fakes.sip_agent import ANSWER, OFFER, UDP, AgentAndPeer, counting, up
 
 
 def test_options_are_answered_with_what_we_can() -> None:
@@ -106,6 +106,21 @@ def test_the_same_call_by_two_ways_is_answered_once() -> None:
     line.give(line.request(body=OFFER, branch="z9hG4bKway2"))
     assert line.statuses() == [482]
     assert line.kinds() == []
+
+
+def test_a_call_that_we_refused_may_come_by_another_way() -> None:
+    """A proxy tries its targets one after the other, and may come to us twice."""
+    line = AgentAndPeer()
+    line.give(line.request(body=OFFER, branch="z9hG4bKway1"))
+    line.agent.reject(line.event(Invited).call, 503, now=line.now)
+    line.kinds()
+    line.give(line.request(body=OFFER, branch="z9hG4bKway2"))
+    line.agent.accept(line.event(Invited).call, ANSWER, now=line.now)
+    line.take()
+    line.give(line.request(body=OFFER, branch="z9hG4bKway3"))
+    assert line.statuses() == [482]
+    line.wait(200)
+    assert len(line.agent) == 0
 
 
 def test_a_call_that_comes_again_with_a_password_is_no_second_way() -> None:
