@@ -6,7 +6,7 @@ import pytest
 
 from gateway.transports.sip.digest import DigestClient
 from gateway.transports.sip.message import NameAddress
-from gateway.transports.sip.ua_events import Answered, ByeReceived, Refused, Released, Ringing
+from gateway.transports.sip.ua_events import Answered, ByeReceived, CallLost, Refused, Released, Ringing
 from gateway.transports.sip.uri import parse_uri
 from tests.fakes.sip_agent import ANSWER, OFFER, UDP, WS, AgentAndPeer, counting
 
@@ -148,6 +148,39 @@ def test_nonces_that_are_always_stale_are_given_up() -> None:
         line.respond(invite, 401, extra=[CHALLENGE.replace("n1", f"n{number}") + ", stale=true"])
         invite = line.requests()[-1]
     assert line.event(Refused).status == 401
+
+
+def test_what_is_told_within_a_call() -> None:
+    own = OwnCall()
+    line = own.line
+    headers = [("Event", "refer"), ("Subscription-State", "active")]
+    line.agent.notify(own.call, headers, "message/sipfrag", b"SIP/2.0 100 Trying", now=line.now)
+    assert own.requests() == []  # nobody has answered
+    line.respond(own.invite, 200, extra=[CONTACT], body=ANSWER)
+    line.event(Answered)
+    line.take()
+    line.agent.notify(own.call, headers, "message/sipfrag", b"SIP/2.0 100 Trying", now=line.now)
+    line.agent.info(own.call, "application/dtmf-relay", b"Signal=5", now=line.now)
+    notify, info = line.requests()
+    assert (notify.method, notify.headers.get("Event"), notify.body) == ("NOTIFY", "refer", b"SIP/2.0 100 Trying")
+    assert notify.headers.get("Content-Type") == "message/sipfrag"
+    assert str(notify.contacts[0].uri) == "sip:talkpath@198.51.100.1:5060"
+    assert (info.method, info.cseq.number, info.body) == ("INFO", 3, b"Signal=5")
+    line.respond(notify, 500)
+    line.respond(info, 415)
+    assert line.kinds() == []
+
+
+def test_an_info_to_a_peer_that_knows_no_call_ends_it() -> None:
+    own = OwnCall()
+    line = own.line
+    line.respond(own.invite, 200, extra=[CONTACT], body=ANSWER)
+    line.event(Answered)
+    line.take()
+    line.agent.info(own.call, "application/dtmf", b"5", now=line.now)
+    (info,) = line.requests()
+    line.respond(info, 481)
+    assert line.event(CallLost).cause == "dialog_gone"
 
 
 # --- given up ------------------------------------------------------------------------------------------------------
