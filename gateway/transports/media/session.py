@@ -28,6 +28,8 @@ from gateway.transports.media.ticker import PTIME, Ticker
 
 REFILL = 0.1
 """Seconds of room after which somebody who waits in `send_audio` goes on: twice a message is better than every slot."""
+PHASE = 2 * PTIME
+"""Seconds by which the beat may be behind the clock of somebody who keeps just the lookahead: he is not to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class MediaSession:
         self._lost: Callable[[str], None] | None = lost
         self._clock = clock or LoopClock()
         self._silence_limit, self._hold_limit = silence_limit, hold_limit
-        self._most = self.format.size(lookahead)
+        self._most = self.format.size(lookahead + PHASE)
         self._refill = self.format.size(min(REFILL, lookahead / 2))
         self._queue = SlotQueue(self.format, PTIME)
         self._sender = RtpSender(
@@ -221,7 +223,8 @@ class MediaSession:
         now = self._heard_at = self._clock.now()
         self._reporter.received(arrived, now)
         if arrived.payload_type == self._terms.event_type:
-            self._pressed(self._keys_in.receive(arrived, now))
+            for digit in self._keys_in.receive(arrived, now):  # told when pressed: a lost end delays nothing
+                self._post(DigitPressed(digit=digit))
         self._heard(self._ear.push(arrived, now))
 
     def rtcp_received(self, packet: bytes) -> None:
@@ -241,17 +244,11 @@ class MediaSession:
                 frame = Frame(frame.data, frame.format, frame.pts_samples + self._offset)
             self._post(AudioReceived(frame))
 
-    def _pressed(self, digits: list[str]) -> None:
-        for digit in digits:
-            self._post(DigitPressed(digit=digit))
-
     # --- from the ticker -------------------------------------------------------------------------------------------
     def _tick(self, left_out: int) -> None:
         now = self._clock.now()
         if now >= self._ear.next_deadline():
             self._heard(self._ear.release(now))
-        if now >= self._keys_in.next_deadline():
-            self._pressed(self._keys_in.expire(now))
         if left_out:
             self._sender.skip(left_out)
         if self._terms.sending:

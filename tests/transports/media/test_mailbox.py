@@ -50,6 +50,21 @@ async def test_audio_that_nobody_reads_makes_room_for_newer_and_nothing_else_is_
 
 
 @pytest.mark.asyncio
+async def test_what_was_read_makes_room_again() -> None:
+    mailbox = Mailbox()
+    for number in range(MAX_AUDIO + 10):
+        mailbox.post(audio(number))
+    events = mailbox.events()
+    for _ in range(MAX_AUDIO):
+        await anext(events)
+    for number in range(MAX_AUDIO):
+        mailbox.post(audio(number))
+    assert mailbox.dropped == 10
+    mailbox.post(audio(0))
+    assert mailbox.dropped == 11
+
+
+@pytest.mark.asyncio
 async def test_too_many_other_events_close_the_leg() -> None:
     mailbox = Mailbox()
     for _ in range(MAX_EVENTS + 5):

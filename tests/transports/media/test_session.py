@@ -134,6 +134,18 @@ async def test_what_waits_is_bounded_and_the_rest_waits_outside() -> None:
 
 
 @virtual_time
+async def test_who_keeps_just_the_lookahead_never_waits() -> None:
+    async with call(lookahead=0.12) as made:
+        await asyncio.sleep(0.007)
+        begun = now()
+        for number in range(100):
+            await asyncio.sleep(max(0.0, begun + number * PTIME - 0.12 - now()))
+            before = now()
+            await made.say(tone(0.02))
+            assert now() == before
+
+
+@virtual_time
 async def test_marks_are_reached_when_what_is_before_them_has_left() -> None:
     async with call() as made:
         await made.say(tone(0.3))

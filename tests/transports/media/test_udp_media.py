@@ -374,6 +374,15 @@ def test_a_port_rests_before_it_is_taken_again() -> None:
     assert taken == [28220, 28222, 28224] * 2
 
 
+def test_a_pair_stays_inside_the_range() -> None:
+    ports = PortRange(28230, 28232)
+    pair = ports.bind_pair(LOOPBACK)
+    with pytest.raises(PathFailed):
+        ports.bind_pair(LOOPBACK)
+    for bound in pair:
+        bound.close()
+
+
 @pytest.mark.parametrize("bounds", [(20001, 20001), (20000, 20000), (20001, 20002), (5, 3), (0, 7), (65535, 65536)])
 def test_a_range_without_a_pair_is_refused(bounds: tuple[int, int]) -> None:
     with pytest.raises(ValueError):
