@@ -62,6 +62,8 @@ class Context:
     Args:
         tokens: Gives a new unguessable word each time, letters and digits: tags, branches, Call-IDs, call keys.
         chance: Gives a number from 0 to below 1, for whatever must not happen at the same time everywhere.
+        credentials: Ours on a flow.
+        user: Of our Contact on a flow.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Context:
         tokens: Callable[[], str],
         chance: Callable[[], float],
         credentials: Callable[[Flow], Credentials | None],
+        user: Callable[[Flow], str],
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -77,10 +80,10 @@ class Context:
         self.wire = Wire(settings.timing)
         self.transactions = Transactions(self.wire, tokens, settings.limits)
         self.events: list[UserAgentEvent] = []
-        self.users: dict[Flow, str] = {}
         self.calls: dict[CallKey, Call] = {}
         self._dialogs: dict[tuple[str, str], Call] = {}
         self._credentials = credentials
+        self._user = user
 
     @property
     def timers(self) -> Timers:
@@ -190,7 +193,7 @@ class Context:
 
     def contact(self, flow: Flow) -> tuple[str, str]:
         """The Contact of a call on a flow."""
-        uri = flow.contact(self.users.get(flow, self.settings.user), self.settings.contact_transport)
+        uri = flow.contact(self._user(flow), self.settings.contact_transport)
         if self.settings.has_outbound and flow.is_framed:
             uri = uri.with_param("ob")
         return "Contact", str(NameAddress("", uri))

@@ -98,10 +98,8 @@ class Registration:
         """Register on a flow, from now on; also instead of another one."""
         self._stop()
         if flow != self.flow:
-            self._leave_flow()
             self.flow, self._is_announced = flow, False
             self._call_id, self._tag, self._number = self._context.tokens(), self._context.tokens(), 0
-            self._context.users[flow] = self.settings.user
         self._register(now)
 
     def end(self, now: float) -> None:
@@ -119,7 +117,7 @@ class Registration:
         if flow != self.flow:
             return
         self._stop()
-        self._leave_flow()
+        self.flow = None
         if self.state is RegistrationState.LEAVING:
             self._left()
         elif self.state is not RegistrationState.IDLE:
@@ -241,11 +239,6 @@ class Registration:
         self.state = RegistrationState.IDLE
         self._is_announced = False
         self._context.emit(Unregistered(registration=self.settings.name))
-
-    def _leave_flow(self) -> None:
-        if self.flow is not None:
-            self._context.users.pop(self.flow, None)
-        self.flow = None
 
     def _stop(self) -> None:
         """Whatever was under way does not count any more."""

@@ -50,7 +50,7 @@ class UserAgent:
         registrations: Sequence[tuple[RegistrationSettings, Credentials | None]] = (),
     ) -> None:
         self._line_credentials = credentials
-        context = self._context = Context(settings, tokens, chance, self._credentials)
+        context = self._context = Context(settings, tokens, chance, self._credentials, self._user)
         self._hanging_up = HangingUp(context)
         sessions = Sessions(context, self._hanging_up, lambda call, now: self._own_offers.refresh(call, now))
         self._incoming = Incoming(context, self._hanging_up, sessions)
@@ -256,6 +256,10 @@ class UserAgent:
     def _credentials(self, flow: Flow) -> Credentials | None:
         registered = (each.credentials for each in self._registrations.values() if each.flow == flow)
         return next(registered, self._line_credentials)
+
+    def _user(self, flow: Flow) -> str:
+        registered = (each.settings.user for each in self._registrations.values() if each.flow == flow)
+        return next(registered, self._context.settings.user)
 
     def _moved(self, before: Flow, flow: Flow, now: float) -> None:
         """A registration is up on another flow: the calls take it too, and tell the peer where we are."""

@@ -176,6 +176,20 @@ def test_a_call_is_answered_on_the_new_connection() -> None:
     assert [flow for flow, _ in line.sent] == [WS2]
 
 
+def test_what_waits_for_the_connection_goes_out_when_the_peer_comes_back() -> None:
+    line, call, tag = up(WS)
+    line.agent.flow_closed(WS, line.now)
+    line.agent.bye(call, now=line.now)
+    line.give(line.request("INFO", number=2, to_tag=tag), WS2)
+    assert [request.method for request in line.requests()] == ["BYE"]
+
+    line, call, tag = up(WS)
+    line.agent.flow_closed(WS, line.now)
+    line.agent.reinvite(call, OFFER, now=line.now)
+    line.give(line.request("INFO", number=2, to_tag=tag), WS2)
+    assert [request.method for request in line.requests()] == ["INVITE"]
+
+
 def test_an_offer_of_ours_is_made_again_on_the_new_connection() -> None:
     registered = Registered2()
     line = registered.line

@@ -141,6 +141,14 @@ def test_a_bye_of_ours_waits_for_the_ack() -> None:
     assert line.kinds() == ["Acked", "Released"]
 
 
+def test_an_ack_that_owes_no_answer_brings_none() -> None:
+    line = AgentAndPeer()
+    call, _ = invited(line)
+    line.agent.accept(call, ANSWER, now=line.now)
+    line.give(line.request("ACK", to_tag=line.responses()[-1].to.tag, body=OFFER))
+    assert line.event(Acked).sdp is None
+
+
 def test_an_ack_of_another_number_is_none() -> None:
     line = AgentAndPeer()
     call, _ = invited(line)
