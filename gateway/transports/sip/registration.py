@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.transports.sip.asking import Asked, Credentials
+from gateway.transports.sip.binding import Binding, granted_expiry
 from gateway.transports.sip.context import Context
 from gateway.transports.sip.dialog import MAX_HOPS
 from gateway.transports.sip.flow import Flow
@@ -202,7 +203,8 @@ class Registration:
         assert self.flow is not None
         self.state = RegistrationState.REGISTERED
         self._backoff.reset()
-        granted = granted_expiry(answer, self.settings, self.flow, self._expires)
+        ours = Binding(self.flow.contact(self.settings.user), self.settings.instance, self.settings.number)
+        granted = granted_expiry(answer, ours) or self._expires
         self.service_route = tuple(answer.headers.all("Service-Route"))
         share = REFRESH_FROM + (REFRESH_TO - REFRESH_FROM) * self._context.chance()
         self._timer = self._context.timers.start(now + max(granted * share, SHORTEST_REFRESH), self._register)
@@ -246,41 +248,3 @@ class Registration:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def granted_expiry(answer: SipResponse, settings: RegistrationSettings, flow: Flow, asked: float) -> float:
-    """For how long our own binding holds: what its Contact says, then the Expires header, then what we asked for.
-
-    Registrars return every binding of the address of record, and some write the address that they see into ours.
-    """
-    own = find_binding(answer.contacts, settings, flow)
-    for text in (own.param("expires") if own is not None else None, answer.headers.get("Expires")):
-        if text is not None and text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0:
-            return float(text)
-    return asked
-
-
-def find_binding(contacts: list[NameAddress], settings: RegistrationSettings, flow: Flow) -> NameAddress | None:
-    """Our own binding among all: by instance and number, by our host, also as Asterisk keeps it, and last by user."""
-    here = flow.contact(settings.user)
-    host = here.host
-
-    def is_instance(contact: NameAddress) -> bool:
-        instance, number = contact.param("+sip.instance"), contact.param("reg-id")
-        is_ours = instance is not None and instance.strip("<>").lower() == settings.instance.lower()
-        return bool(settings.instance) and is_ours and number in (None, str(settings.number))
-
-    def is_host(contact: NameAddress) -> bool:
-        return (contact.uri.host, contact.uri.port) == (host, here.port)
-
-    def is_kept_host(contact: NameAddress) -> bool:
-        return (contact.uri.param("x-ast-orig-host") or "").lower().partition(":")[0] == host
-
-    def is_user(contact: NameAddress) -> bool:
-        return contact.uri.user == settings.user
-
-    for is_ours in (is_instance, is_host, is_kept_host, is_user):
-        found = next((contact for contact in contacts if is_ours(contact)), None)
-        if found is not None:
-            return found
-    return None

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.transports.sip.binding import Binding
 from gateway.transports.sip.digest import DigestClient, DigestServer
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.message import NameAddress, SipRequest, response_to
-from gateway.transports.sip.registration import RegistrationSettings, find_binding
+from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import Invited, Registered, RegistrationFailed, Unregistered
 from gateway.transports.sip.uri import parse_name_address, parse_uri
 from tests.fakes.sip_agent import ANSWER, OFFER, UDP, WS, AgentAndPeer, counting
@@ -145,7 +146,7 @@ def test_our_own_binding_is_found(headers: list[str], expires: float) -> None:
 
 def test_nobody_elses_binding_is_ours() -> None:
     contacts = [parse_name_address("<sip:alice@192.0.2.1>;expires=5")]
-    assert find_binding(contacts, SETTINGS, WS) is None
+    assert Binding(WS.contact("bot"), INSTANCE).find(contacts) is None
 
 
 # --- passwords -----------------------------------------------------------------------------------------------------
