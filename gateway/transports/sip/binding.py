@@ -22,7 +22,7 @@ class Binding:
     number: int = 1
 
     def find(self, contacts: list[NameAddress]) -> NameAddress | None:
-        """By instance and number, by our host, also as Asterisk keeps it beside the address it sees, and last by user."""
+        """By instance and number; by our host, also where Asterisk keeps it beside what it sees; and last by user."""
         for is_ours in (self._is_instance, self._is_host, self._is_kept_host, self._is_user):
             found = next((contact for contact in contacts if is_ours(contact)), None)
             if found is not None:
