@@ -144,10 +144,15 @@ class RecognitionEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizerFailed:
-    """A stream broke, and so did whatever stood behind it."""
+    """A stream broke, and so did whatever stood behind it.
+
+    Attributes:
+        vendor: The last one that was asked; empty where it is not known.
+    """
 
     stream: int
     reason: str
+    vendor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

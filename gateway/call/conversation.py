@@ -208,7 +208,8 @@ class Conversation:
         if facts.ear is None or facts.ear.stream != event.stream:
             return
         if facts.ear_failures == 0:  # of those in a row the first; what comes of the last says why
-            facts.keep("warning", what="recognizer_failed", detail=event.reason)
+            vendor = {"vendor": event.vendor} if event.vendor else {}
+            facts.keep("warning", what="recognizer_failed", **vendor, detail=event.reason)
         facts.ear.ended = True
         if facts.caller.words:
             return  # what was understood until then is the turn

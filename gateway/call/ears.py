@@ -17,7 +17,7 @@ from audio.format import AudioFormat
 from audio.frame import Frame, join
 from gateway.call.alarm import Alarm
 from gateway.call.guard import Helpers, plug_in
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, VendorError
 from gateway.events import (
     CallEvent,
     RecognitionEnded,
@@ -194,7 +194,8 @@ class Ears:
         except GatewayError as error:
             log.warning("recognizer failed", stream=ear.stream, error=str(error))
             self._forget(ear)
-            self._post(RecognizerFailed(stream=ear.stream, reason=str(error)))
+            vendor = error.vendor if isinstance(error, VendorError) else ""
+            self._post(RecognizerFailed(stream=ear.stream, reason=str(error), vendor=vendor))
         else:
             self._forget(ear)
             self._post(RecognitionEnded(stream=ear.stream))

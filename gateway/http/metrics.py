@@ -168,8 +168,8 @@ class CallMetrics:
                 self._error("bot", self._bot)
             case BotReplied(batch=batch) if any(isinstance(action, Fail) for action in batch.actions):
                 self._error("bot", self._bot)
-            case RecognizerFailed():
-                self._error("recognizer", self._recognizer)
+            case RecognizerFailed(vendor=vendor):
+                self._error("recognizer", vendor or self._recognizer)
             case VendorFailed(part=part, vendor=vendor):
                 self._error(part, vendor)
             case PromptStarted(cached=True):

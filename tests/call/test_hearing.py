@@ -407,10 +407,11 @@ def test_the_third_break_in_a_row_is_the_fallback_also_before_the_first_word() -
     play = Playbook(backend=SILENT, number={"fallback": {"say": "Please call later."}})
     play.begin()
     for _ in range(2):
-        play(RecognizerFailed(stream=play.stream, reason="gone"), at=play.now + 1).expect(OpenEar)
-    broken = play(RecognizerFailed(stream=play.stream, reason="gone"), at=play.now + 1)
-    assert broken.prompts == ["Please call later."]
-    assert play.every.kept("warning") == [{"what": "recognizer_failed", "detail": "gone"}]
+        broken = RecognizerFailed(stream=play.stream, reason="gone", vendor="acme")
+        play(broken, at=play.now + 1).expect(OpenEar)
+    last = play(RecognizerFailed(stream=play.stream, reason="gone", vendor="other"), at=play.now + 1)
+    assert last.prompts == ["Please call later."]
+    assert play.every.kept("warning") == [{"what": "recognizer_failed", "vendor": "acme", "detail": "gone"}]
 
 
 def test_what_is_being_said_is_heard_to_its_end_when_nobody_can_listen() -> None:

@@ -174,12 +174,12 @@ async def test_a_stream_that_is_closed_says_nothing_more():
 async def test_streams_that_break_are_reported():
     error = VendorUnavailable("gone", vendor="acme", operation="listen")
     call = await Caller(hush(1), [(0.1, [ear()]), (1, [OVER])], speech=ScriptedSpeech(open_error=error)).run()
-    assert call.decider.of(RecognizerFailed) == [RecognizerFailed(stream=1, reason="acme: listen: gone")]
+    assert call.decider.of(RecognizerFailed) == [RecognizerFailed(stream=1, reason="acme: listen: gone", vendor="acme")]
 
     speech = ScriptedSpeech()
     asyncio.get_running_loop().call_later(0.5, lambda: speech.streams[0].give(error))
     call = await Caller(hush(1), [(0.1, [ear()]), (1, [OVER])], speech=speech).run()
-    assert call.decider.of(RecognizerFailed) == [RecognizerFailed(stream=1, reason="acme: listen: gone")]
+    assert call.decider.of(RecognizerFailed) == [RecognizerFailed(stream=1, reason="acme: listen: gone", vendor="acme")]
     assert call.decider.of(RecognitionEnded) == []
 
 
