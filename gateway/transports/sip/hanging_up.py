@@ -88,7 +88,10 @@ class HangingUp:
 
     def _released(self, call: Call) -> Received:
         def received(answer: SipResponse | Failure, now: float) -> None:
-            if isinstance(answer, Failure) or answer.status >= 200:
+            if answer is Failure.FLOW_CLOSED and call.state is CallState.ENDING:
+                call.state = CallState.UP  # again on another flow: at once, or when there is one
+                self.bye_if_wanted(call, now)
+            elif isinstance(answer, Failure) or answer.status >= 200:
                 self._context.finish(call, Released(call=call.key), now)
 
         return received

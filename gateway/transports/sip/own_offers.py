@@ -92,7 +92,8 @@ class OwnOffers:
 
     def _heard(self, call: Call, ours: OwnOffer, answer: SipResponse | Failure, now: float) -> None:
         if answer is Failure.FLOW_CLOSED:
-            ours.asked = None  # again when there is another flow
+            ours.asked = None  # again on another flow: at once, or when there is one
+            self.continue_(call, now)
         elif isinstance(answer, Failure) or answer.status in DIALOG_GONE:
             self._hanging_up.lose(call, "dialog_gone", now)
         elif answer.status == 422 and self._sessions.lengthen(call, answer):

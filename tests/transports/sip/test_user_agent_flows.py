@@ -150,13 +150,45 @@ def test_a_bye_whose_connection_does_not_come_back() -> None:
     line.event(Released)
 
 
-def test_a_bye_that_is_out_when_the_connection_breaks() -> None:
+def test_a_bye_that_is_out_when_the_connection_breaks_is_said_again() -> None:
+    """It may not have arrived, and the peer would keep a call in which nobody speaks."""
+    registered = Registered2()
+    line = registered.line
+    line.agent.bye(registered.call, now=line.now)
+    assert [request.method for _, request in registered.sent()] == ["BYE"]
+    line.agent.flow_closed(WS, line.now)
+    assert line.kinds() == ["RegistrationFailed"]
+    registered.register(WS2)
+    ((flow, bye),) = registered.sent()
+    assert (flow, bye.method) == (WS2, "BYE")
+    line.respond(bye, 481)
+    line.event(Released)
+
+
+def test_a_bye_that_is_out_when_the_connection_breaks_for_good() -> None:
     line, call, _ = up(WS)
     line.agent.bye(call, now=line.now)
     line.agent.flow_closed(WS, line.now)
+    line.wait(16)
     line.event(Released)
     line.wait(100)
     assert len(line.agent) == 0
+
+
+def test_what_is_out_on_the_connection_before_is_said_again_on_the_new_one() -> None:
+    """The new connection was there before the end of the old one was known."""
+    for act, method in (("reinvite", "INVITE"), ("bye", "BYE")):
+        registered = Registered2()
+        line = registered.line
+        if act == "bye":
+            line.agent.bye(registered.call, now=line.now)
+        else:
+            line.agent.reinvite(registered.call, OFFER, now=line.now)
+        registered.sent()
+        registered.register(WS2)
+        assert registered.sent() == []
+        line.agent.flow_closed(WS, line.now)
+        assert [(flow, request.method) for flow, request in registered.sent()] == [(WS2, method)]
 
 
 def test_a_call_is_answered_on_the_new_connection() -> None:
