@@ -23,6 +23,8 @@ PAUSE = 0.5
 """Seconds of silence within speech that are heard as a part of it; RTP does not say where speech ends."""
 AHEAD = 0.3
 """Seconds by which a packet may come too early; nobody's jitter buffer has room for more."""
+SURPLUS = 0.02
+"""Seconds above the delay that are put up with."""
 _EVENT = struct.Struct("!BBH")
 _END, _VOLUME = 0x80, 10
 
@@ -109,7 +111,8 @@ class RtpMouth:
 class RtpEar:
     """Plays what arrives into an `Ear`, by its time stamps, from the moment the first packet is there.
 
-    A packet that comes too late to be played moves all after it. Silence is not heard, but for pauses in speech.
+    A packet that comes too late to be played moves all after it. Where the far side's clock is faster, what has become
+    too much is caught up on in silence. Silence is not heard, but for pauses in speech.
 
     Args:
         delay: Seconds that packets wait to be played, against jitter.
@@ -151,8 +154,8 @@ class RtpEar:
             self._hear_key(packet, now)
         elif packet.payload_type == agreed.audio_type:
             self.packets += 1
-            if self._note(packet):
-                self._play(packet.payload, self._when(packet, now))
+            if self._note(packet) and (due := self._when(packet, now)) is not None:
+                self._play(packet.payload, due)
         else:
             self._complain(now, f"payload type {packet.payload_type} was not agreed on")
 
@@ -169,20 +172,23 @@ class RtpEar:
         self._sequence = packet.sequence
         return True
 
-    def _when(self, packet: RtpPacket, now: float) -> float:
-        """When this packet is heard."""
+    def _when(self, packet: RtpPacket, now: float) -> float | None:
+        """When this packet is heard; None: never, it is silence of which there is too much."""
         ahead = (packet.timestamp - self._timestamp) & 0xFFFFFFFF
         ahead -= (ahead & 1 << 31) << 1  # signed
         due = self._due + ahead / self._ear.format.rate
         if due > now + self._delay + AHEAD:
             self._complain(now, f"audio comes {due - now:.2f} s ahead of its time")
+        if due > now + self._delay + SURPLUS and self._is_silent(packet.payload):
+            self._timestamp, self._due = packet.timestamp, due - self._ear.format.seconds(len(packet.payload))
+            return None
         if due < now - 1e-6:
             due = now + self._delay
         self._timestamp, self._due = packet.timestamp, due
         return due
 
     def _play(self, payload: bytes, at: float) -> None:
-        if not payload.strip(self._ear.format.encoding.silence):
+        if self._is_silent(payload):
             if at - self._spoke_until < PAUSE:
                 self._pause.append((at, payload))
             return
@@ -192,6 +198,9 @@ class RtpEar:
                 self._ear.play_at(silence, since)
         self._ear.play_at(payload, at)
         self._spoke_until = at + self._ear.format.seconds(len(payload))
+
+    def _is_silent(self, payload: bytes) -> bool:
+        return not payload.strip(self._ear.format.encoding.silence)
 
     def _hear_key(self, packet: RtpPacket, now: float) -> None:
         if len(packet.payload) < _EVENT.size or packet.payload[0] >= len(KEYS):

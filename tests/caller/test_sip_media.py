@@ -75,6 +75,17 @@ def test_with_a_delay_nothing_moves() -> None:
     assert [at for at, _ in there.heard] == [pytest.approx(5.06)]
 
 
+def test_what_has_become_too_much_is_caught_up_on_in_silence() -> None:
+    there = Listener(delay=0.06)
+    for number in range(10):
+        there.hears(sounds(number), 5.0 + number * 0.015)  # a clock that is a third too fast
+    for number in range(4):
+        there.hears(SILENCE, 5.15 + number * 0.02)
+    there.hears(sounds(11), 5.23)
+    (stretch,) = there.heard
+    assert stretch == (pytest.approx(5.06), b"".join(map(sounds, range(10))) + SILENCE * 2 + sounds(11))
+
+
 def test_a_lost_packet_is_a_gap_and_is_counted() -> None:
     there = Listener()
     there.hears(sounds(1), 5.0)

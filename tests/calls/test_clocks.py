@@ -21,10 +21,11 @@ from audio.format import PCMU_8K
 from audio.frame import Frame
 from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerClient, CallerLine
+from gateway.caller.sip import SipCaller
 from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
 from tests.fakes.callers import sound
-from tests.fakes.office import CALLER, NUMBER, SOCKETS, Line, auth_of
+from tests.fakes.office import CALLER, LINES, NUMBER, Line, auth_of
 from tests.fakes.talkr_office import open_office
 from tests.fakes.terse import TerseBot
 from tests.fakes.virtual_loop import VirtualLoop, run_virtual
@@ -57,6 +58,8 @@ class DriftingClock(LoopClock):
 
 
 def client_of(line: Line, clock: DriftingClock) -> CallerClient:
+    if line == "trunk":
+        return SipCaller(clock=clock, sleep=clock.sleep, hear_every=None, background=False, delay=0.06)
     kind = TwilioCaller if line == "cloud" else AsteriskCaller
     return kind(clock=clock, sleep=clock.sleep, hear_every=None)
 
@@ -144,7 +147,7 @@ def tracks(folder: Path) -> tuple[Sound, Sound]:
     return both[:, 0], both[:, 1]
 
 
-CASES = [(line, ppm, None) for line in SOCKETS for ppm in (-500, 500)]
+CASES = [(line, ppm, None) for line in LINES for ppm in (-500, 500)]
 CASES += [("cloud", 500, (60.0, 500.0)), ("pbx", -500, (60.0, 500.0))]
 
 
