@@ -158,6 +158,7 @@ def test_a_request_of_theirs_is_answered_the_same_for_half_a_minute() -> None:
     table = Table()
     asked = request()
     server = table.table.serve(asked, UDP)
+    assert len(table.table) == 2  # it, and by what else it would be known
     assert table.table.absorb(asked, table.now)
     assert table.sent() == []  # nothing has been answered
     server.respond(response_to(asked, 200, to_tag="x"), table.now)
