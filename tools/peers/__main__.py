@@ -107,7 +107,8 @@ async def _call_by_kamailio(
         try:
             await house.open()
             await until_registered(house)
-            await calls.run("kamailio", bench, kamailio_calls.TOGETHER, [kamailio_calls.restarted(both)])
+            alone = [kamailio_calls.restarted(both), kamailio_calls.restarted_then_bye(both)]
+            await calls.run("kamailio", bench, kamailio_calls.TOGETHER, alone)
         finally:
             await house.close()
 

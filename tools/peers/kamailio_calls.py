@@ -7,7 +7,7 @@ import asyncio
 from tools.peers import sipp_calls
 from tools.peers.bench import GREETING, Bench, Check, heard, must_have_said, recording, until_said
 from tools.peers.kamailio import Pbx, registrations, until_registered
-from tools.peers.scenario import answered, bye, invite, pause, play, refused, until_bye
+from tools.peers.scenario import NEW_TARGET, answered, bye, invite, pause, play, refused, reinvited, until_bye
 from tools.peers.talk import ENDS
 
 
@@ -75,7 +75,7 @@ def restarted(pbx: Pbx) -> Check:
         talk = caller.talk().until(20.0).say(recording("queue-thankyou")).silence(25)
         before = registrations(bench.house)
         async with asyncio.TaskGroup() as group:
-            steps = (invite(), answered(), play(caller.plays(talk)), *until_bye())
+            steps = (invite(), answered(), play(caller.plays(talk)), *reinvited("ulaw", 2), *until_bye())
             group.create_task(caller.run(*steps))
             await until_said(bench.house, caller.number, GREETING[:20])
             pbx.kamailio.stop()
@@ -93,6 +93,33 @@ def restarted(pbx: Pbx) -> Check:
         )
 
     return registrar_restarted
+
+
+def restarted_then_bye(pbx: Pbx) -> Check:
+    """The same, and the caller hangs up: the new offer has told it the way by the new connection."""
+
+    async def registrar_restarted_caller_hangs_up(bench: Bench) -> str:
+        caller = bench.caller()
+        talk = caller.talk().silence(40)
+        async with asyncio.TaskGroup() as group:
+            steps = (
+                invite(),
+                answered(),
+                play(caller.plays(talk)),
+                *reinvited("ulaw", 2),
+                pause(2.0),
+                *bye(target=NEW_TARGET),
+            )
+            group.create_task(caller.run(*steps))
+            await until_said(bench.house, caller.number, GREETING[:20])
+            pbx.kamailio.stop()
+            await asyncio.sleep(0.5)
+            await pbx.start_kamailio()
+        record = await caller.record()
+        assert record["by"] == "caller", record["by"]
+        return f"recorded as {record['result']} by {record['by']}"
+
+    return registrar_restarted_caller_hangs_up
 
 
 TOGETHER: tuple[Check, ...] = (

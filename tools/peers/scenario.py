@@ -10,6 +10,7 @@ from tools.peers.talk import EVENT_TYPE
 
 FIRST_BRANCH = "z9hG4bK[pid]x[call_number]"
 """Of the first INVITE, of the CANCEL for it, and of the ACK when it is refused."""
+NEW_TARGET = "[$there]"  # SIPp itself stays with the first one
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<!DOCTYPE scenario SYSTEM "sipp.dtd">\n'
 
 
@@ -76,8 +77,9 @@ def ack_refusal(attributes: str = "") -> str:
     return _send(text.replace("To: <sip:[service]@[remote_ip]>", "[last_To:]"), attributes)
 
 
-def bye(cseq: int = 9) -> tuple[str, str]:
-    return _send(_request("BYE", cseq, to_tag=True), ' retrans="500"'), receive(200)
+def bye(cseq: int = 9, target: str = "[next_url]") -> tuple[str, str]:
+    text = _request("BYE", cseq, to_tag=True).replace("[next_url]", target)
+    return _send(text, ' retrans="500"'), receive(200)
 
 
 def info(key: str, cseq: int) -> tuple[str, str]:
@@ -96,11 +98,20 @@ def cancel(attributes: str = "") -> str:
     return _send(_request("CANCEL", 1, to_tag=False, branch=FIRST_BRANCH), attributes)
 
 
-def reply(status: str, extra: str = "") -> str:
+def reply(status: str, extra: str = "", body: str = "") -> str:
     """To the request received last."""
-    lines = [f"SIP/2.0 {status}", "[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]"]
+    copied = ("Via", "Record-Route", "From", "To", "Call-ID", "CSeq")
     contact = "Contact: <sip:[caller]@[local_ip]:[local_port];transport=[transport]>"
-    return _send("\n".join([*lines, contact, *extra.splitlines(), "Content-Length: 0"]))
+    kind = ["Content-Type: application/sdp"] if body else []
+    lines = [f"SIP/2.0 {status}", *(f"[last_{name}:]" for name in copied), contact, *extra.splitlines(), *kind]
+    return _send("\n".join([*lines, "Content-Length: [len]", "", body]))
+
+
+def reinvited(codec: Codec, version: int) -> tuple[str, str, str]:
+    """The other side offers again, and we take it; `NEW_TARGET` is where it says it is."""
+    where = '<ereg regexp="sip:[^>]*" search_in="hdr" header="Contact:" check_it="true" assign_to="there"/>'
+    offer = f'<recv request="INVITE" timeout="40000"><action>{where}</action></recv>\n<Reference variables="there"/>'
+    return offer, reply("200 OK", body=sdp(codec, version=version)), request("ACK")
 
 
 def notify(status: str, state: str, cseq: int) -> tuple[str, str]:
