@@ -38,6 +38,7 @@ TRUNKS = ("talkpath-trunk", "talkpath-digest")
 CODECS: tuple[Codec, ...] = ("ulaw", "alaw")
 LEARNING_PORT = 5990
 WAYS = {"account": "bot", "webrtc": "bot-webrtc", "trunk": "bot-trunk", "digest": "bot-digest"}
+LEAVING = {"account": "CHANUNAVAIL, cause 3", "trunk": "CONGESTION, cause 34"}
 
 PJSIP = """
 [transport-udp]
@@ -292,6 +293,19 @@ async def full(bench: Bench) -> str:
     return figures
 
 
+async def draining(bench: Bench, way: str) -> str:
+    """After SIGTERM the call that is up goes on, and new ones go to people."""
+    async with bench.call(WAYS[way], "600") as first:
+        await first.answered()
+        bench.house.gateway.send(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        figures = await to_people(bench, WAYS[way], "600", LEAVING[way])
+        await first.hears("Hello, this is Acme.")
+        await goes_on(first)
+    bench.house.gateway.stop()
+    return figures
+
+
 async def killed(bench: Bench, way: str) -> str:
     """The gateway dies in mid-call: its silence ends the call, and the caller gets people."""
     async with bench.call(WAYS[way], "600") as call:
@@ -349,6 +363,8 @@ CHECKS: dict[str, Check] = {
         f"sip {way} {check.__name__.replace('_', ' ')}": partial(check, way=way)
         for way, check in (
             ("account", bot_fails),
+            ("account", draining),
+            ("trunk", draining),
             ("account", killed),
             ("trunk", killed),
             ("account", down),
