@@ -133,7 +133,7 @@ class LineSection(Section):
 
     @model_validator(mode="after")
     def _says_who_may_call(self) -> LineSection:
-        if self.path is not None and self.auth is None:
+        if self.path is not None and self.proof is None:
             raise PydanticCustomError("auth", "has a path and therefore needs `auth`; an open line says `auth: none`")
         return self
 

@@ -42,6 +42,7 @@ from gateway.jobs.job import Job
 from gateway.people import Answering, AskHook
 from gateway.records.disk import AppendOnly, DiskWriter
 from gateway.records.keeping import CallKeeping, day_folder
+from gateway.records.live import Saying
 from gateway.records.record import CallRecord
 from gateway.records.recording import CallRecorder
 from gateway.records.storage import CallStore
@@ -214,6 +215,7 @@ class Call:
             journal = AppendOnly(self._folder / f"{info.call_id}.jsonl", equipment.disk)
         self._keeping = CallKeeping(self.setup, self.conversation, started, journal=journal, recorder=self._recorder)
         self.record = self._keeping.record
+        self._saying = Saying()
         self._jobs = None if equipment.jobs is None else equipment.jobs.open_call(self._context(), self._note)
         services = self._services(house, info.call_id)
         self.session = Session(leg, self.conversation, backend, house.speech, services, info=info)
@@ -251,7 +253,12 @@ class Call:
 
     def _observers(self) -> list[Observer]:
         metrics = CallMetrics(self._equipment.metrics, self._number.bot)
-        return [self._keeping.observe, metrics.observe, *([self._jobs.observe] if self._jobs else [])]
+        return [
+            self._keeping.observe,
+            metrics.observe,
+            self._saying.observe,
+            *([self._jobs.observe] if self._jobs else []),
+        ]
 
     def _context(self) -> dict[str, Any]:
         """What the call's jobs know of it where a crash leaves no record."""
@@ -288,8 +295,9 @@ class Call:
             self._jobs.over()
 
     def snapshot(self) -> dict[str, Any]:
-        """The record so far, and where the conversation stands."""
-        return {**self.record.to_json(), "state": str(self.conversation.state)}
+        """The record so far, where the conversation stands, and what the bot is just saying."""
+        now = {"state": str(self.conversation.state), "saying": self._saying.text}
+        return {**self.record.to_json(), **now}
 
 
 def _voices_of(own: SynthesizerSection) -> tuple[FallbackVoiceSection, ...]:

@@ -12,8 +12,10 @@ from starlette.routing import BaseRoute, Route
 from gateway.http.call_page import call_link, call_page, clock_time, milliseconds, outcome, seconds
 from gateway.http.control import Control, UnknownName
 from gateway.http.guard import Guard
-from gateway.http.login_page import login_route
+from gateway.http.login_page import TALK_PATH, login_route
 from gateway.http.pages import Column, Markup, escaped, page, pill, table, tiles
+from gateway.http.replies import error
+from gateway.http.talk_page import SCRIPTS, has_browser_line, talk_page
 
 REFRESH = 5  # s
 LATEST = 20
@@ -59,8 +61,16 @@ def routes(control: Control, guard: Guard, *, is_https: bool, prefix: str) -> li
                 return page("Talkpath: no such call", body, status=404)
         return call_page(found)
 
+    async def talk(_: Request) -> Response:
+        return talk_page(control)
+
+    async def talk_script(request: Request) -> Response:
+        script = SCRIPTS.get(request.path_params["name"])
+        return error(404, "there is nothing here") if script is None else Response(script, media_type="text/javascript")
+
     login = login_route(guard, is_https=is_https, prefix=prefix)
-    return [Route("/", front), login, Route("/calls/{call_id}", call)]
+    pages = [("/", front), (TALK_PATH, talk), (f"{TALK_PATH}/{{name}}", talk_script), ("/calls/{call_id}", call)]
+    return [login, *(Route(path, shown) for path, shown in pages)]
 
 
 def front_page(
@@ -70,6 +80,7 @@ def front_page(
     status = control.status()
     running = [call for call in control.calls() if call["state"] != "over"]
     state = pill("ready for calls", "good") if control.is_ready else pill("takes no calls", "bad")
+    talk = '<a class="button" href="./talk">Talk to a bot</a>' if has_browser_line(control) else ""
     facts = [
         ("On the line", len(running)),
         ("At most", status["max_calls"]),
@@ -77,7 +88,7 @@ def front_page(
         ("Version", status["version"]),
     ]
     body = (
-        f"<header><h1>Talkpath</h1>{state.text}</header><main>{tiles(facts)}"
+        f"<header><h1>Talkpath</h1>{state.text}{talk}</header><main>{tiles(facts)}"
         f"<h2>On the line</h2>{_running_table(running)}"
         f"<h2>Latest calls</h2>{_latest_table(records)}"
         f"<h2>Lines</h2>{_lines_table(control.lines())}</main>{_footer(refresh, has_login)}"

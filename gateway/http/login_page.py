@@ -16,12 +16,13 @@ from gateway.http.pages import page
 from gateway.http.replies import BodyRefused, body_of, error
 
 MAX_FORM = 4096  # bytes
+TALK_PATH = "/talk"
 
 
 def wants_page(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
     """Whether a person with a browser asks for one of our pages."""
     path = str(scope["path"])
-    is_page = path == "/" or path.startswith("/calls/")
+    is_page = path in ("/", TALK_PATH) or path.startswith("/calls/")
     return is_page and scope["method"] in ("GET", "HEAD") and "text/html" in headers.get("accept", "")
 
 
@@ -29,11 +30,12 @@ def login_page(path: str, *, was_wrong: bool = False) -> Response:
     """The form, as the refusal it is."""
     action = "../" if path.startswith("/calls/") else "./"
     wrong = '<p class="pill bad" role="alert">That is not the token.</p>' if was_wrong else ""
+    onward = '<input type="hidden" name="onward" value="talk">' if path == TALK_PATH else ""
     body = (
         f'<main><h1>Talkpath</h1><form class="login" method="post" action="{action}">{wrong}'
         '<label for="token">API token</label>'
         '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>'
-        '<button type="submit">Log in</button></form>'
+        f'{onward}<button type="submit">Log in</button></form>'
         '<p class="quiet">The token is <code>server.api_token</code> in the configuration.</p></main>'
     )
     answer = page("Talkpath: log in", body, status=401)
@@ -55,12 +57,13 @@ def login_route(guard: Guard, *, is_https: bool, prefix: str) -> BaseRoute:
         secure = is_https or request.url.scheme == "https"
         if "logout" in form:
             return _sent_home(logout(secure=secure, path=path))
+        wants_to_talk = form.get("onward") == ["talk"]
         if guard.is_token(form.get("token", [""])[0]):
-            return _sent_home(guard.login.cookie(secure=secure, path=path))
-        return login_page("/", was_wrong=True)
+            return _sent_home(guard.login.cookie(secure=secure, path=path), "./talk" if wants_to_talk else "./")
+        return login_page(TALK_PATH if wants_to_talk else "/", was_wrong=True)
 
     return Route("/", submit, methods=["POST"])
 
 
-def _sent_home(cookie: str) -> Response:
-    return Response(status_code=303, headers={"location": "./", "set-cookie": cookie, "cache-control": "no-store"})
+def _sent_home(cookie: str, location: str = "./") -> Response:
+    return Response(status_code=303, headers={"location": location, "set-cookie": cookie, "cache-control": "no-store"})

@@ -1,4 +1,7 @@
-"""Pages for people, made on the server: no scripts, nothing fetched from elsewhere, readable without colours."""
+"""Pages for people, made on the server: nothing fetched from elsewhere, readable without colours.
+
+All but the page that calls do without scripts; that one has its script as a file of ours, and none within the page.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,24 @@ from typing import Any
 from starlette.responses import HTMLResponse, Response
 
 STYLE = files("gateway.http").joinpath("console.css").read_text(encoding="utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='4' fill='%230b6e69'/%3E"
     "%3Cpath d='M4 6v4M8 3v10M12 6v4' stroke='white' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E"
 )
+
+
+def _policy(style: str, *, has_script: bool) -> str:
+    """What the browser may load: this very style, and for a page with a script, our own files and requests."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    scripts = "script-src 'self'; connect-src 'self'; " if has_script else ""
+    return (
+        f"default-src 'none'; {scripts}style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+POLICY = _policy(STYLE, has_script=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +90,25 @@ def tiles(facts: Sequence[tuple[str, Any]]) -> str:
     return f'<dl class="tiles">{found}</dl>'
 
 
-def page(title: str, body: str, *, status: int = 200, refresh: int = 0) -> Response:
+def page(
+    title: str, body: str, *, status: int = 200, refresh: int = 0, style: str = "", script: str | None = None
+) -> Response:
     """A whole page.
 
     Args:
         body: HTML of what stands in the page's body.
         refresh: Seconds after which the browser asks again; 0: never.
+        style: Added to the style of all pages.
+        script: Address of the page's script, as seen from the page.
     """
+    whole = STYLE + style
+    run = f'<script type="module" src="{html.escape(script)}"></script>' if script else ""
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
+    policy = _policy(whole, has_script=script is not None)
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title>"
         f'<meta name="viewport" content="width=device-width, initial-scale=1">{again}'
-        f'<link rel="icon" href="{ICON}"><style>{STYLE}</style></head><body>{body}</body></html>'
+        f'<link rel="icon" href="{ICON}"><style>{whole}</style>{run}</head><body>{body}</body></html>'
     )
-    return HTMLResponse(text.encode(errors="replace"), status, {"content-security-policy": POLICY})
+    return HTMLResponse(text.encode(errors="replace"), status, {"content-security-policy": policy})

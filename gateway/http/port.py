@@ -27,7 +27,7 @@ from gateway.http.webhooks import Observe, webhook_route
 from gateway.routes import SocketRoute, Webhook
 
 OPEN_PATHS = ("/health/live", "/health/ready")
-OWN_PATHS = re.compile(r"/?(\{.*|(api|calls|health|metrics)(/.*)?)?")
+OWN_PATHS = re.compile(r"/?(\{.*|(api|calls|health|metrics|talk)(/.*)?)?")
 """Paths of the gateway's own, which no plug-in may take; also such that begin with a parameter, and would take all."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -44,7 +44,7 @@ class BrowserLine(LineSection):
     """Seconds after which a page may try again, told with 503 when the gateway is full or about to stop."""
 
     @model_validator(mode="after")
-    def _says_who_may_call(self) -> BrowserLine:
+    def _takes_no_auth(self) -> Self:
         if self.auth is not None:
             raise PydanticCustomError("auth", "is not used by a browser line: each call has a token of its own")
         return self
