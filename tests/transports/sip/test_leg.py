@@ -1,0 +1,246 @@
+"""SIP legs and telephones that do things in unusual ways, over real sockets. The usual ways are in the contracts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from audio.format import PCMA_8K, PCMU_8K
+from audio.frame import Frame
+from gateway.errors import RemoteProtocolError
+from gateway.events import DigitPressed, HoldChanged, LegClosed
+from gateway.transports.sip.settings import SipLine
+from gateway.transports.sip.transport import SipTransport
+from gateway.transports.sockets import LineContext
+from tests.fakes.desk import Desk, open_line
+from tests.fakes.plain_phone import PlainPhone, plain_phone, port_in
+from tests.fakes.sip_line import rtp_ports, trunk_url
+from tests.fakes.virtual_loop import virtual_time
+
+SOUND = bytes(range(1, 161))
+
+
+@asynccontextmanager
+async def calling(desk: Desk, **more: Any) -> AsyncIterator[PlainPhone]:
+    """A telephone, and a gateway it can call."""
+    ids = itertools.count(1)
+    settings = {
+        "listen": "udp:127.0.0.1:0",
+        "allow": "127.0.0.1",
+        "rtp": {"host": "127.0.0.1", "ports": rtp_ports()},
+        **more,
+    }
+    transport = SipTransport("line", SipLine.model_validate(settings), LineContext(new_id=lambda: f"call-{next(ids)}"))
+    async with open_line(transport, desk), plain_phone(await trunk_url(transport)) as phone:
+        yield phone
+
+
+async def heard(desk: Desk, payload: bytes) -> None:
+    """Wait until the gateway has heard something."""
+    call = await desk.call()
+    await desk.until(lambda: payload in call.audio, within=5.0)
+
+
+# --- offers --------------------------------------------------------------------------------------------------------
+@virtual_time
+async def test_a_call_without_an_offer_gets_ours_and_answers_with_its_ack() -> None:
+    desk = Desk()
+    async with calling(desk) as phone:
+        phone.ask("INVITE")
+        accepted = await phone.response()
+        assert accepted.status == 200
+        offer = accepted.body.decode()
+        assert "RTP/AVP 8 0 101" in offer
+        call = await desk.call()
+        assert not call.is_answered
+        phone.ask("ACK", phone.sdp("8 101", "a=rtpmap:101 telephone-event/8000"), number=1)
+        await desk.until(lambda: call.is_answered)
+        await call.leg.send_audio(Frame(SOUND, PCMA_8K))
+        while (packet := await phone.hears()).payload != SOUND:
+            pass
+        assert packet.payload_type == 8
+        phone.say(SOUND, port_in(accepted.body), 8)
+        await heard(desk, SOUND)
+        phone.ask("BYE")
+        assert (await phone.response()).status == 200
+        await desk.until(lambda: call.is_over)
+
+
+@virtual_time
+async def test_an_answer_with_another_codec_than_our_favourite_is_converted() -> None:
+    desk = Desk()
+    async with calling(desk) as phone:
+        phone.ask("INVITE")
+        accepted = await phone.response()
+        phone.ask("ACK", phone.sdp("0"), number=1)
+        call = await desk.call()
+        await desk.until(lambda: call.is_answered)
+        assert call.leg.capabilities.format == PCMA_8K
+        phone.say(PCMU_8K.silence(160), port_in(accepted.body), 0)
+        await desk.until(lambda: len(call.audio) >= 160)
+        assert set(call.audio) <= {0xD5, 0x55}
+
+
+@pytest.mark.parametrize("answer", ["", "v=0\r\nnonsense\r\n", "refused"])
+@virtual_time
+async def test_an_ack_that_does_not_answer_our_offer_ends_the_call(answer: str) -> None:
+    desk = Desk(answers=False)
+    async with calling(desk) as phone:
+        phone.ask("INVITE")
+        call = await desk.call()
+        answering = asyncio.create_task(call.leg.answer())
+        await phone.response()
+        phone.ask("ACK", phone.sdp("0", port=0) if answer == "refused" else answer, number=1)
+        with pytest.raises(RemoteProtocolError):
+            await answering
+        await call.leg.hang_up("failure")
+        await phone.request("BYE")
+        await desk.until(lambda: call.is_over)
+
+
+@pytest.mark.parametrize(
+    ("formats", "attributes"),
+    [("9", ()), ("111", ("a=rtpmap:111 opus/48000/2",)), ("101", ("a=rtpmap:101 telephone-event/8000",))],
+)
+@virtual_time
+async def test_an_offer_of_which_nothing_can_be_used_is_refused(formats: str, attributes: tuple[str, ...]) -> None:
+    desk = Desk()
+    async with calling(desk) as phone:
+        phone.ask("INVITE", phone.sdp(formats, *attributes))
+        assert (await phone.response()).status == 488
+        phone.ask("ACK", number=1)
+    assert desk.calls == []
+
+
+@virtual_time
+async def test_a_description_that_is_none_is_a_bad_request() -> None:
+    desk = Desk()
+    async with calling(desk) as phone:
+        phone.ask("INVITE", "v=0\r\nm=audio\r\n")
+        assert (await phone.response()).status == 400
+        phone.ask("ACK", number=1)
+    assert desk.calls == []
+
+
+@virtual_time
+async def test_the_same_invite_again_is_the_same_call() -> None:
+    desk = Desk()
+    async with calling(desk) as phone:
+        data = phone.ask("INVITE", phone.sdp())
+        first = await phone.response()
+        phone.send(data)
+        again = await phone.response()
+        assert again.body == first.body
+        phone.ask("ACK", number=1)
+        phone.ask("BYE")
+        await phone.response()
+        await asyncio.sleep(1.0)
+    assert len(desk.calls) == 1
+
+
+# --- what changes --------------------------------------------------------------------------------------------------
+@asynccontextmanager
+async def talking(desk: Desk) -> AsyncIterator[tuple[PlainPhone, int]]:
+    """A call that is up, and the port of the gateway's audio."""
+    async with calling(desk) as phone:
+        phone.ask("INVITE", phone.sdp("0 101", "a=rtpmap:101 telephone-event/8000"))
+        accepted = await phone.response()
+        phone.ask("ACK", number=1)
+        call = await desk.call()
+        await desk.until(lambda: call.is_answered)
+        yield phone, port_in(accepted.body)
+
+
+@virtual_time
+async def test_hold_in_the_old_way_is_hold_too() -> None:
+    """RFC 2543 held by an address of zeros."""
+    desk = Desk()
+    async with talking(desk) as (phone, _):
+        call = await desk.call()
+        phone.ask("INVITE", phone.sdp("0").replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0"))
+        assert b"a=inactive" in (answer := await phone.response()).body or b"a=recvonly" in answer.body
+        phone.ask("ACK", number=2)
+        await desk.until(lambda: call.told == [HoldChanged(held=True)])
+        phone.ask("INVITE", phone.sdp("0"))
+        assert b"a=sendrecv" in (await phone.response()).body
+        phone.ask("ACK", number=3)
+        await desk.until(lambda: call.told == [HoldChanged(held=True), HoldChanged(held=False)])
+
+
+@virtual_time
+async def test_audio_may_move_to_another_port() -> None:
+    desk = Desk()
+    async with talking(desk) as (phone, port):
+        call = await desk.call()
+        phone.say(SOUND, port)
+        await heard(desk, SOUND)
+        async with plain_phone(f"sip:127.0.0.1:{port}") as other:
+            phone.ask("INVITE", phone.sdp("0", port=other.media.port))
+            assert (await phone.response()).status == 200
+            phone.ask("ACK", number=2)
+            await call.leg.send_audio(Frame(SOUND, PCMU_8K))
+            while (await other.hears()).payload != SOUND:
+                pass
+            other.say(SOUND[::-1], port)
+            other.say(SOUND[::-1], port)
+            await heard(desk, SOUND[::-1])
+
+
+@virtual_time
+async def test_a_change_that_cannot_be_is_refused_and_changes_nothing() -> None:
+    desk = Desk()
+    async with talking(desk) as (phone, port):
+        phone.ask("INVITE", phone.sdp("9"))
+        assert (await phone.response()).status == 488
+        phone.ask("ACK", number=2)
+        phone.say(SOUND, port)
+        await heard(desk, SOUND)
+
+
+@virtual_time
+async def test_a_re_invite_without_an_offer_is_answered_with_one() -> None:
+    desk = Desk()
+    async with talking(desk) as (phone, port):
+        phone.ask("INVITE")
+        offer = await phone.response()
+        assert (offer.status, port_in(offer.body)) == (200, port)
+        phone.ask("ACK", phone.sdp("0"), number=2)
+        phone.say(SOUND, port)
+        await heard(desk, SOUND)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/dtmf-relay", "Signal=11\r\nDuration=160\r\n"),
+        ("application/dtmf", "11"),
+        ("application/dtmf", "#"),
+    ],
+)
+@virtual_time
+async def test_keys_by_info(kind: str, body: str) -> None:
+    desk = Desk()
+    async with talking(desk) as (phone, _):
+        call = await desk.call()
+        phone.ask("INFO", body, kind=kind)
+        assert (await phone.response()).status == 200
+        await desk.until(lambda: call.told == [DigitPressed(digit="#")])
+
+
+@pytest.mark.parametrize("kind", ["application/media_control+xml", "application/dtmf-relay"])
+@virtual_time
+async def test_any_other_info_is_agreed_to_and_is_no_key(kind: str) -> None:
+    desk = Desk()
+    async with talking(desk) as (phone, _):
+        call = await desk.call()
+        phone.ask("INFO", "Signal=flash", kind=kind)
+        assert (await phone.response()).status == 200
+        phone.ask("BYE")
+        await phone.response()
+        await desk.until(lambda: call.is_over)
+        assert [type(event) for event in call.told] == [LegClosed]
