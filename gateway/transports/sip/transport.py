@@ -28,6 +28,7 @@ from gateway.transports.sip.leg import Offered, SipLeg
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.refer_target import refer_headers, refer_uri
 from gateway.transports.sip.registration import RegistrationSettings
+from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import RegistrationSection, SipLine
 from gateway.transports.sip.signalling import Door, Signalling
 from gateway.transports.sip.tcp import TcpDoor
@@ -68,6 +69,7 @@ class SipTransport:
         self._log = log.bind(line=name)
         self._sections = {f"{section.aor} at {section.registrar}": section for section in settings.registrations}
         self._guard = _guard(settings)
+        self._wrong_credentials = Seldom(context.clock)
         self._agent = UserAgent(
             UserAgentSettings(
                 takes_registers=settings.path is not None,
@@ -194,6 +196,9 @@ class SipTransport:
         verdict = self._guard.check(request, now, peer=peer)
         if verdict.username is not None:
             return None
+        is_wrong = "Authorization" in request.headers and not verdict.is_stale
+        if is_wrong and (times := self._wrong_credentials.due(peer)):
+            self._log.warning("credentials refused", peer=peer, times=times)
         return self._guard.refuse(request, verdict, now, peer=peer, to_tag=_token())
 
     def _is_known(self, flow: Flow) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 import structlog
@@ -13,12 +12,8 @@ import structlog
 from config.base import Network
 from gateway.clock import Clock
 from gateway.errors import ConfigError
+from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import Listening
-
-LOG_EVERY = 60.0
-"""Seconds between two lines of the log about one address that is turned away."""
-MAX_REMEMBERED = 1_000
-"""Addresses that are told apart; while there are more, the others are counted only."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +31,12 @@ class Admission:
         self._allow = tuple(allow)
         self._line = line
         self._is_open = is_open
-        self._clock = clock
-        self._turned_away: dict[str, _TurnedAway] = {}
-        self._room_after = 0.0
-        self.refused = 0
+        self._turned_away = Seldom(clock)
+
+    @property
+    def refused(self) -> int:
         """How often somebody was turned away."""
+        return self._turned_away.total
 
     def lets_in(self, host: str) -> bool:
         """Whether an address may speak; one that may not is counted, and logged once a minute."""
@@ -49,36 +45,9 @@ class Admission:
         address = ip_address(host)
         if any(address in network for network in self._allow):
             return True
-        self.refused += 1
-        self._note(host)
+        if times := self._turned_away.due(host):
+            log.warning("address is not in `allow`", line=self._line, peer=host, times=times)
         return False
-
-    def _note(self, host: str) -> None:
-        now = self._clock.now()
-        turned_away = self._turned_away.get(host)
-        if turned_away is None:
-            if not self._has_room(now):
-                return
-            turned_away = self._turned_away[host] = _TurnedAway(quiet_until=now)
-        turned_away.times += 1
-        if turned_away.quiet_until <= now:
-            log.warning("address is not in `allow`", line=self._line, peer=host, times=turned_away.times)
-            turned_away.quiet_until, turned_away.times = now + LOG_EVERY, 0
-
-    def _has_room(self, now: float) -> bool:
-        """Forgets who has not been here for a while; a flood of addresses makes us look for them once a second."""
-        if len(self._turned_away) >= MAX_REMEMBERED and now >= self._room_after:
-            self._room_after = now + 1
-            self._turned_away = {host: it for host, it in self._turned_away.items() if it.quiet_until > now}
-        return len(self._turned_away) < MAX_REMEMBERED
-
-
-@dataclass(slots=True)
-class _TurnedAway:
-    """One address."""
-
-    quiet_until: float
-    times: int = 0
 
 
 def bind(listening: Listening) -> socket.socket:

@@ -9,8 +9,9 @@ import pytest
 import structlog
 
 from gateway.errors import ConfigError
+from gateway.transports.sip.seldom import LOG_EVERY, MAX_REMEMBERED
 from gateway.transports.sip.settings import Listening
-from gateway.transports.sip.trunks import LOG_EVERY, MAX_REMEMBERED, Admission, bind, written
+from gateway.transports.sip.trunks import Admission, bind, written
 from tests.fakes.clock import ManualClock
 
 
