@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tools import fetch_recordings
-from tools.peers import kamailio_calls, network, sipp_calls
+from tools.peers import baresip_calls, kamailio_calls, network, network_calls, sipp_calls
 from tools.peers.bench import GREETING, HOURS, Bench, Check
 from tools.peers.capture import Capture
 from tools.peers.house import House
@@ -77,7 +77,7 @@ def _is_named(name: str, words: list[str]) -> bool:
 
 async def _call_all(folder: Path, options: argparse.Namespace) -> int:
     calls = Calls(options.names)
-    with Capture(*network.ADDRESSES[1:]) as capture:
+    with Capture(*network.ADDRESSES) as capture:
         prompts = await _call_directly(folder / "direct", calls, capture, options.load)
         await _call_by_kamailio(folder / "kamailio", calls, capture, prompts, folder / "direct" / "prompts")
     for peer, results in calls.results.items():
@@ -92,7 +92,8 @@ async def _call_directly(folder: Path, calls: Calls, capture: Capture, load: tup
     bench = Bench(house, capture, prompts, load=load)
     try:
         await house.open()
-        await calls.run("sipp", bench, sipp_calls.TOGETHER, sipp_calls.ALONE)
+        await calls.run("sipp", bench, (*network_calls.TOGETHER, *sipp_calls.TOGETHER), sipp_calls.ALONE)
+        await calls.run("baresip", bench, baresip_calls.TOGETHER)
     finally:
         await house.close()
     return prompts

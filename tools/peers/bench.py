@@ -42,6 +42,7 @@ class Bench:
         prompts: Sounds of what the bot says.
         target: Address that is called: the gateway's, or a PBX's before it.
         load: Calls a second, and how many.
+        clock_seconds: How long a caller's clock is wrong.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Bench:
         *,
         target: str = GATEWAY,
         load: tuple[int, int] = (20, 200),
+        clock_seconds: float = 60.0,
     ) -> None:
         self.target = target
         self.house = house
         self.capture = capture
         self.prompts = prompts
         self.load = load
+        self.clock_seconds = clock_seconds
 
     def busy_seconds(self) -> float:
         """Processor time that the gateway has used."""

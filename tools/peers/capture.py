@@ -88,6 +88,11 @@ class Capture:
         """What came to a caller's port for media so far."""
         return Heard(list(self._taken[Endpoint(host, port)]))
 
+    def heard_within(self, ports: range) -> Heard:
+        """The same, where only the range is known."""
+        targets = [target for target in list(self._taken) if target.port in ports]
+        return Heard([one for target in targets for one in self._taken[target]])
+
     def _read_all(self) -> None:
         assert self._socket is not None
         while not self._is_over.is_set() and self._count < MOST_PACKETS:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 import subprocess
 import sys
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from audio.files import read
 from audio.format import L16_8K
@@ -108,6 +111,13 @@ class House:
         """The record, so far, of the newest call from a number; empty where there is none."""
         found = await self.calls_from(number)
         return dict(await self.get(f"/api/calls/{found[0]['call_id']}")) if found else {}
+
+    async def recorded(self, call_id: str) -> bytes:
+        """The caller's side of a recording: PCM at 8 kHz."""
+        wav = (await self._client.get(f"/api/calls/{call_id}/recording")).raise_for_status().content
+        with wave.open(io.BytesIO(wav)) as file:
+            assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
+            return np.frombuffer(file.readframes(file.getnframes()), "<i2")[::2].tobytes()
 
     async def transfer(self, call_id: str, target: str) -> None:
         """As an operator does it."""

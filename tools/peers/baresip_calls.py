@@ -1,0 +1,105 @@
+"""Calls by baresip, straight to the gateway: a telephone with its own jitter buffer, and its own idea of SIP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from audio.wav import write_wav
+from tools.asterisk.media import Codec
+from tools.asterisk.sound import correlation
+from tools.peers.baresip import Baresip, baresip, media_ports
+from tools.peers.bench import (
+    GREETED,
+    GREETING,
+    HOURS,
+    Bench,
+    Caller,
+    Check,
+    heard,
+    hears,
+    must_have_said,
+    recording,
+    until_said,
+)
+
+ANSWERS_WITHIN = 10.0
+TALKS = 60.0
+"""Seconds for which the telephone says something, silence at the end: it hangs up when its file is at an end."""
+DECODED = 0.95
+"""Least correlation of what comes out of baresip's jitter buffer, which may leave out or repeat a packet."""
+
+
+@asynccontextmanager
+async def _calling(bench: Bench, codec: Codec, word: str) -> AsyncIterator[tuple[Caller, Baresip]]:
+    caller = bench.caller(codec=codec)
+    speech = bytes(round(GREETED * 8000) * 2) + recording(word)
+    says = speech + bytes(round(TALKS * 8000) * 2 - len(speech))
+    async with baresip(caller.file("baresip"), caller.place, caller.number, codec, says) as telephone:
+        await telephone.tell("dial", f"sip:600@{bench.target}")
+        await telephone.hears_of("CALL_ESTABLISHED", ANSWERS_WITHIN)
+        yield caller, telephone
+
+
+def _greeting_heard(bench: Bench, caller: Caller, telephone: Baresip) -> str:
+    found = bench.capture.heard_within(media_ports(caller.place))
+    write_wav(caller.file("heard.wav"), found.pcm(), 8000)
+    played, _ = correlation(telephone.decoded(), bench.prompts[GREETING])
+    assert played >= DECODED, f"what baresip played is not the prompt: {played:.3f}"
+    return f"{hears(found, bench.prompts[GREETING])}; played by baresip {played:.4f}"
+
+
+async def _caller_hangs_up(bench: Bench, codec: Codec) -> str:
+    async with _calling(bench, codec, "hours") as (caller, telephone):
+        await until_said(bench.house, caller.number, HOURS)
+        await telephone.tell("hangup")
+        record = await caller.record()
+        await telephone.hears_of("CALL_CLOSED", ANSWERS_WITHIN)
+    assert record["by"] == "caller", record["by"]
+    return f"{_greeting_heard(bench, caller, telephone)}; understood {heard(record)}"
+
+
+async def conversation_ulaw(bench: Bench) -> str:
+    return await _caller_hangs_up(bench, "ulaw")
+
+
+async def conversation_alaw(bench: Bench) -> str:
+    return await _caller_hangs_up(bench, "alaw")
+
+
+async def _bot_hangs_up(bench: Bench, codec: Codec) -> str:
+    async with _calling(bench, codec, "queue-thankyou") as (caller, telephone):
+        await telephone.hears_of("CALL_CLOSED", TALKS - GREETED)
+        record = await caller.record()
+    must_have_said(record, "Goodbye!")
+    assert record["by"] in ("bot", "gateway"), record["by"]
+    return f"{_greeting_heard(bench, caller, telephone)}; {record['result']} by {record['by']}"
+
+
+async def bot_hangs_up_ulaw(bench: Bench) -> str:
+    return await _bot_hangs_up(bench, "ulaw")
+
+
+async def bot_hangs_up_alaw(bench: Bench) -> str:
+    return await _bot_hangs_up(bench, "alaw")
+
+
+async def hold(bench: Bench) -> str:
+    """The telephone's own way of holding and resuming."""
+    async with _calling(bench, "ulaw", "hours") as (caller, telephone):
+        await until_said(bench.house, caller.number, GREETING[:20])
+        await telephone.tell("hold")
+        await asyncio.sleep(4)
+        quiet = bench.capture.heard_within(media_ports(caller.place))
+        await telephone.tell("resume")
+        await asyncio.sleep(3)
+        after = bench.capture.heard_within(media_ports(caller.place))
+        await telephone.tell("hangup")
+        record = await caller.record()
+    assert len(after.taken) - len(quiet.taken) > 50, "the gateway sent nothing after the hold"
+    assert record["by"] == "caller", record["by"]
+    return f"nothing sent for {after.gaps()[-1]:.1f} s, {len(after.taken) - len(quiet.taken)} packets after it"
+
+
+TOGETHER: tuple[Check, ...] = (conversation_ulaw, conversation_alaw, bot_hangs_up_ulaw, bot_hangs_up_alaw, hold)
