@@ -51,6 +51,11 @@ def test_the_caller_goes_it_the_other_way_round() -> None:
     assert dialog.request("ACK", 1).cseq == (1, "ACK")
 
 
+def test_who_answers_without_a_contact_is_where_we_called() -> None:
+    request = invite()
+    assert str(Dialog.as_caller(request, answer(request)).target) == str(request.uri)
+
+
 def test_a_station_without_lr_wants_to_be_asked_itself() -> None:
     extra = "Record-Route: <sip:strict.example.com>, <sip:b.example.com;lr>"
     bye = Dialog.as_callee(invite(extra), "ours").request("BYE")

@@ -182,7 +182,27 @@ def test_a_wrong_password_ends_it() -> None:
     assert line.line.requests() == []
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405])
+@pytest.mark.parametrize("status", [408, 423, 429, 480, 486, 491, 500, 503, 599])
+def test_a_refusal_that_may_pass_is_no_end(status: int) -> None:
+    line = Line()
+    line.line.respond(line.request(), status)
+    assert line.line.event(RegistrationFailed).retry_in == 0.75
+    line.line.wait(0.8)
+    line.grant()
+    line.line.event(Registered)
+
+
+def test_asked_again_on_the_same_connection_it_is_the_same_registration() -> None:
+    line = Line()
+    first = line.grant()
+    line.line.event(Registered)
+    line.begin(WS)
+    second = line.grant()
+    assert (second.call_id, second.cseq.number) == (first.call_id, 2)
+    assert line.line.kinds() == []
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 405, 600, 603])
 def test_a_refusal_that_will_not_change_ends_it(status: int) -> None:
     line = Line()
     line.line.respond(line.request(), status)

@@ -332,6 +332,17 @@ def test_a_bye_before_our_answer_ends_the_invite_too() -> None:
     line.event(ByeReceived)
 
 
+def test_a_bye_before_the_ack_ends_the_repetitions() -> None:
+    line = AgentAndPeer(WS)
+    call, _ = invited(line)
+    line.agent.accept(call, ANSWER, now=line.now)
+    line.ask("BYE", number=2, to_tag=line.responses()[-1].to.tag)
+    line.event(ByeReceived)
+    line.wait(100)
+    assert line.take() == []
+    assert line.kinds() == []
+
+
 def test_our_bye_follows_the_record_routes_and_the_contact() -> None:
     line = AgentAndPeer()
     extra = [

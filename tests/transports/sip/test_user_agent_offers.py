@@ -96,6 +96,13 @@ def test_an_update_without_an_offer_says_where_the_peer_is() -> None:
     assert str(only(line).uri) == "sip:alice@192.0.2.50"
 
 
+def test_a_body_that_nobody_understands_changes_nothing() -> None:
+    line, _, tag = up()
+    answer = line.ask("INVITE", number=2, to_tag=tag, body=b"hello", content_type="text/plain")
+    assert (answer.status, answer.headers.get("Accept")) == (415, "application/sdp")
+    assert line.kinds() == []
+
+
 def test_while_one_is_open_another_one_has_to_wait() -> None:
     line, _, tag = up()
     line.give(line.request(number=2, to_tag=tag, body=HOLD))

@@ -202,6 +202,43 @@ def test_a_cancel_waits_until_something_is_heard() -> None:
     assert own.requests() == ["ACK"]
 
 
+def test_to_hang_up_twice_is_to_hang_up_once() -> None:
+    own = OwnCall()
+    line = own.line
+    line.respond(own.invite, 180)
+    line.event(Ringing)
+    line.agent.bye(own.call, now=line.now)
+    line.agent.bye(own.call, now=line.now)
+    assert own.requests() == ["CANCEL"]
+
+
+def test_ringing_after_our_cancel_is_not_waited_for() -> None:
+    own = OwnCall(flow=WS)
+    line = own.line
+    line.respond(own.invite, 180)
+    line.event(Ringing)
+    line.agent.bye(own.call, now=line.now)
+    line.wait(10)
+    line.respond(own.invite, 183)
+    line.wait(23)
+    line.event(Released)
+
+
+def test_in_a_call_of_ours_we_wait_longer_after_a_glare() -> None:
+    own = OwnCall(flow=WS)
+    line = own.line
+    line.respond(own.invite, 200, extra=[CONTACT], body=ANSWER)
+    line.event(Answered)
+    line.take()
+    line.agent.reinvite(own.call, OFFER, now=line.now)
+    line.respond(line.requests()[0], 491)
+    line.take()
+    line.wait(3.04)
+    assert own.requests() == []
+    line.wait(0.02)  # 2.1 and half of 1.9
+    assert own.requests() == ["INVITE"]
+
+
 def test_an_answer_that_crosses_our_cancel_is_hung_up_on() -> None:
     own = OwnCall()
     line = own.line

@@ -95,7 +95,7 @@ def test_a_target_that_does_not_take_the_call(status: int) -> None:
     assert transfer.line.ask("INFO", number=9, to_tag=transfer.tag).status == 200  # the caller is still here
 
 
-@pytest.mark.parametrize("status", [403, 405, 501, 603])
+@pytest.mark.parametrize("status", [300, 403, 405, 501, 603])
 def test_a_peer_that_does_not_transfer(status: int) -> None:
     transfer = Transfer()
     transfer.line.respond(transfer.refer, status)
