@@ -27,8 +27,8 @@ from gateway.transports.media.udp_media import RemoteUdp, UdpPath
 if TYPE_CHECKING:
     from gateway.transports.media.webrtc import WebRtcPath
 
-LOOKAHEAD = 0.12
-"""Seconds of audio that wait to be sent: what the peer is given is heard at once, so this is all a barge-in drops."""
+LOOKAHEAD = 0.5
+"""Seconds of audio that wait to be sent. What the peer is given is heard at once, so a clear takes all of it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

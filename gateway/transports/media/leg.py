@@ -1,7 +1,7 @@
 """The part of a leg that is the same whoever signals the call: its audio, its keys, its events, and its end.
 
-RTP has no buffer behind it that could be cleared: what was sent is heard. So the lookahead is short, marks are our own,
-and a clear costs nothing but what has not left.
+RTP has no buffer behind it that could be cleared: what was sent is heard. So what waits to be sent waits here, marks
+are our own, and a clear takes back everything but the slot that is under way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.transports.media.mailbox import Mailbox
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.session import MediaSession
 
-MESSAGE = 0.02
+MESSAGE = 0.1
 
 MakeMedia = Callable[[Callable[[LegEvent], None], Callable[[str], None]], CallMedia]
 """Given who takes events, and who is told that the media are gone."""
