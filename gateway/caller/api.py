@@ -64,6 +64,8 @@ def _error_of(answer: httpx.Response) -> str:
         return ""
 
 
+CALLABLE = ("twilio", "asterisk", "sip")
+"""Transports whose far side `script.client_for` can be."""
 API_PORT = 8080
 """Of a gateway of which only its SIP address is known."""
 
@@ -107,7 +109,9 @@ def pick_line(lines: Sequence[Mapping[str, Any]], to: str | None) -> Mapping[str
     """
     if to is not None and to.startswith("sip:"):
         return _pick_trunk(lines, to)
-    callable_lines = [line for line in lines if line.get("path") or line.get("listen")]
+    callable_lines = [
+        line for line in lines if line["transport"] in CALLABLE and (line.get("path") or line.get("listen"))
+    ]
     path = urlsplit(to).path if to and not is_gateway(to) else ""
     if path in ("", "/"):
         if not callable_lines:

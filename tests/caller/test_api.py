@@ -8,6 +8,7 @@ from gateway.caller.api import CallFailed, GatewayApi, api_base, is_gateway, lin
 from gateway.lab.server import LabReply, LabRequest, LabServer, json_reply
 
 LINES = [
+    {"name": "browser", "transport": "browser", "path": "/browser/browser"},
     {"name": "registered", "transport": "sip", "path": None, "listen": []},
     {"name": "cloud", "transport": "twilio", "path": "/media/twilio"},
     {"name": "house", "transport": "asterisk", "path": "/media/asterisk"},
@@ -68,7 +69,7 @@ def test_the_line_an_address_belongs_to(to: str | None, name: str) -> None:
 
 def test_lines_that_cannot_be_called() -> None:
     with pytest.raises(CallFailed, match="no line with a socket"):
-        pick_line(LINES[:1], None)
+        pick_line(LINES[:2], None)
     with pytest.raises(CallFailed, match="its media sockets: /media/twilio, /media/asterisk, /sip"):
         pick_line(LINES, "ws://host/media/none")
     with pytest.raises(CallFailed, match="its media sockets: none"):
@@ -95,7 +96,7 @@ def test_the_address_at_which_a_line_is_called(name: str, to: str | None, base: 
 
 
 def test_another_port_in_front_of_the_only_trunk() -> None:
-    assert pick_line(LINES[:4], "sip:host:5090")["name"] == "trunk"
+    assert pick_line(LINES[:5], "sip:host:5090")["name"] == "trunk"
 
 
 @pytest.mark.asyncio
