@@ -25,6 +25,8 @@ from gateway.transports.sip.uri import SipUri
 MAX_WAITING = 4096
 """Messages nobody has read; then media are dropped."""
 READ_BYTES = 1 << 14
+SAID_WITHIN = 0.2
+"""Seconds for what waits to be sent, when a WebSocket is to be closed."""
 BYE_WITHIN = 2.0
 """Seconds from the end of WebRTC media to the end of the call, at most."""
 
@@ -219,13 +221,16 @@ class _WebSocket:
                 self._unsent.task_done()
 
     def send(self, message: bytes) -> None:
-        self._unsent.put_nowait(message)
+        with suppress(asyncio.QueueFull):  # nobody reads at the other end
+            self._unsent.put_nowait(message)
 
     def abort(self) -> None:
         self._socket.abort()
 
     async def close(self) -> None:
-        await asyncio.wait([asyncio.create_task(self._unsent.join()), self._tasks[0]], timeout=0.2)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SAID_WITHIN):
+                await self._unsent.join()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)

@@ -112,6 +112,20 @@ async def test_a_websocket_that_is_not_let_in() -> None:
     assert desk.calls == []
 
 
+@virtual_time
+async def test_a_websocket_may_be_open_and_its_calls_not() -> None:
+    desk = Desk()
+    digest = {"digest": {"realm": "pbx", "users": {"pbx": "secret"}}}
+    async with gateway("ws", desk, auth=digest) as url:
+        with pytest.raises(CallRefused) as refused:
+            async with SipCaller().connect(url, called="600", auth=CallerAuth(username="pbx", password="wrong")):
+                pass
+        assert refused.value.status == 401
+        async with SipCaller().connect(url, called="600", auth=AUTH):
+            await desk.call()
+    assert len(desk.calls) == 1
+
+
 @each_door
 @virtual_time
 async def test_who_withholds_his_number_is_nobody(door: str) -> None:
