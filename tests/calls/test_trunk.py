@@ -199,6 +199,24 @@ async def test_on_hold_the_prompt_stops_and_goes_on_at_its_next_sample(tmp_path:
 
 
 @virtual_time
+async def test_a_browser_talks_keys_and_holds(tmp_path: Path) -> None:
+    async with open_office(tmp_path, trunk={"path": "/sip", "auth": "none"}) as office:
+        office.trunk = f"ws://{office.address}/sip"
+        async with dial(office, "trunk") as caller:
+            await caller.hears(BOT.greeting)
+            await caller.say("password")
+            await caller.hears(SAYS["code"])
+            await caller.press("12")
+            await caller.line.act(telephone(caller).hold)
+            await caller.wait(20.0)
+            await caller.line.act(telephone(caller).resume)
+            await caller.press("34#")
+            await caller.hears(BOT.code_heard.format(code="1 2 3 4"))
+    assert office.outcome == ("completed", "caller")
+    assert office.record["exchange"][-1]["caller"] == "1234"
+
+
+@virtual_time
 async def test_a_call_on_hold_is_not_asked_anything(tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, "trunk") as caller:
         await caller.hears(BOT.greeting)
