@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from audio.wav import write_wav
 from tools.asterisk.bench import heard, recording
@@ -31,8 +31,18 @@ GREETED = 8.0
 Check = Callable[["Bench"], Awaitable[str]]
 Way = Literal["udp", "tcp"]
 
+if TYPE_CHECKING:
+    from tools.peers.kamailio import Pbx
+
 _places = itertools.count(1)  # every call comes from another number, by which its record is found
 __all__ = ["heard", "recording"]
+
+
+class Lengths(TypedDict, total=False):
+    """Of what takes long."""
+
+    hold_seconds: float
+    clock_seconds: float
 
 
 class Bench:
@@ -42,6 +52,7 @@ class Bench:
         prompts: Sounds of what the bot says.
         target: Address that is called: the gateway's, or a PBX's before it.
         load: Calls a second, and how many.
+        hold_seconds: How long callers hold.
         clock_seconds: How long a caller's clock is wrong.
     """
 
@@ -52,7 +63,8 @@ class Bench:
         prompts: Mapping[str, bytes],
         *,
         target: str = GATEWAY,
-        load: tuple[int, int] = (20, 200),
+        load: tuple[int, int] = (200, 1600),
+        hold_seconds: float = 10.0,
         clock_seconds: float = 60.0,
     ) -> None:
         self.target = target
@@ -60,18 +72,12 @@ class Bench:
         self.capture = capture
         self.prompts = prompts
         self.load = load
+        self.pbx: Pbx | None = None  # before the gateway
+        self.hold_seconds = hold_seconds
         self.clock_seconds = clock_seconds
 
-    def busy_seconds(self) -> float:
-        """Processor time that the gateway has used."""
-        fields = Path(f"/proc/{self.house.gateway.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def load_average(self) -> str:
-        return "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
-
-    def caller(self, *, codec: Codec = "ulaw", way: Way = "udp") -> Caller:
-        return Caller(self, next(_places), codec, way, f"{self.target}:5060")
+    def caller(self, *, codec: Codec = "ulaw", way: Way = "udp", port: int = 5060) -> Caller:
+        return Caller(self, next(_places), codec, way, f"{self.target}:{port}")
 
 
 class Caller:
@@ -141,6 +147,10 @@ class Caller:
         if process.returncode:
             raise AssertionError(f"SIPp ended with {process.returncode}: {_reason(errors)}")
 
+    def repeated(self) -> int:
+        """How many messages SIPp had to send again, by its last screen."""
+        return repeated(self.file("log").read_text(encoding="utf-8", errors="replace"))
+
     def heard(self) -> Heard:
         """What the gateway sent to the caller, from the wire."""
         found = self.bench.capture.heard(SIPP, self.media_port)
@@ -162,6 +172,11 @@ def hears(found: Heard, prompt: bytes) -> str:
     assert score >= SAME, f"what was heard is not the prompt: {score:.3f}"
     assert len(found.sources) == 1, f"{len(found.sources)} sources"
     return f"prompt {score:.4f}, {found.summary()}"
+
+
+def repeated(screen: str) -> int:
+    """The column Retrans of what was sent."""
+    return sum(int(found) for found in re.findall(r"-+>\s+\d+\s+(\d+)", screen))
 
 
 async def until_said(house: House, number: str, text: str, within: float = 20.0) -> dict[str, Any]:

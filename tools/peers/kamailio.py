@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.peers.house import House
 from tools.peers.network import PBX
-from tools.peers.process import Process
+from tools.peers.process import Process, until_accepts
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "kamailio"
 STARTS_WITHIN = 15.0
@@ -30,11 +30,7 @@ class Pbx:
     async def start_kamailio(self) -> None:
         """And wait until it accepts connections."""
         self.kamailio.start()
-        deadline = time.monotonic() + STARTS_WITHIN
-        while not await _accepts(PBX, WEBSOCKET_PORT):
-            if self.kamailio.has_ended or time.monotonic() > deadline:
-                raise RuntimeError(f"kamailio did not start; see {self.kamailio.log}")
-            await asyncio.sleep(POLL)
+        await until_accepts(PBX, WEBSOCKET_PORT, self.kamailio)
 
     async def start_rtpengine(self) -> None:
         self.rtpengine.start()
@@ -47,15 +43,6 @@ class Pbx:
     def stop(self) -> None:
         self.kamailio.stop()
         self.rtpengine.stop()
-
-
-async def _accepts(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 @asynccontextmanager

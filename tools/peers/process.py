@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+STARTS_WITHIN = 20.0
 ENDS_WITHIN = 10.0
+POLL = 0.1
 
 
 class Process:
@@ -58,9 +62,11 @@ class Process:
         return self._process is None or self._process.poll() is not None
 
     @property
-    def pid(self) -> int:
+    def busy_seconds(self) -> float:
+        """Processor time that it has used."""
         assert self._process is not None, "it was not started"
-        return self._process.pid
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5)
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None, "it was not started"
@@ -77,3 +83,26 @@ class Process:
             self._process.kill()
             self._process.wait(ENDS_WITHIN)
         self._process = None
+
+
+async def until_accepts(host: str, port: int, process: Process) -> None:
+    """Wait until a program listens there for TCP.
+
+    Raises:
+        RuntimeError: it ends, or does not in time.
+    """
+    deadline = time.monotonic() + STARTS_WITHIN
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            if process.has_ended or time.monotonic() > deadline:
+                raise RuntimeError(f"{process.command[0]} did not start; see {process.log}") from None
+            await asyncio.sleep(POLL)
+        else:
+            writer.close()
+            return
+
+
+def load_average() -> str:
+    return " ".join(f"{value:.1f}" for value in os.getloadavg())

@@ -6,10 +6,13 @@ Each takes the `Bench`, raises AssertionError when a promise is not kept, and re
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 from tools.asterisk.media import Codec
+from tools.peers import line
 from tools.peers.bench import (
     GREETED,
     GREETING,
@@ -24,6 +27,8 @@ from tools.peers.bench import (
     recording,
     until_said,
 )
+from tools.peers.network import GATEWAY
+from tools.peers.process import Process, load_average, until_accepts
 from tools.peers.scenario import (
     IGNORE_UNEXPECTED,
     answered,
@@ -207,8 +212,9 @@ async def cancel_and_answer_race(bench: Bench) -> str:
 
 
 # --- within the call -----------------------------------------------------------------------------------------------
-async def hold(bench: Bench, way: Way, seconds: float = 10.0) -> str:
+async def hold(bench: Bench, way: Way) -> str:
     """On hold nothing comes in; then it goes on where it was."""
+    seconds = bench.hold_seconds
     caller = bench.caller(way=way)
     talk = caller.talk().until(GREETED)
     before = len(talk.sent)
@@ -302,24 +308,43 @@ async def refer_fails(bench: Bench) -> str:
 
 
 # --- many ----------------------------------------------------------------------------------------------------------
-async def load(bench: Bench) -> str:
-    """Calls that are answered and hung up at once, without audio."""
-    caller = bench.caller()
-    rate, calls = bench.load
-    began = asyncio.get_running_loop().time()
-    before = bench.busy_seconds()
-    await caller.run(
-        *(invite(), answered(), *bye()),
-        calls=calls,
-        options=("-r", str(rate), "-l", "2000"),
-        within=30 + 4 * calls / rate,
-    )
-    seconds = asyncio.get_running_loop().time() - began
-    busy = bench.busy_seconds() - before
+BOTS_RATE, BOTS_CALLS = 20, 200
+ROOT = str(Path(__file__).resolve().parents[2])
+
+
+async def load_with_bots(bench: Bench) -> str:
+    """Calls that the bot takes, and that are hung up as soon as they are answered."""
+    return await _load(bench.caller(), BOTS_RATE, BOTS_CALLS, bench.house.gateway)
+
+
+async def _load(caller: Caller, rate: int, calls: int, process: Process) -> str:
+    """Signalling only. SIPp fails when a single call fails, or takes another way."""
+    began, busy = asyncio.get_running_loop().time(), process.busy_seconds
+    options = ("-r", str(rate), "-l", str(calls))
+    await caller.run(invite(), answered(), *bye(), calls=calls, options=options, within=30 + 4 * calls / rate)
+    seconds, busy = asyncio.get_running_loop().time() - began, process.busy_seconds - busy
     return (
-        f"{calls} calls at {rate} a second took {seconds:.1f} s, 0 failed; "
-        f"the gateway used {busy:.1f} s of a processor; load average {bench.load_average()}"
+        f"{calls} calls at {rate} a second took {seconds:.1f} s, 0 failed, {caller.repeated()} messages sent "
+        f"again; {1000 * busy / calls:.1f} ms of a processor "
+        f"each; the machine's load average {load_average()}"
     )
+
+
+async def _load_of_line(bench: Bench, way: Way) -> str:
+    """The line alone: it answers, and nobody talks."""
+    caller = bench.caller(way=way, port=line.PORT)
+    command = [sys.executable, "-m", "tools.peers.line"]
+    with Process(f"line-{way}", command, bench.house.folder, {"PYTHONPATH": ROOT}) as process:
+        await until_accepts(GATEWAY, line.PORT, process)
+        return await _load(caller, *bench.load, process)
+
+
+async def load_udp(bench: Bench) -> str:
+    return await _load_of_line(bench, "udp")
+
+
+async def load_tcp(bench: Bench) -> str:
+    return await _load_of_line(bench, "tcp")
 
 
 TOGETHER: tuple[Check, ...] = (
@@ -346,4 +371,4 @@ TOGETHER: tuple[Check, ...] = (
     refer_fails,
 )
 """Calls that do not mind each other."""
-ALONE: tuple[Check, ...] = (cancel_and_answer_race, full, load)
+ALONE: tuple[Check, ...] = (cancel_and_answer_race, full, load_with_bots, load_udp, load_tcp)
