@@ -183,8 +183,16 @@ def wrong_sums(report: dict[str, Any]) -> list[str]:
     return wrong + (unanswered if len(unanswered) > failed else [])
 
 
+async def _takes_browsers(gateway: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        lines = (await client.get(f"{gateway}/api/lines")).json()
+    return any(line["transport"] == "browser" for line in lines)
+
+
 async def _stay(number: str, gateway: str) -> None:
     print(f"\nThe gateway stays up: {gateway}/ shows its calls. Talk to the bot yourself:")
+    if await _takes_browsers(gateway):
+        print(f"  {gateway}/talk in your browser: choose {number}, and speak")
     print(f"  talkpath chat {number} --to {gateway}")
     print(f"  talkpath call {number} --to {gateway} --say YOUR.wav --expect .")
     print("Ctrl-C ends it.", flush=True)

@@ -124,8 +124,8 @@ def _conversation() -> str:
         '<section class="conversation" aria-labelledby="said"><h2 id="said">Conversation</h2>'
         '<div class="scroll" tabindex="0" aria-labelledby="said"><ol id="talk" aria-live="polite"></ol>'
         '<p id="empty" class="quiet"><svg viewBox="0 0 24 24" aria-hidden="true">'
-        '<path d="M3 10v4M7 7v10M11 4v16M15 8v8M19 6v12M22.500 11v2"/></svg>What is said appears here, and after each of your turns, how long the answer '
-        "took.</p></div>"
+        '<path d="M3 10v4M7 7v10M11 4v16M15 8v8M19 6v12M22.500 11v2"/></svg>What is said appears here, '
+        "and after each of your turns, how long the answer took.</p></div>"
         f'<footer id="legend" hidden><span>Where the time of an answer goes:</span><ul class="key">{legend}</ul>'
         '<a id="record" href="./" hidden>This call in detail</a></footer></section>'
     )

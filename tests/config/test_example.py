@@ -9,11 +9,12 @@ from config.loading import load
 from config.plugins import PluginSections
 from gateway.backends.talkr.settings import TalkrBotSection
 from gateway.speech.local.settings import LocalSpeechSection
+from gateway.transports.browser.settings import BrowserLine
 from gateway.transports.twilio.settings import TwilioLine
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "example.yaml"
 PLUGINS = PluginSections(
-    transports={"twilio": TwilioLine}, backends={"talkr": TalkrBotSection}, speech={"local": LocalSpeechSection}
+    transports={"twilio": TwilioLine, "browser": BrowserLine}, backends={"talkr": TalkrBotSection}, speech={"local": LocalSpeechSection}
 )
 
 

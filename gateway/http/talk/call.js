@@ -223,8 +223,8 @@ export class Call {
     if (this.sound) this.sound.close();
     el("heard").srcObject = null;
     const spoken = this.since === null ? 0 : (performance.now() - this.since) / 1000;
-    transcript.close(sentence, spoken);
     if (isTrouble) tell(sentence);
+    if (!isTrouble || spoken) transcript.close(sentence, spoken);
     this.over();
     if (this.session) setTimeout(() => this.last(), 700);
   }

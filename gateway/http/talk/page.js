@@ -2,7 +2,7 @@
 
 import { Call, Trouble } from "./call.js";
 import { transcript } from "./transcript.js";
-import { el, page, show, tell } from "./view.js";
+import { el, page, scrollDown, show, tell } from "./view.js";
 
 let call = null; // the one that is up, or being made
 
@@ -97,6 +97,7 @@ function ready() {
   document.querySelectorAll("[data-key]").forEach((button) =>
     button.addEventListener("click", () => call && call.press(button.dataset.key)));
   addEventListener("pagehide", () => call && call.hangUp());
+  addEventListener("resize", scrollDown);
   const before = [...document.querySelectorAll("input[name=number]")].find((it) => it.value === remembered("number"));
   if (before) before.checked = true;
   el("caller").value = remembered("caller");

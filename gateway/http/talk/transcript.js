@@ -61,7 +61,7 @@ export const transcript = {
       item.className = "you";
       const isKeys = turn.kind === "digits";
       const text = turn.caller || (turn.masked ? "(kept secret)" : "…");
-      item.append(make("span", "who", isKeys ? "You pressed" : "You"), make("div", isKeys ? "bubble key" : "bubble", text));
+      item.append(make("span", "who", isKeys ? "You pressed" : "You"), make("div", isKeys ? "bubble digits" : "bubble", text));
     }
     if (turn.answer_seconds !== null) item.append(took(turn, longest));
     item.hidden = !item.hasChildNodes();
