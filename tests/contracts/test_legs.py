@@ -19,7 +19,17 @@ from audio.frame import Frame
 from config.lines import AuthSection
 from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerClient
-from gateway.caller.peer import Answered, AudioHeard, CallerAuth, Cleared, Complained, FarEvent, HungUp, MarkAnswered
+from gateway.caller.peer import (
+    Answered,
+    AudioHeard,
+    CallerAuth,
+    Cleared,
+    Complained,
+    FarEvent,
+    HungUp,
+    Keyed,
+    MarkAnswered,
+)
 from gateway.caller.sip import SipCaller
 from gateway.caller.twilio import TwilioCaller
 from gateway.clock import LoopClock
@@ -121,7 +131,8 @@ KINDS = {
 BUFFERED = {name: kind for name, kind in KINDS.items() if not kind.is_sip}
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 each_buffered_kind = pytest.mark.parametrize("kind", BUFFERED.values(), ids=BUFFERED)
-each_sip_kind = pytest.mark.parametrize("kind", [KINDS[name] for name in KINDS if name not in BUFFERED])
+SIP = {name: kind for name, kind in KINDS.items() if kind.is_sip}
+each_sip_kind = pytest.mark.parametrize("kind", SIP.values(), ids=SIP)
 
 
 def tone(format: AudioFormat, seconds: float) -> bytes:
@@ -397,6 +408,22 @@ async def test_an_oversized_message_ends_the_call(kind: Kind) -> None:
         await call.line.send_raw("x" * ((1 << 20) + 1))
         assert (await call.closed()).by == "failure"
         assert (await call.line.wait_until_over()).code == 1009
+
+
+@each_sip_kind
+@virtual_time
+async def test_keys_that_we_press_are_heard_and_speech_waits_for_them(kind: Kind) -> None:
+    async with Call(kind) as call:
+        saying = asyncio.create_task(call.say(1.0))
+        await asyncio.sleep(0.3)
+        await call.leg.send_digits("110#")
+        said = await saying
+        await call.leg.mark("end")
+        await call.desk.until(lambda: MarkReached(mark_id="end") in call.taken.told)
+        events = await call.until_heard(lambda events: sum(map(_size, events)) >= len(said))
+        assert [event.digit for event in events if isinstance(event, Keyed)] == list("110#")
+        assert [event for event in events if isinstance(event, Complained)] == []
+        assert call.heard() == said
 
 
 @each_sip_kind
