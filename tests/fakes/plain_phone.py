@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,8 +50,30 @@ class PlainPhone:
         lines += [f"m=audio {self.media.port if port is None else port} RTP/AVP {formats}", *attributes]
         return "\r\n".join([*lines, ""])
 
-    def ask(self, method: str, body: str = "", *, number: int | None = None, kind: str = "application/sdp") -> bytes:
+    def ask(
+        self,
+        method: str,
+        body: str = "",
+        *,
+        number: int | None = None,
+        kind: str = "application/sdp",
+        extra: Sequence[str] = (),
+    ) -> bytes:
         """Send a request; an ACK needs the number of its INVITE. Returns what was sent."""
+        data = self.written(method, body, number=number, kind=kind, extra=extra)
+        self.send(data)
+        return data
+
+    def written(
+        self,
+        method: str,
+        body: str = "",
+        *,
+        number: int | None = None,
+        kind: str = "application/sdp",
+        extra: Sequence[str] = (),
+    ) -> bytes:
+        """A request that is not sent."""
         number = next(self._numbers) if number is None else number
         lines = [
             f"{method} {self._target} SIP/2.0",
@@ -62,12 +84,11 @@ class PlainPhone:
             "Call-ID: plain-call",
             f"CSeq: {number} {method}",
             f"Contact: <sip:601@127.0.0.1:{self._signalling.port}>",
+            *extra,
             *([f"Content-Type: {kind}"] if body else []),
             f"Content-Length: {len(body)}",
         ]
-        data = ("\r\n".join([*lines, "", ""]) + body).encode()
-        self.send(data)
-        return data
+        return ("\r\n".join([*lines, "", ""]) + body).encode()
 
     def send(self, data: bytes) -> None:
         self._signalling.transport.sendto(data, self._server)

@@ -46,6 +46,89 @@ async def heard(desk: Desk, payload: bytes) -> None:
     await desk.until(lambda: payload in call.audio, within=5.0)
 
 
+# --- who calls -----------------------------------------------------------------------------------------------------
+ASSERTED = 'P-Asserted-Identity: "Ada" <sip:+33612345678@carrier.example>'
+DIGEST = {"digest": {"realm": "pbx", "users": {"alice": "secret"}}}
+
+
+@pytest.mark.parametrize(
+    ("more", "extra", "caller", "name"),
+    [
+        ({}, [], "601", ""),
+        ({}, [ASSERTED], "+33612345678", "Ada"),
+        ({"country": "33"}, [ASSERTED.replace("+33", "0")], "+33612345678", "Ada"),
+        ({"trust_identity": False}, [ASSERTED], "601", ""),
+        ({"allow": [], "auth": "none"}, [ASSERTED], "601", ""),
+        ({}, [ASSERTED, "Privacy: id"], "", ""),
+    ],
+)
+@virtual_time
+async def test_only_who_is_trusted_says_who_calls(
+    more: dict[str, Any], extra: list[str], caller: str, name: str
+) -> None:
+    desk = Desk()
+    async with calling(desk, **more) as phone:
+        phone.ask("INVITE", phone.sdp(), extra=extra)
+        await phone.response()
+        phone.ask("ACK", number=1)
+        info = (await desk.call()).leg.info
+        assert (info.caller, info.display_name, info.called, info.leg_id) == (caller, name, "600", "plain-call")
+        assert ("P-Asserted-Identity" in info.sip_headers) == (caller != "601")
+        phone.ask("BYE")
+        await phone.response()
+
+
+@virtual_time
+async def test_a_stranger_gets_no_word() -> None:
+    desk = Desk()
+    async with calling(desk, allow="192.0.2.0/24") as phone:
+        phone.ask("INVITE", phone.sdp())
+        with pytest.raises(TimeoutError):
+            await phone.response(100)
+    assert desk.calls == []
+
+
+@virtual_time
+async def test_who_asks_whether_we_are_there_is_told() -> None:
+    async with calling(Desk()) as phone:
+        phone.ask("OPTIONS")
+        assert (await phone.response()).status == 200
+    async with calling(Desk(), allow=[], auth=DIGEST) as phone:
+        phone.ask("OPTIONS")
+        assert (await phone.response()).status == 401
+
+
+# --- ends ----------------------------------------------------------------------------------------------------------
+@virtual_time
+async def test_an_answer_that_is_never_acknowledged_ends_the_call() -> None:
+    desk = Desk()
+    rtp = {"host": "127.0.0.1", "ports": rtp_ports(), "silence_limit": 100}
+    async with calling(desk, rtp=rtp) as phone:
+        phone.ask("INVITE", phone.sdp())
+        first = await phone.response()
+        assert (await phone.response()).body == first.body  # said again
+        await phone.request("BYE", within=40.0)
+        call = await desk.call()
+        await desk.until(lambda: call.is_over)
+        assert call.events[-1] == LegClosed(by="failure", reason="no_ack")
+
+
+@virtual_time
+async def test_who_cancels_is_told_so_and_has_hung_up() -> None:
+    desk = Desk(answers=False)
+    async with calling(desk) as phone:
+        phone.ask("INVITE", phone.sdp())
+        call = await desk.call()
+        await call.leg.ring(early_media=False)  # type: ignore[attr-defined]  # it can
+        assert (await phone.response(180)).status == 180
+        via = "z9hG4bKINVITE1"
+        phone.send(phone.written("CANCEL", number=1).replace(b"z9hG4bKCANCEL1", via.encode()))
+        assert {(await phone.response()).status for _ in range(2)} == {200, 487}
+        phone.send(phone.written("ACK", number=1).replace(b"z9hG4bKACK1", via.encode()))
+        await desk.until(lambda: call.is_over)
+        assert call.events == [LegClosed(by="caller", reason="cancelled")]
+
+
 # --- offers --------------------------------------------------------------------------------------------------------
 @virtual_time
 async def test_a_call_without_an_offer_gets_ours_and_answers_with_its_ack() -> None:
