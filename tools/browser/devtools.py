@@ -75,21 +75,25 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, script: str, within: float = 30.0) -> None:
-        """Wait until an expression is true."""
-        poll = "new Promise((done) => setTimeout(done, 100))"
+        """Wait until an expression is true; while a page gives way to the next, there is none to ask."""
+        problem = ""
         try:
             async with asyncio.timeout(within):
-                while not await self.run(f"Boolean({script})"):
-                    await self.run(poll)
+                while True:
+                    try:
+                        if await self.run(f"Boolean({script})"):
+                            return
+                    except ScriptFailed as failed:
+                        problem = f" ({failed})"
+                    await asyncio.sleep(POLL)
         except TimeoutError:
-            raise AssertionError(f"not within {within:g} s: {script}") from None
+            raise AssertionError(f"not within {within:g} s: {script}{problem}") from None
 
     async def click(self, selector: str) -> None:
         """With the mouse, in the middle of what a selector finds."""
-        box = await self.run(
-            f"(() => {{ const it = document.querySelector({json.dumps(selector)});"
-            " it.scrollIntoView({block: 'center'}); const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
+        middle = "[box.x + box.width / 2, box.y + box.height / 2]"
+        found = f"const it = document.querySelector({json.dumps(selector)}); it.scrollIntoView({{block: 'center'}});"
+        box = await self.run(f"(() => {{ {found} const box = it.getBoundingClientRect(); return {middle}; }})()")
         for kind in ("mousePressed", "mouseReleased"):
             await self.ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
