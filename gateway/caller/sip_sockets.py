@@ -5,80 +5,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from gateway.caller.connection import OPEN_TIMEOUT, LineClosed, WebSocketConnection, open_socket
+from gateway.caller.connection import OPEN_TIMEOUT, LineClosed, open_socket
 from gateway.caller.peer import Message
+from gateway.caller.sip_inbox import Datagrams, Inbox, Part, Stream, WebSocketPart
 from gateway.clock import Clock
 from gateway.transports.media.described import AgreedAudio, LocalMedia
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.ports import MediaOptions, PortRange
-from gateway.transports.sip.errors import SipParseError
 from gateway.transports.sip.flow import Flow
-from gateway.transports.sip.framing import KeepAlive, StreamFramer
 from gateway.transports.sip.uri import SipUri
 
-MAX_WAITING = 4096
-"""Messages nobody has read; then media are dropped."""
-READ_BYTES = 1 << 14
-SAID_WITHIN = 0.2
-"""Seconds for what waits to be sent, when a WebSocket is to be closed."""
 BYE_WITHIN = 2.0
 """Seconds from the end of WebRTC media to the end of the call, at most."""
-
-
-class Part(Protocol):
-    """Signalling or media."""
-
-    def send(self, message: bytes) -> None: ...
-    def abort(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-class Inbox:
-    """What has come and was not read, from both parts."""
-
-    def __init__(self) -> None:
-        self._messages: deque[Message] = deque()
-        self._news = asyncio.Event()
-        self._closed: LineClosed | None = None
-        self.is_frozen = False
-
-    def signalled(self, data: bytes) -> None:
-        if not self.is_frozen and data.strip(b"\r\n\0 "):  # else a keep-alive
-            self._put(data.decode(errors="surrogateescape"))
-
-    def heard(self, data: bytes) -> None:
-        if not self.is_frozen and len(self._messages) < MAX_WAITING:
-            self._put(data)
-
-    def media_up(self) -> None:
-        self._put("")
-
-    def close(self, closed: LineClosed) -> None:
-        """The first to say why is right."""
-        self._closed = self._closed or closed
-        self._news.set()
-
-    @property
-    def closed(self) -> LineClosed | None:
-        return self._closed
-
-    async def get(self) -> Message:
-        while not self._messages:
-            if self._closed is not None:
-                raise self._closed
-            self._news.clear()
-            await self._news.wait()
-        return self._messages.popleft()
-
-    def _put(self, message: Message) -> None:
-        self._messages.append(message)
-        self._news.set()
 
 
 class SipConnection:
@@ -128,115 +70,6 @@ class SipConnection:
         self._inbox.is_frozen = True
 
 
-# --- signalling ----------------------------------------------------------------------------------------------------
-class _Datagrams(asyncio.DatagramProtocol):
-    """A UDP socket of either part."""
-
-    def __init__(self, inbox: Inbox, *, is_media: bool) -> None:
-        self._inbox = inbox
-        self._put = inbox.heard if is_media else inbox.signalled
-        self._is_media = is_media
-        self.transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._put(data)
-
-    def error_received(self, exc: Exception) -> None:
-        """Nobody listens there (ICMP): for signalling the end, for media perhaps a moment too early."""
-        if not self._is_media:
-            self._inbox.close(LineClosed(reason=f"nothing listens there ({type(exc).__name__})"))
-
-    def send(self, message: bytes) -> None:
-        self.transport.sendto(message)
-
-    def abort(self) -> None:
-        self.transport.abort()
-
-    async def close(self) -> None:
-        self.transport.close()
-        await asyncio.sleep(0)  # the loop closes the socket in its next turn
-
-
-class _Stream:
-    """A TCP connection."""
-
-    def __init__(self, inbox: Inbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._inbox = inbox
-        self._reader = reader
-        self._writer = writer
-        self._framer = StreamFramer()
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        reason = "the far side closed the connection"
-        try:
-            while data := await self._reader.read(READ_BYTES):
-                for item in self._framer.feed(data):
-                    if not isinstance(item, KeepAlive):
-                        self._inbox.signalled(item)
-        except (OSError, SipParseError) as error:
-            reason = f"the connection broke ({type(error).__name__})"
-        self._inbox.close(LineClosed(reason=reason))
-
-    def send(self, message: bytes) -> None:
-        if not self._writer.transport.is_closing():
-            self._writer.write(message)
-
-    def abort(self) -> None:
-        self._writer.transport.abort()
-
-    async def close(self) -> None:
-        self._reading.cancel()
-        await asyncio.wait([self._reading])
-        self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
-
-
-class _WebSocket:
-    """SIP over a WebSocket (RFC 7118)."""
-
-    def __init__(self, inbox: Inbox, socket: WebSocketConnection) -> None:
-        self._inbox = inbox
-        self._socket = socket
-        self._unsent: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                message = await self._socket.recv()
-                self._inbox.signalled(message.encode() if isinstance(message, str) else message)
-        except LineClosed as closed:
-            self._inbox.close(closed)
-
-    async def _write(self) -> None:
-        with suppress(LineClosed):
-            while True:
-                message = await self._unsent.get()
-                await self._socket.send(message.decode(errors="replace"))
-                self._unsent.task_done()
-
-    def send(self, message: bytes) -> None:
-        with suppress(asyncio.QueueFull):  # nobody reads at the other end
-            self._unsent.put_nowait(message)
-
-    def abort(self) -> None:
-        self._socket.abort()
-
-    async def close(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SAID_WITHIN):
-                await self._unsent.join()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
-        await self._socket.close()
-
-
 # --- media ---------------------------------------------------------------------------------------------------------
 class Media(Part, Protocol):
     """Where RTP goes and comes from."""
@@ -251,7 +84,7 @@ class Media(Part, Protocol):
 class _PlainMedia:
     """RTP over UDP; RTCP shares its port, or is not heard."""
 
-    def __init__(self, inbox: Inbox, socket: _Datagrams, local: LocalMedia) -> None:
+    def __init__(self, inbox: Inbox, socket: Datagrams, local: LocalMedia) -> None:
         self._inbox = inbox
         self._socket = socket
         self._far: tuple[str, int] | None = None
@@ -331,19 +164,19 @@ async def open_trunk(uri: SipUri) -> SipConnection:
         if is_tcp:
             reader, writer = await asyncio.open_connection(host, port)
             signalling, ours, peer = (
-                _Stream(inbox, reader, writer),
+                Stream(inbox, reader, writer),
                 writer.get_extra_info("sockname"),
                 writer.get_extra_info("peername"),
             )
         else:
             transport, signalling = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(inbox, is_media=False), remote_addr=(host, port)
+                lambda: Datagrams(inbox, is_media=False), remote_addr=(host, port)
             )
             ours, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
     flow = Flow(f"caller {_at(ours)} {_at(peer)}", "tcp" if is_tcp else "udp", _at(peer), _at(ours))
     try:
         transport, media = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(inbox, is_media=True), local_addr=(ours[0], 0)
+            lambda: Datagrams(inbox, is_media=True), local_addr=(ours[0], 0)
         )
     except BaseException:
         await signalling.close()
@@ -359,7 +192,7 @@ async def open_websocket(url: str, headers: Mapping[str, str], token: str, clock
 
     socket = await open_socket(url, headers, "sip")
     parts, inbox = urlsplit(url), Inbox()
-    signalling = _WebSocket(inbox, socket)
+    signalling = WebSocketPart(inbox, socket)
     options = MediaOptions(ports=PortRange(), addresses=(socket.local_address,))
     path = WebRtcPath(options, now=clock.wall(), controlling=True)
     try:
