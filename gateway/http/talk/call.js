@@ -200,7 +200,9 @@ export class Call {
     }
   }
 
+  // The gateway says so itself.
   ended(record) {
+    this.isEnded = true;
     transcript.show(record);
     const failed = ["bot_failed", "leg_failed", "internal_error"].includes(record.result);
     const by = record.by === "caller" ? "You hung up." : "The bot hung up.";
@@ -230,7 +232,7 @@ export class Call {
   }
 
   leave() {
-    if (!this.session) return;
+    if (!this.session || this.isEnded) return;
     const headers = { Authorization: `Bearer ${this.token}` };
     fetch(this.session, { method: "DELETE", headers, keepalive: true }).catch(() => {});
   }
