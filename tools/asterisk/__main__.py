@@ -29,6 +29,7 @@ INSIDE = "TALKPATH_ASTERISK_INSIDE"
 AT_MOST = 1500.0
 NAMES = "127.0.0.1 localhost talkpath.example.com pbx.example.com\n"
 CALL_AT_MOST = 90.0
+KEYS = "etc/asterisk/keys"
 
 
 def main() -> int:
@@ -74,8 +75,9 @@ def _arrange(root: Path, folder: Path) -> None:
     for place in (Path("/etc/hosts"), root / "etc" / "hosts"):
         place.touch()
         subprocess.run(["mount", "--bind", str(hosts), str(place)], check=True)
-    (root / "etc" / "asterisk" / "keys").mkdir(parents=True, exist_ok=True)
-    tls.make_certificates(folder, root / "etc" / "asterisk" / "keys" / "talkpath-ca.crt")
+    keys = root / KEYS
+    keys.mkdir(parents=True, exist_ok=True)
+    tls.make_certificates(folder, keys)
 
 
 async def _call_all(root: Path, folder: Path, names: list[str]) -> int:
@@ -109,7 +111,8 @@ async def _over_media_sockets(root: Path, folder: Path, checks: Mapping[str, Che
 async def _by_sip(root: Path, folder: Path, checks: Mapping[str, Check]) -> list[bool]:
     (folder / "hosts").write_text(by_sip.NAMES, encoding="utf-8")
     by_sip.connect_machines()
-    house = House(folder, by_sip.CONFIGURATION, by_sip.ENVIRONMENT)
+    environment = {**by_sip.ENVIRONMENT, "SSL_CERT_FILE": str(root / KEYS / tls.AUTHORITY)}
+    house = House(folder, by_sip.CONFIGURATION, environment)
     with _pbx(root, folder, by_sip.SETUP) as pbx:
         try:
             await house.open()

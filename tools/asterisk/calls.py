@@ -166,7 +166,7 @@ async def hostile_caller(bench: Bench) -> str:
     async with bench.call("bot", "600", caller="+4420)n^evil(1)", known_as="+4420nevil1") as call:
         await call.answered()
         record = await call.hears("Hello, this is Acme.")
-    return f"known as {record['caller']}"
+    return f"known as {record['from']}"
 
 
 # --- transfers -----------------------------------------------------------------------------------------------------

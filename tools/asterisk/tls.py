@@ -1,4 +1,5 @@
-"""The proxy in front of the gateway that speaks TLS, with a certificate of an authority of its own."""
+"""The proxy in front of the gateway that speaks TLS, with a certificate of an authority of its own; the PBX has it,
+too."""
 
 from __future__ import annotations
 
@@ -13,24 +14,27 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-HOST_NAME = "talkpath.example.com"
+HOST_NAMES = ("talkpath.example.com", "pbx.example.com")
+AUTHORITY = "talkpath-ca.crt"
 PORT = 443
 GATEWAY_PORT = 8080
 ANSWERS_WITHIN = 1.0
 """Seconds the gateway has for the answer to the upgrade; a proxy with such a bound spares callers a frozen gateway."""
 
 
-def make_certificates(folder: Path, authority: Path) -> None:
-    """Write the proxy's certificate and key into a folder, and its authority's where the PBX looks for it."""
+def make_certificates(folder: Path, keys: Path) -> None:
+    """Write certificate and key into a folder, for the proxy, and where the PBX looks for them, with their authority's
+    certificate."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Talkpath test authority")])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST_NAME)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST_NAMES[0])])
     ca = _certificate(ca_name, ca_name, ca_key, ca_key, is_authority=True)
     own = _certificate(name, ca_name, key, ca_key, is_authority=False)
-    authority.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    (keys / AUTHORITY).write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "proxy.pem").write_bytes(pem + own.public_bytes(serialization.Encoding.PEM))
+    for file in (folder / "proxy.pem", keys / "pbx.pem"):
+        file.write_bytes(pem + own.public_bytes(serialization.Encoding.PEM))
 
 
 def _certificate(
@@ -47,7 +51,8 @@ def _certificate(
     builder = builder.not_valid_after(now + datetime.timedelta(days=1))
     builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
     if not is_authority:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST_NAME)]), critical=False)
+        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in HOST_NAMES])
+        builder = builder.add_extension(names, critical=False)
     return builder.sign(signer, hashes.SHA256())
 
 
