@@ -92,9 +92,11 @@ def test_telephones_do_not_share_ports() -> None:
     assert not set(ports) & set(GATEWAY_PORTS)
     # baresip takes the port above its own for TLS.
     assert len({sip_port(place) + above for place in places for above in (0, 1)}) == 2 * len(places)
-    text = configuration(Path("/tmp/there"), 3)
+    text = configuration(Path("/tmp/there"), 3, "opus")
     assert f":{sip_port(3)}\n" in text
     assert f":{control_port(3)}\n" in text
+    assert "auplay_channels 2\n" in text
+    assert "auplay_srate 16000\n" in configuration(Path("/tmp/there"), 3, "g722")
 
 
 def test_netstrings() -> None:

@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from audio.files import read
 from audio.format import L16_8K
+from audio.resample import resample
 from audio.wav import write_wav
-from tools.asterisk.media import Codec
 from tools.peers.network import BARESIP
 from tools.peers.process import Process
 
@@ -22,10 +24,17 @@ STARTS_WITHIN = 10.0
 POLL = 0.1
 MEDIA_PORTS = 10  # for each telephone
 LIVES = 120  # s
-CODECS = {"ulaw": "pcmu", "alaw": "pcma"}
+Codec = Literal["ulaw", "alaw", "g722", "opus"]
+CODECS: dict[Codec, str] = {
+    "ulaw": "PCMU/8000/1",
+    "alaw": "PCMA/8000/1",
+    "g722": "G722/16000/1",
+    "opus": "opus/48000/2",
+}
+RATES: dict[Codec, int] = {"ulaw": 8000, "alaw": 8000, "g722": 16000, "opus": 48000}
 
 
-def configuration(folder: Path, place: int) -> str:
+def configuration(folder: Path, place: int, codec: Codec) -> str:
     """A telephone that hears a file (`in.wav`) and keeps what it decodes."""
     first = media_ports(place)[0]
     lines = [
@@ -33,12 +42,13 @@ def configuration(folder: Path, place: int) -> str:
         f"audio_source aufile,{folder / 'in.wav'}",
         "audio_player aubridge,nobody",
         "audio_alert aubridge,nobody",
-        *("ausrc_srate 8000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1"),
+        *(f"{name}_srate {RATES[codec]}" for name in ("ausrc", "auplay")),
+        *(f"{name}_channels {2 if codec == 'opus' else 1}" for name in ("ausrc", "auplay")),
         f"rtp_ports {first}-{first + MEDIA_PORTS - 2}",
         f"snd_path {folder}",
         f"ctrl_tcp_listen {BARESIP}:{control_port(place)}",
         f"module_path {MODULES}",
-        *(f"module {name}.so" for name in ("g711", "aufile", "aubridge", "sndfile")),
+        *(f"module {name}.so" for name in ("g711", "g722", "opus", "aufile", "aubridge", "sndfile")),
         *(f"module_tmp {name}.so" for name in ("uuid", "account")),
         *(f"module_app {name}.so" for name in ("ctrl_tcp", "menu")),
     ]
@@ -100,6 +110,11 @@ class Baresip:
         told: dict[str, Any] = json.loads((await self._reader.readexactly(length + 1))[:-1])
         return told
 
+    def speaks(self) -> str:
+        """The codec that was agreed on, as baresip calls it."""
+        log = (self._folder / "baresip.log").read_text(encoding="utf-8", errors="replace")
+        return log.rpartition("Set audio encoder: ")[2].partition(" ")[0]
+
     def decoded(self) -> bytes:
         """What it has played: PCM at 8 kHz."""
         found = sorted(self._folder.glob("dump-*-dec.wav"))
@@ -115,8 +130,13 @@ class Baresip:
 
 def _furnish(folder: Path, place: int, number: str, codec: Codec, says: bytes) -> None:
     folder.mkdir(parents=True)
-    write_wav(folder / "in.wav", says, 8000)
-    (folder / "config").write_text(configuration(folder, place), encoding="ascii")
+    rate = RATES[codec]
+    wide = resample(says, 8000, rate)
+    if codec == "opus":
+        write_wav(folder / "in.wav", np.repeat(np.frombuffer(wide, "<i2"), 2).tobytes(), rate, channels=2)
+    else:
+        write_wav(folder / "in.wav", wide, rate)
+    (folder / "config").write_text(configuration(folder, place, codec), encoding="ascii")
     account = f"<sip:{number}@{BARESIP}>;regint=0;audio_codecs={CODECS[codec]}\n"
     (folder / "accounts").write_text(account, encoding="ascii")
 

@@ -108,9 +108,14 @@ def reply(status: str, extra: str = "", body: str = "") -> str:
 
 
 def reinvited(codec: Codec, version: int) -> tuple[str, str, str]:
-    """The other side offers again, and we take it; `NEW_TARGET` is where it says it is."""
+    """The other side offers again, and we take it; `NEW_TARGET` is where it says it is.
+
+    What it tells its registrar to prove who it is, is not for us.
+    """
+    secret = '<ereg regexp="Authorization:" search_in="msg" check_it_inverse="true" assign_to="secret"/>'
     where = '<ereg regexp="sip:[^>]*" search_in="hdr" header="Contact:" check_it="true" assign_to="there"/>'
-    offer = f'<recv request="INVITE" timeout="40000"><action>{where}</action></recv>\n<Reference variables="there"/>'
+    used = '<Reference variables="there,secret"/>'
+    offer = f'<recv request="INVITE" timeout="40000"><action>{where}{secret}</action></recv>\n{used}'
     return offer, reply("200 OK", body=sdp(codec, version=version)), request("ACK")
 
 
