@@ -91,6 +91,12 @@ class CallMedia:
         self._pending = self._negotiation.read_offer(body)
         self.format = NATIVE[self._pending.codec.name.lower()]
 
+    @property
+    def takes_digits(self) -> bool:
+        """Whether the peer's offer has telephone events; not known where it made none."""
+        agreed = self._pending or self._negotiation.agreed
+        return agreed is not None and agreed.event is not None
+
     async def open(self) -> None:
         """Open the sockets that were agreed on; plain ones where we are to offer. Calling it twice is harmless.
 

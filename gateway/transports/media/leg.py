@@ -52,6 +52,7 @@ class MediaLeg:
             has_clear=True,
             can_ring=can_signal,
             can_transfer=can_signal,
+            can_send_digits=self.media.takes_digits,
         )
         self._clock = clock
         self._presses = Presses()

@@ -98,7 +98,7 @@ class DigestClient:
         self._username = username
         self._password = password
         self._tokens = tokens
-        self._challenges: dict[str, _Challenge] = {}  # one for registrar or peer, one for a proxy
+        self._challenges: dict[tuple[str, bool], _Challenge] = {}  # for a registrar, for a peer, for a proxy
 
     def challenged(self, request: SipRequest, response: SipResponse) -> bool:
         """Take in a 401 or 407, and say whether sending the request again, with `authorize`, can help.
@@ -118,16 +118,22 @@ class DigestClient:
         if not usable:
             return False
         chosen = min(usable, key=_strength)
-        known = self._challenges.get(answering)
+        scope = _scope(answering, request)
+        known = self._challenges.get(scope)
         was_refused = answering in request.headers and not chosen.is_stale and (known is None or known.uses <= 1)
         if known is None or known.nonce != chosen.nonce:
-            self._challenges[answering] = chosen
+            self._challenges[scope] = chosen
         return not was_refused
 
     def authorize(self, request: SipRequest) -> None:
-        """Write the answers to all that is known, in the place of older ones; nothing where nothing was asked."""
-        for challenge in self._challenges.values():
-            request.headers.set(challenge.header, self._answer(challenge, request))
+        """Write the answers to all that is known, in the place of older ones; nothing where nothing was asked.
+
+        A registrar's 401 is answered to the registrar alone: what is sent within a call goes through it to whoever is
+        on the far side, who could guess our password from the answer.
+        """
+        for scope, challenge in self._challenges.items():
+            if scope == _scope(challenge.header, request):
+                request.headers.set(challenge.header, self._answer(challenge, request))
 
     def forget(self) -> None:
         """Drop the nonces: the next request goes out without credentials, as to a peer that has started anew."""
@@ -185,6 +191,11 @@ def _read_challenge(value: str, header: str) -> _Challenge | None:
         bool(offered),
         params.get("stale", "").lower() == "true",
     )
+
+
+def _scope(answering: str, request: SipRequest) -> tuple[str, bool]:
+    """What an answer is good for: a proxy's for every request, a 401's for REGISTER or for the others."""
+    return answering, answering == "Authorization" and request.method == "REGISTER"
 
 
 def _strength(challenge: _Challenge) -> int:

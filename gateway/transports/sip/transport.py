@@ -8,6 +8,7 @@ import random
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 import structlog
@@ -131,6 +132,11 @@ class SipTransport:
         self._signalling.pump()
 
     async def _leave(self) -> None:
+        """Say goodbye to whoever is still there, while the doors are open."""
+        hanging_up = [leg.hang_up("draining") for leg in tuple(self._legs.values())]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_WITHIN):
+                await asyncio.gather(*hanging_up)
         self.drain()
         if self._registered:
             try:

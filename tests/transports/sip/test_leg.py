@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from gateway.events import DigitPressed, HoldChanged, LegClosed
 from gateway.transports.sip.settings import SipLine
 from gateway.transports.sip.transport import SipTransport
 from gateway.transports.sockets import LineContext
+from tests.contracts.leg_kinds import KINDS
 from tests.fakes.desk import Desk, open_line
 from tests.fakes.plain_phone import PlainPhone, plain_phone, port_in
 from tests.fakes.sip_line import rtp_ports, trunk_url
@@ -327,3 +328,21 @@ async def test_any_other_info_is_agreed_to_and_is_no_key(kind: str) -> None:
         await phone.response()
         await desk.until(lambda: call.is_over)
         assert [type(event) for event in call.told] == [LegClosed]
+
+
+@pytest.mark.parametrize("kind", ["sip-udp-rtp", "sip-tcp-rtp"])
+@virtual_time
+async def test_a_line_that_ends_says_goodbye_to_its_calls(kind: str) -> None:
+    chosen, desk = KINDS[kind], Desk()
+    transport = chosen.transport()
+    async with AsyncExitStack() as stack:
+        async with open_line(transport, desk):
+            assert chosen.trunk is not None
+            url = await chosen.trunk(transport)
+            line = chosen.client().connect(url, caller="+33612345678", called="+33100000000", auth=chosen.auth)
+            await stack.enter_async_context(line)
+            taken = await desk.call()
+            await desk.until(lambda: taken.is_answered)
+        async with asyncio.timeout(5):
+            ended = await line.wait_until_over()
+    assert ended.by == "gateway"
