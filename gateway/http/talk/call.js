@@ -59,6 +59,8 @@ export class Call {
   async start() {
     this.microphone = await microphone();
     this.require();
+    this.note("microphone");
+    show("state", "Calling", "");
     const peer = (this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" }));
     peer.addEventListener("track", (event) => this.hear(event));
     peer.addEventListener("connectionstatechange", () => this.changed());
@@ -70,8 +72,10 @@ export class Call {
     await peer.setLocalDescription();
     await gathered(peer);
     this.require();
+    this.note("gathered");
     const answer = await this.signal(peer.localDescription.sdp);
     this.require();
+    this.note("answered");
     await peer.setRemoteDescription({ type: "answer", sdp: answer });
     this.timers.push(setInterval(() => this.poll(), POLL_MS), setInterval(() => this.tick(), BAR_MS));
   }
@@ -96,6 +100,12 @@ export class Call {
     return answered.text();
   }
 
+  // Milliseconds since the click, on the page for whoever measures.
+  note(what) {
+    const name = `${what}Ms`;
+    page.dataset[name] = page.dataset[name] || String(Math.round(performance.now() - this.clicked));
+  }
+
   // The call may have been given up while something was waited for.
   require() {
     if (this.isOver) throw new Trouble("");
@@ -114,6 +124,7 @@ export class Call {
     clearTimeout(this.patience);
     if (state === "connected") {
       this.since = this.since || performance.now();
+      this.note("connected");
       page.dataset.call = "up";
       show("state", "Connected", "good");
     } else if (state === "disconnected") {
@@ -160,9 +171,7 @@ export class Call {
   tick() {
     for (const meter of this.meters) meter.draw();
     const bot = this.meters[1];
-    if (bot && bot.level > LOUD && !page.dataset.firstSound) {
-      page.dataset.firstSound = String(Math.round(performance.now() - this.clicked));
-    }
+    if (bot && bot.level > LOUD) this.note("heard");
     if (this.since !== null) el("length").textContent = clock((performance.now() - this.since) / 1000);
   }
 

@@ -41,7 +41,7 @@ async function dial(event) {
 
 function begun(number) {
   page.dataset.call = "starting";
-  delete page.dataset.firstSound;
+  for (const name of Object.keys(page.dataset)) if (name.endsWith("Ms")) delete page.dataset[name];
   transcript.clear();
   el("dial").hidden = true;
   el("up").hidden = false;
@@ -51,7 +51,7 @@ function begun(number) {
   el("mute").setAttribute("aria-pressed", "false");
   el("mute").querySelector("span").textContent = "Mute";
   el("you").classList.remove("muted");
-  show("state", "Calling", "");
+  show("state", "Asking for the microphone", "");
   el("hangup").focus();
 }
 
