@@ -120,7 +120,8 @@ def unregister(folder: Path, vendor: str, removed: set[str]) -> list[str]:
     """Delete entry points, its name among the labs, and lines that link to what is gone. Returns what was changed."""
     changed = []
     for path in files_of(folder):
-        if path.suffix in LINKING or path.name in LINKING or path.parent.name == "tools":
+        is_tool = path.parent.name == "tools" and vendor != EXAMPLE  # they change and measure the example, too
+        if path.suffix in LINKING or path.name in LINKING or is_tool:
             changed += [path] if edit(path, folder, vendor, removed) else []
     if vendor.startswith(SPEECH):
         return [str(path.relative_to(folder)) for path in changed]
@@ -250,10 +251,18 @@ def leave_out(folder: Path, vendor: str) -> list[str]:
         raise Failed(f"{', '.join(code)}: code that does not bear its name needs {vendor}")
     if vendor == EXAMPLE:
         pages = (str(path.relative_to(folder)) for path in (folder / "tests" / "docs").glob("*.py"))
-        lacking |= dict.fromkeys(pages, "pages that show it")
+        named = (str(path.relative_to(folder)) for path in naming(folder / "tests", vendor))
+        lacking = dict.fromkeys(pages, "pages that show it") | dict.fromkeys(named, "it by name") | lacking
     for file in lacking:
         (folder / file).unlink()
     return sorted(lacking)
+
+
+def naming(folder: Path, vendor: str) -> Iterator[Path]:
+    """Tests that configure a bot of the vendor's, or call it, and so name it without importing anything of its."""
+    for path in folder.rglob("test_*.py"):
+        if re.search(rf"\b{vendor}\b", path.read_text("utf-8")):
+            yield path
 
 
 def check(folder: Path, vendor: str, *, quick: bool, demos: bool, left_out: Iterable[str]) -> None:
