@@ -14,7 +14,9 @@ from gateway.transports.twilio.settings import TwilioLine
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "example.yaml"
 PLUGINS = PluginSections(
-    transports={"twilio": TwilioLine, "browser": BrowserLine}, backends={"talkr": TalkrBotSection}, speech={"local": LocalSpeechSection}
+    transports={"twilio": TwilioLine, "browser": BrowserLine},
+    backends={"talkr": TalkrBotSection},
+    speech={"local": LocalSpeechSection},
 )
 
 
