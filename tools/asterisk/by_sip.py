@@ -14,13 +14,24 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from tools.asterisk.bench import POLL, SAME, Bench, Call, LineCodec, Place, heard, until_last_word, until_said
+from tools.asterisk.bench import (
+    MAX_DRIFT,
+    POLL,
+    SAME,
+    Bench,
+    Call,
+    LineCodec,
+    Place,
+    heard,
+    until_last_word,
+    until_said,
+)
 from tools.asterisk.calls import Check, outcome
 from tools.asterisk.house import House
 from tools.asterisk.media import Codec
 from tools.asterisk.pbx import Setup
 from tools.asterisk.sip import Phone
-from tools.asterisk.sound import RATE, correlation
+from tools.asterisk.sound import PIECE, RATE, correlation, likeness
 
 ROOT = Path(__file__).resolve().parents[2]
 PBX, GATEWAY, STRANGER = "192.0.2.1", "192.0.2.2", "192.0.2.6"
@@ -159,10 +170,12 @@ def greeting_heard(call: Call, codec: Codec) -> str:
     has answered the caller, and what comes before is lost."""
     track, greeting = call.phone.media.timeline()[1], call.bench.greetings[codec]
     begins = round(LOST_AT_MOST * RATE)
-    score, place = correlation(track, greeting[2 * begins :])
+    score, drift = likeness(track, greeting[2 * begins :])
+    place = correlation(track, greeting[2 * begins : 2 * begins + PIECE])[1]
     lost = max(0.0, LOST_AT_MOST - place)
     assert score > SAME, f"the greeting is not what was sent: {score:.3f}"
-    return f"greeting {score:.3f} but for its first {1000 * lost:.0f} ms"
+    assert drift < MAX_DRIFT, f"the greeting has holes of {drift:.3f} s"
+    return f"greeting {score:.3f} but for its first {1000 * lost:.0f} ms, {1000 * drift:.0f} ms of stutter"
 
 
 async def bot_hangs_up(bench: Bench, way: str) -> str:

@@ -5,7 +5,10 @@ It joins `answer.Negotiation`, which decides, with the paths and the `MediaSessi
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +30,7 @@ from gateway.transports.media.udp_media import RemoteUdp, UdpPath
 if TYPE_CHECKING:
     from gateway.transports.media.webrtc import WebRtcPath
 
+_WEBRTC = "gateway.transports.media.webrtc"
 LOOKAHEAD = 0.5
 """Seconds of audio that wait to be sent. What the peer is given is heard at once, so a clear takes all of it back."""
 
@@ -107,9 +111,8 @@ class CallMedia:
             return
         agreed = self._pending
         if agreed is not None and agreed.security == "dtls":
-            from gateway.transports.media.webrtc import WebRtcPath
-
-            self._webrtc = WebRtcPath(self._settings.options, now=self._settings.clock.wall(), rtcp_mux=agreed.rtcp_mux)
+            path = await webrtc_path()
+            self._webrtc = path(self._settings.options, now=self._settings.clock.wall(), rtcp_mux=agreed.rtcp_mux)
             self._local = LocalMedia.of(await self._webrtc.open())
             return
         toward = agreed.peer.address if agreed is not None and agreed.peer.address else self._toward
@@ -242,6 +245,17 @@ class CallMedia:
         for path in (self._udp, self._webrtc):
             if path is not None:
                 await path.close()
+
+
+async def webrtc_path() -> type[WebRtcPath]:
+    """The class; in a thread the first time: aiortc takes a third of a second, for which all other calls would be
+    silent."""
+    known: type[WebRtcPath] | None = getattr(sys.modules.get(_WEBRTC), "WebRtcPath", None)
+    if known is not None:
+        return known
+    module = await asyncio.to_thread(importlib.import_module, _WEBRTC)
+    loaded: type[WebRtcPath] = module.WebRtcPath
+    return loaded
 
 
 def _remote_of(agreed: AgreedAudio) -> RemoteUdp:
