@@ -144,13 +144,13 @@ WRONG = {
         TwoFacedGateway(says=said(seconds=SECONDS + 3)),
         f"{MET} --silence {SECONDS}",
         "heard what was said",
-        f"the gateway says it played {SECONDS + 3:.2f} s, the caller heard {SECONDS:.2f} s",
+        f"the gateway says it played {SECONDS + 3:.2f} s, the caller heard 0.",
     ),
     "more is heard than was said": Wrong(
         TwoFacedGateway(says=said(seconds=0.1), closes=1000),
         f"{MET} --expect-hangup",
         "heard what was said",
-        f"the gateway says it played 0.10 s, the caller heard {SECONDS:.2f} s",
+        "the gateway says it played 0.10 s, the caller heard 0.",
     ),
     "what is heard is silence": Wrong(
         TwoFacedGateway(plays=PCMU_8K.silence(PCMU_8K.size(1.2)), says=said(seconds=1.2)),
