@@ -25,7 +25,7 @@ echo 'talkpath: needs Python 3.11, 3.12 or 3.13 and finds none as $(CANDIDATES);
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test demos check bench bench-pipecat docs mutants fuzz test-asterisk test-peers detach clean
+.PHONY: help setup run test demos check bench bench-pipecat docs mutants fuzz test-asterisk test-peers test-browser detach clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -70,6 +70,9 @@ test-asterisk: $(VENV)/.developing ## calls through a real Asterisk in a chroot 
 
 test-peers: $(VENV)/.developing ## calls by SIPp, baresip and Kamailio with rtpengine, in a network of their own; needs root
 	@$(BIN)/python -m tools.peers $(ARGS)
+
+test-browser: $(VENV)/.developing ## a call from the console's page in a real Chromium, which has to be installed
+	@$(BIN)/python -m tools.browser $(ARGS)
 
 detach: $(VENV)/.developing ## prove that a chat vendor is a folder: VENDOR=haptik, by default each in turn (ARGS=--quick)
 	@$(BIN)/python -m tools.detach $(VENDOR) $(ARGS)
