@@ -4,7 +4,7 @@
 vendor is ``speech:VENDOR``, because several are both. In a copy of what is committed it deletes the vendor's files,
 wherever they lie, and the lines that register or link to them; then import contracts, generated documents, the shipped
 configurations and the tests must pass, as `make test` runs them. ``--demos`` adds the demonstrations of the others in
-real time; ``--quick`` runs only the tests of configuration, contracts, documents and labs; ``--keep`` leaves the copy
+real time; ``--quick`` runs only the tests of configuration, contracts, documents and labs, or of speech; ``--keep`` leaves the copy
 behind.
 
 A file that needs the vendor and does not bear its name is what this looks for: such a file fails the proof, be it code
@@ -36,6 +36,16 @@ SPEECH_ROOMS = ("gateway/speech", "tests/speech", "tests/emulators", "tests/fixt
 """Where a speech vendor's files lie."""
 ROOMS = ("audio", "config", "gateway", "tests")
 QUICK = ("tests/config", "tests/contracts", "tests/docs", "tests/lab", "tests/demo", "tests/http", "tests/jobs")
+QUICK_SPEECH = (
+    "tests/config",
+    "tests/contracts",
+    "tests/docs",
+    "tests/emulators",
+    "tests/kit",
+    "tests/prompts",
+    "tests/speech",
+    "tests/trying",
+)
 LINKING = (".md", ".toml", ".yaml", ".cfg", ".importlinter", "Makefile")
 TESTS_WITHIN = 3600.0  # s
 
@@ -271,7 +281,8 @@ def check(folder: Path, vendor: str, *, quick: bool, demos: bool, left_out: Iter
     for example in configurations(folder, vendor):
         given = variables(folder / example)
         run(folder, f"talkpath check {example}", [sys.executable, "-m", "gateway", "check", "-c", example], given)
-    tests = [name for name in QUICK if any((folder / name).rglob("test_*.py"))] if quick else ["tests"]
+    chosen_rooms = QUICK_SPEECH if vendor.startswith(SPEECH) else QUICK
+    tests = [name for name in chosen_rooms if any((folder / name).rglob("test_*.py"))] if quick else ["tests"]
     chosen = [] if demos else ["-m", "not demonstration and not crowd"]
     run(folder, "tests", [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *chosen, *tests])
     if left_out := list(left_out):
