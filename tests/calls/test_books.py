@@ -133,6 +133,7 @@ async def test_a_disk_that_is_full_costs_the_books_and_not_the_call(line: Line, 
                 await caller.hears(SAYS["location"])
                 await caller.hang_up()
             await office.calls_over()
+            await office.written()
         async with dial(office, line) as caller:
             await caller.hears(BOT.greeting)
             await caller.hang_up()

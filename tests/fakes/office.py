@@ -138,6 +138,10 @@ class Office:
             if self._running:
                 await self._quiet.wait()
 
+    async def written(self) -> None:
+        """Wait until the disk has what the calls so far have left; a thread writes it, in its own time."""
+        assert await asyncio.to_thread(self.reception.equipment.disk.flush)
+
     async def ended(self, count: int) -> None:
         """Wait until so many calls have their record; the caller bounds the wait."""
         while len(self.records) < count:
