@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from gateway.transports.sip.flow import Flow
@@ -12,7 +13,7 @@ from gateway.transports.sip.wire import Failure, Repetition, Wire
 Received = Callable[[SipResponse | Failure, float], None]
 
 
-class ClientTransaction:
+class ClientTransaction(ABC):
     """What both kinds share.
 
     Attributes:
@@ -48,8 +49,9 @@ class ClientTransaction:
             self._repetition = Repetition(self._wire, lambda: self._wire.send(self.flow, data), self._limit(), now)
         self._end = self._wire.timers.start(now + self._wire.timing.give_up, self._gave_up)
 
+    @abstractmethod
     def respond(self, response: SipResponse, now: float) -> None:
-        raise NotImplementedError
+        """Take a response to it, new or repeated."""
 
     def fail(self, failure: Failure, now: float) -> None:
         """There will be no (other) response."""
@@ -59,8 +61,9 @@ class ClientTransaction:
         if not told:
             self._received(failure, now)
 
+    @abstractmethod
     def _limit(self) -> float | None:
-        raise NotImplementedError
+        """Longest interval between repetitions, in seconds; None: they go on doubling."""
 
     def _gave_up(self, now: float) -> None:
         self.fail(Failure.TIMEOUT, now)

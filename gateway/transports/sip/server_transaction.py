@@ -5,13 +5,15 @@ A 2xx to INVITE is sent again by `kept_answer` until its ACK comes; here it only
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.timers import Action, Timer
 from gateway.transports.sip.wire import Repetition, Wire
 
 
-class ServerTransaction:
+class ServerTransaction(ABC):
     """What both kinds share.
 
     Attributes:
@@ -62,8 +64,9 @@ class ServerTransaction:
         assert self._last is not None
         self._wire.send(self.flow, self._last)
 
+    @abstractmethod
     def _answered(self, now: float) -> None:
-        raise NotImplementedError
+        """The final response is out: what is still waited for, and for how long."""
 
     def _end_in(self, seconds: float, now: float) -> None:
         if self._end is not None:

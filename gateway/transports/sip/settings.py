@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -12,13 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from config.base import Network, Section, one_or_many
 from config.lines import AuthSection, LineSection
+from gateway.transports.media.settings import MediaAddress, MediaPorts
 from gateway.transports.sip.errors import SipParseError
 from gateway.transports.sip.uri import SipUri, parse_uri
 
 Codec = Literal["PCMA", "PCMU", "G722", "opus"]
 USABLE_AUTH = ("basic", "bearer", "digest", "none")
 _LISTEN = re.compile(r"(udp|tcp):(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(?::([0-9]{1,5}))?")
-_PORTS = re.compile(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})")
 SIP_PORT = 5060
 
 
@@ -48,32 +48,6 @@ def parse_listening(value: str) -> Listening:
     if port > 65535:
         raise PydanticCustomError("listen", "has a port between 1 and 65535")
     return Listening("udp" if found[1] == "udp" else "tcp", host, port)
-
-
-def _port_range(value: Any) -> Any:
-    """``20000-20999`` as a pair."""
-    if not isinstance(value, str):
-        return value
-    found = _PORTS.fullmatch(value.strip())
-    if found is None:
-        raise PydanticCustomError("ports", "is a range such as 20000-20999")
-    return int(found[1]), int(found[2])
-
-
-def _usable_range(value: tuple[int, int]) -> tuple[int, int]:
-    first, last = value
-    if not 1024 <= first < last <= 65535 or last - first < 1:
-        raise PydanticCustomError("ports", "is a range from 1024 to 65535 with two ports at least")
-    return value
-
-
-def _address(value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return str(ip_address(value.strip()))
-    except ValueError:
-        raise PydanticCustomError("address", "is an IP address such as 203.0.113.5") from None
 
 
 def _registrar(value: str) -> str:
@@ -121,11 +95,11 @@ class RegistrationSection(Section):
 class RtpSection(Section):
     """Where the audio of calls is sent and received."""
 
-    ports: Annotated[tuple[int, int], BeforeValidator(_port_range), AfterValidator(_usable_range)] = (20000, 20999)
+    ports: MediaPorts = (20000, 20999)
     """UDP ports for audio, such as `20000-20999`; two for each call, one with WebRTC. Open them in the firewall."""
-    host: Annotated[str | None, AfterValidator(_address)] = None
+    host: MediaAddress = None
     """Local address for audio. Unset: that by which the peer is reached."""
-    announce: Annotated[str | None, AfterValidator(_address)] = None
+    announce: MediaAddress = None
     """Address that peers are told, for a gateway behind 1:1 NAT. Unset: the local one."""
     latching: bool = True
     """Send audio to where the peer's comes from (symmetric RTP), which telephones behind NAT need. Off: only to and
