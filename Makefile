@@ -74,7 +74,7 @@ test-peers: $(VENV)/.developing ## calls by SIPp, baresip and Kamailio with rtpe
 test-browser: $(VENV)/.developing ## a call from the console's page in a real Chromium, which has to be installed
 	@$(BIN)/python -m tools.browser $(ARGS)
 
-detach: $(VENV)/.developing ## prove that a chat vendor is a folder: VENDOR=haptik, by default each in turn (ARGS=--quick)
+detach: $(VENV)/.developing ## prove that a vendor is a folder: VENDOR=haptik, VENDOR=speech:google, by default each in turn (ARGS=--quick)
 	@$(BIN)/python -m tools.detach $(VENDOR) $(ARGS)
 
 clean: ## remove what was made here, but not the fetched recordings

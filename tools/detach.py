@@ -1,6 +1,6 @@
 """Proves that a vendor is a folder: without it, in a copy of the repository, everything else still passes.
 
-``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, all chat vendors by default; a speech
+``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, by default all of chat and speech; a speech
 vendor is ``speech:VENDOR``, because several are both. In a copy of what is committed it deletes the vendor's files,
 wherever they lie, and the lines that register or link to them; then import contracts, generated documents, the shipped
 configurations and the tests must pass, as `make test` runs them. ``--demos`` adds the demonstrations of the others in
@@ -32,8 +32,10 @@ EXAMPLE = "talkr"
 SPEECH = "speech:"
 OWN_SPEECH = frozenset({"local", "scripted"})
 """What the shipped example and the tests speak and listen with; no vendor's."""
-SPEECH_ROOMS = ("gateway/speech", "tests/speech", "tests/emulators", "tests/fixtures/speech", "docs/speech")
-"""Where a speech vendor's files lie."""
+SPEECH_ROOMS = ("gateway/speech", "tests/speech", "docs/speech")
+"""Where a speech vendor's files lie. Emulators of vendors stay: they share nothing with adapters, nor need one."""
+SHARED_ROOMS = ("tests/fakes", "examples")
+"""Where one of them says that it is about speech: ``acme_speech.py``, ``acme-speech``."""
 ROOMS = ("audio", "config", "gateway", "tests")
 QUICK = ("tests/config", "tests/contracts", "tests/docs", "tests/lab", "tests/demo", "tests/http", "tests/jobs")
 QUICK_SPEECH = (
@@ -87,9 +89,10 @@ def is_of(vendor: str, path: Path, others: Iterable[str] = ()) -> bool:
     The first vendor's name in it counts: ``talklift/rest.py`` is TalkLift's.
     """
     if vendor.startswith(SPEECH):
-        rooms = [room for room in SPEECH_ROOMS if path.is_relative_to(room) and path != Path(room)]
-        return any(bears(path.relative_to(room).parts[0], vendor.removeprefix(SPEECH)) for room in rooms)
+        return is_of_speech(vendor.removeprefix(SPEECH), path)
     if {"speech", "transports", "emulators"} & set(path.parts):  # where a vendor of the same name is another plug-in
+        return False
+    if is_of_speech(vendor, path):
         return False
     for part in path.parts:
         if bears(part, vendor):
@@ -97,6 +100,15 @@ def is_of(vendor: str, path: Path, others: Iterable[str] = ()) -> bool:
         if any(bears(part, other) for other in others):
             return False
     return False
+
+
+def is_of_speech(vendor: str, path: Path) -> bool:
+    """The same for a speech vendor, by its name without prefix."""
+    own = [path.relative_to(room).parts for room in SPEECH_ROOMS if path.is_relative_to(room)]
+    shared = [path.relative_to(room).parts for room in SHARED_ROOMS if path.is_relative_to(room)]
+    return any(parts and bears(parts[0], vendor) for parts in own) or any(
+        parts and re.fullmatch(rf"{re.escape(vendor)}[-_]speech(\.\w+)?", parts[0]) for parts in shared
+    )
 
 
 def bears(name: str, vendor: str) -> bool:
@@ -335,7 +347,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--keep", action="store_true", help="leave the copies behind")
     given = parser.parse_args(arguments)
     failed = []
-    for vendor in given.vendors or vendors(ROOT):
+    for vendor in given.vendors or [*vendors(ROOT), *speech_vendors(ROOT)]:
         try:
             prove(vendor, quick=given.quick, demos=given.demos, keep=given.keep)
         except Failed as error:

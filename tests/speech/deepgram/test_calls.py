@@ -12,7 +12,7 @@ from gateway.speech.scripted.signal import spoken_pcm
 from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.deepgram import Deepgram, Faults
-from tests.fakes.deepgram_setup import emulated
+from tests.fakes.deepgram_speech import emulated
 from tests.fakes.virtual_loop import virtual_time
 
 VOICE = "aura-2-thalia-en"

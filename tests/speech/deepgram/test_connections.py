@@ -12,7 +12,7 @@ import pytest
 from tests.contracts import speech_connections as connections
 from tests.contracts.speech_connections import EarCheck, EarLine
 from tests.emulators.deepgram import Deepgram
-from tests.fakes.deepgram_setup import emulated
+from tests.fakes.deepgram_speech import emulated
 
 pytestmark = pytest.mark.asyncio
 

@@ -23,7 +23,7 @@ from tests.contracts import test_recognizers as recognizers
 from tests.contracts.speech_connections import Leaving
 from tests.contracts.test_recognizers import framed, heard
 from tests.emulators.deepgram import KEY, Faults, Request
-from tests.fakes.deepgram_setup import emulated
+from tests.fakes.deepgram_speech import emulated
 from tests.fakes.processes import until
 from tests.recordings import recording, transcripts
 

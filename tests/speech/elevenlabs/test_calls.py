@@ -13,7 +13,7 @@ from tests.contracts import test_speech_calls as calls
 from tests.contracts.test_speech_calls import EarCheck, EarRig, VoiceCheck, VoiceRig, Where
 from tests.emulators.elevenlabs import ElevenLabs, Faults
 from tests.fakes.captured import Sound, word_by_word
-from tests.fakes.elevenlabs_setup import emulated
+from tests.fakes.elevenlabs_speech import emulated
 from tests.fakes.virtual_loop import virtual_time
 
 OTHER_VOICE = "onwK4e9ZLuTAKqWW03F9"

@@ -12,7 +12,7 @@ import pytest
 from tests.contracts import speech_connections as connections
 from tests.contracts.speech_connections import EarCheck, EarLine
 from tests.emulators.elevenlabs import ElevenLabs
-from tests.fakes.elevenlabs_setup import emulated
+from tests.fakes.elevenlabs_speech import emulated
 
 pytestmark = pytest.mark.asyncio
 

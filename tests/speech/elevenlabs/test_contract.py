@@ -11,7 +11,7 @@ import pytest
 from gateway.speech_interfaces import Recognizer, Synthesizer
 from tests.contracts import test_recognizers as hearing
 from tests.contracts import test_synthesizers as speaking
-from tests.fakes.elevenlabs_setup import emulated, plugin
+from tests.fakes.elevenlabs_speech import emulated, plugin
 
 LIVE_KEY = os.environ.get("ELEVENLABS_API_KEY", "")
 needs_key = pytest.mark.skipif(not LIVE_KEY, reason="ELEVENLABS_API_KEY is not set")

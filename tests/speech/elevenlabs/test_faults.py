@@ -22,7 +22,7 @@ from tests.contracts import test_recognizers as recognizers
 from tests.contracts.speech_connections import Leaving
 from tests.contracts.test_recognizers import audio, framed, heard
 from tests.emulators.elevenlabs import KEY, ElevenLabs, Faults
-from tests.fakes.elevenlabs_setup import emulated
+from tests.fakes.elevenlabs_speech import emulated
 from tests.fakes.processes import until
 from tests.recordings import recording, transcripts
 
