@@ -1,11 +1,11 @@
 """Proves that a vendor is a folder: without it, in a copy of the repository, everything else still passes.
 
-``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, by default all of chat and speech; a speech
-vendor is ``speech:VENDOR``, because several are both. In a copy of what is committed it deletes the vendor's files,
-wherever they lie, and the lines that register or link to them; then import contracts, generated documents, the shipped
-configurations and the tests must pass, as `make test` runs them. ``--demos`` adds the demonstrations of the others in
-real time; ``--quick`` runs only the tests of configuration, contracts, documents and labs, or of speech; ``--keep``
-leaves the copy behind.
+``python -m tools.detach [VENDOR ...]`` takes the vendors one after the other, by default all of chat and speech; a
+speech vendor is ``speech:VENDOR``, because several are both. In a copy of what is committed it deletes the vendor's
+files, wherever they lie, and the lines that register or link to them; then import contracts, generated documents, the
+shipped configurations and the tests must pass, as `make test` runs them. ``--demos`` adds the demonstrations of the
+others in real time; ``--quick`` runs only the tests of configuration, contracts, documents and labs, or of speech;
+``--keep`` leaves the copy behind.
 
 A file that needs the vendor and does not bear its name is what this looks for: such a file fails the proof, be it code
 or test. One vendor is the suite's own example, whose bot the tests of the core call and the pages show: those tests
