@@ -23,7 +23,7 @@ from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, Place, learn_gre
 from tools.asterisk.calls import CHECKS, Check
 from tools.asterisk.chroot import Unavailable, default_place, prepare
 from tools.asterisk.house import House
-from tools.asterisk.pbx import CALLER_PORT, RECEPTION_PORT, Pbx, Setup, contexts
+from tools.asterisk.pbx import CALLER_PORT, HOME, RECEPTION_PORT, Pbx, Setup, contexts
 
 INSIDE = "TALKPATH_ASTERISK_INSIDE"
 AT_MOST = 1500.0
@@ -68,16 +68,20 @@ def _go_inside() -> int:
 
 
 def _arrange(root: Path, folder: Path) -> None:
-    """Names of the examples mean these machines, here and in the chroot, as long as we are inside."""
+    """Names of the examples mean these machines, here and in the chroot, as long as we are inside.
+
+    What is written in the chroot is seen by nobody else, so that several of us can use one at a time.
+    """
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for own in (root / HOME.lstrip("/"), root / KEYS):
+        own.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", own], check=True)
     hosts = folder / "hosts"
     hosts.touch()
     for place in (Path("/etc/hosts"), root / "etc" / "hosts"):
         place.touch()
         subprocess.run(["mount", "--bind", str(hosts), str(place)], check=True)
-    keys = root / KEYS
-    keys.mkdir(parents=True, exist_ok=True)
-    tls.make_certificates(folder, keys)
+    tls.make_certificates(folder, root / KEYS)
 
 
 async def _call_all(root: Path, folder: Path, names: list[str]) -> int:

@@ -228,7 +228,7 @@ class Pbx:
         return self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
 
     def _configure(self) -> None:
-        shutil.rmtree(self._home, ignore_errors=True)
         for name in ("etc", "var", "run", "log"):
+            shutil.rmtree(self._home / name, ignore_errors=True)
             (self._home / name).mkdir(parents=True)
         self._setup.write(self._home / "etc", self._phones)
