@@ -27,12 +27,16 @@ from gateway.events import LegClosed
 from gateway.interfaces import Transport
 from gateway.transports.asterisk.settings import AsteriskLine
 from gateway.transports.asterisk.transport import AsteriskTransport
+from gateway.transports.browser.settings import BrowserLine
+from gateway.transports.browser.transport import BrowserTransport
 from gateway.transports.sip.settings import SipLine
 from gateway.transports.sip.transport import SipTransport
 from gateway.transports.sockets import LineContext
 from gateway.transports.twilio.settings import TwilioLine
 from gateway.transports.twilio.transport import TwilioTransport
 from tests.fakes.desk import Desk, TakenCall, open_line
+from tests.fakes.page import token_for
+from tests.fakes.page_caller import PageCaller
 from tests.fakes.sip_line import rtp_ports, trunk_url
 
 TICK = 0.02
@@ -53,19 +57,21 @@ class Kind:
     Attributes:
         path: Of the socket on the shared port; empty: `trunk`.
         trunk: Finds the address of a line with a socket of its own.
-        custom: A name for call data, as the line has it.
-        is_sip: See the module.
+        custom: A name for call data, as the line has it; empty: there is none.
+        has_buffer: Sound waits at the far side to be heard, which answers marks and clears; in RTP it waits on ours.
     """
 
     transport: Callable[[], Transport]
-    client: Callable[[], CallerClient]
-    auth: CallerAuth
+    client: Callable[[Transport], CallerClient]
+    auth: CallerAuth | None
     path: str = ""
     trunk: Callable[[Transport], Awaitable[str]] | None = None
     carries_caller: bool = True
     waits_for_answer: bool = False
     custom: str = "Bot"
-    is_sip: bool = False
+    has_buffer: bool = True
+    can_transfer: bool = False
+    can_send_digits: bool = False
 
 
 def size_of(event: FarEvent) -> int:
@@ -77,7 +83,7 @@ def asterisk(
 ) -> Kind:
     return Kind(
         lambda: AsteriskTransport("line", AsteriskLine(auth=BASIC), context()),
-        client,
+        lambda _: client(),
         CallerAuth(username="pbx", password="secret"),
         "/media/asterisk",
         carries_caller=carries_caller,
@@ -91,19 +97,35 @@ def sip(trunk: str = "") -> Kind:
     line = SipLine.model_validate({**door, "rtp": {"host": "127.0.0.1", "ports": rtp_ports()}})
     return Kind(
         lambda: SipTransport("line", line, context()),
-        lambda: SipCaller(),
+        lambda _: SipCaller(),
         CallerAuth(username="pbx", password="secret"),
         path="" if trunk else "/sip",
         trunk=trunk_url if trunk else None,
         custom="X-Bot",
-        is_sip=True,
+        has_buffer=False,
+        can_transfer=True,
+        can_send_digits=True,
+    )
+
+
+def browser() -> Kind:
+    """A page: requests by HTTP, and WebRTC."""
+    line = BrowserLine.model_validate({"media": {"host": "127.0.0.1", "ports": rtp_ports()}})
+    return Kind(
+        lambda: BrowserTransport("line", line, context()),
+        lambda transport: PageCaller(lambda called, caller: token_for(transport, called, caller)),
+        auth=None,
+        path=line.path,
+        custom="",
+        has_buffer=False,
+        can_send_digits=True,
     )
 
 
 KINDS = {
     "twilio": Kind(
         lambda: TwilioTransport("line", TwilioLine(auth=TWILIO), context()),
-        lambda: TwilioCaller(),
+        lambda _: TwilioCaller(),
         CallerAuth(twilio_token="12345"),
         "/media/twilio",
     ),
@@ -114,12 +136,13 @@ KINDS = {
     "sip-udp-rtp": sip("udp"),
     "sip-tcp-rtp": sip("tcp"),
     "sip-ws-webrtc": sip(),
+    "browser": browser(),
 }
-BUFFERED = {name: kind for name, kind in KINDS.items() if not kind.is_sip}
+BUFFERED = {name: kind for name, kind in KINDS.items() if kind.has_buffer}
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 each_buffered_kind = pytest.mark.parametrize("kind", BUFFERED.values(), ids=BUFFERED)
-SIP = {name: kind for name, kind in KINDS.items() if kind.is_sip}
-each_sip_kind = pytest.mark.parametrize("kind", SIP.values(), ids=SIP)
+RTP = {name: kind for name, kind in KINDS.items() if not kind.has_buffer}
+each_rtp_kind = pytest.mark.parametrize("kind", RTP.values(), ids=RTP)
 
 
 def tone(format: AudioFormat, seconds: float) -> bytes:
@@ -140,8 +163,9 @@ class Call:
         self._open = open_line(transport, self.desk)
         port = await self._open.__aenter__()
         self.url = await self.kind.trunk(transport) if self.kind.trunk else port.url + self.kind.path
-        custom = {self.kind.custom: "x"}
-        self.line = self.kind.client().connect(
+        custom = {self.kind.custom: "x"} if self.kind.custom else {}
+        self.client = self.kind.client(transport)
+        self.line = self.client.connect(
             self.url, caller="+33612345678", called="+33100000000", custom=custom, auth=self.kind.auth
         )
         await self.line.__aenter__()

@@ -1,7 +1,8 @@
 """What every leg keeps to, over real sockets on loopback, in virtual time.
 
-Lines by SIP differ in what RTP differs in: it carries audio all the time, and the far side has no buffer, so that audio
-waits on our side, marks are our own, and what a clear drops was never sent.
+Lines by RTP, which are SIP and the browser's, differ in what RTP differs in: it carries audio all the time, and the far
+side has no buffer, so that audio waits on our side, marks are our own, and what a clear drops was never sent. What else
+a line can or cannot do, its capabilities say.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegClosed, MarkReached
 from gateway.interfaces import TransferTarget
 from gateway.speech_interfaces import Utterance
-from tests.contracts.leg_kinds import TICK, Call, Kind, each_buffered_kind, each_kind, each_sip_kind, size_of, tone
+from tests.contracts.leg_kinds import TICK, Call, Kind, each_buffered_kind, each_kind, each_rtp_kind, size_of, tone
 from tests.fakes.virtual_loop import virtual_time
 
 
@@ -39,7 +40,7 @@ async def test_who_calls_whom_is_known_when_the_leg_is_offered(kind: Kind) -> No
         assert info.leg_id
         if kind.carries_caller:
             assert info.caller == "+33612345678"
-            assert info.custom[kind.custom] == "x"
+        assert not kind.custom or not kind.carries_caller or info.custom[kind.custom] == "x"
 
 
 @each_kind
@@ -51,7 +52,7 @@ async def test_three_seconds_each_way_arrive_as_they_were_said(kind: Kind) -> No
         await call.line.say(Frame(said, call.format))
         await asyncio.sleep(0.2)
         audio = call.taken.audio
-        if kind.is_sip:
+        if not kind.has_buffer:
             audio = audio[audio.index(said) :][: len(said)]
         assert audio == said
         frames = [event.frame for event in call.taken.events if isinstance(event, AudioReceived)]
@@ -92,7 +93,7 @@ async def test_a_clear_takes_back_what_was_not_heard(kind: Kind) -> None:
     async with Call(kind) as call:
         async with call.saying(3.0) as said:
             await asyncio.sleep(1.0)
-        if not kind.is_sip:
+        if kind.has_buffer:
             events = await call.until_heard(lambda events: isinstance(events[-1], Cleared))
             cleared = events[-1]
             assert isinstance(cleared, Cleared)
@@ -173,7 +174,7 @@ async def test_we_hang_up_and_twice_is_harmless(kind: Kind) -> None:
         await call.leg.hang_up("normal")
         assert await call.closed() == LegClosed(by="gateway", reason="no_input")
         over = await call.line.wait_until_over()
-        assert (over.by, over.code) == ("gateway", None if kind.is_sip else 1000)
+        assert (over.by, over.code) == ("gateway", 1000 if kind.has_buffer else None)
 
 
 @each_kind
@@ -212,7 +213,7 @@ async def test_nothing_is_raised_by_a_leg_that_is_gone(kind: Kind) -> None:
 @virtual_time
 async def test_one_malformed_message_costs_that_call_only(kind: Kind) -> None:
     async with Call(kind) as call:
-        other = kind.client().connect(call.url, called="+33100000000", auth=kind.auth)
+        other = call.client.connect(call.url, called="+33100000000", auth=kind.auth)
         async with other:
             second = await call.desk.call(1)
             await call.line.send_raw('{"event":' if kind.path.endswith("twilio") else "}{")
@@ -232,10 +233,14 @@ async def test_an_oversized_message_ends_the_call(kind: Kind) -> None:
         assert (await call.line.wait_until_over()).code == 1009
 
 
-@each_sip_kind
+@each_kind
 @virtual_time
 async def test_keys_that_we_press_are_heard_and_speech_waits_for_them(kind: Kind) -> None:
     async with Call(kind) as call:
+        if not call.leg.capabilities.can_send_digits:
+            with pytest.raises(LocalProtocolError):
+                await call.leg.send_digits("1")
+            return
         saying = asyncio.create_task(call.say(1.0))
         await asyncio.sleep(0.3)
         await call.leg.send_digits("110#")
@@ -248,7 +253,7 @@ async def test_keys_that_we_press_are_heard_and_speech_waits_for_them(kind: Kind
         assert call.heard() == said
 
 
-@each_sip_kind
+@each_rtp_kind
 @virtual_time
 async def test_malformed_messages_and_packets_cost_nothing(kind: Kind) -> None:
     async with Call(kind) as call:
@@ -264,13 +269,11 @@ async def test_malformed_messages_and_packets_cost_nothing(kind: Kind) -> None:
 @virtual_time
 async def test_what_the_line_cannot_do_is_said(kind: Kind) -> None:
     async with Call(kind) as call:
-        assert call.leg.capabilities.can_transfer is kind.is_sip
-        target = TransferTarget(transfer_id="t", target="sip:100@pbx", mode="attended" if kind.is_sip else "blind")
-        outcome = await call.leg.transfer(target)
-        assert (outcome.ok, outcome.cause) == (False, "unsupported")
-        if not kind.is_sip:
-            with pytest.raises(LocalProtocolError):
-                await call.leg.send_digits("1")
+        can = call.leg.capabilities
+        assert (can.can_transfer, can.can_send_digits) == (kind.can_transfer, kind.can_send_digits)
+        if not can.can_transfer:
+            outcome = await call.leg.transfer(TransferTarget(transfer_id="t", target="sip:100@pbx"))
+            assert (outcome.ok, outcome.cause) == (False, "unsupported")
         with pytest.raises(LocalProtocolError):
             await call.leg.speak(Utterance(text="hello"), "m")
         wrong = L16_8K if call.format in (PCMU_8K, L16_16K) else PCMU_8K
@@ -284,7 +287,7 @@ async def test_the_far_side_tells_what_it_heard_piece_by_piece(kind: Kind) -> No
     async with Call(kind) as call:
         said = await call.say(0.5)
         await call.leg.mark("end")
-        has_marks = not kind.is_sip
+        has_marks = kind.has_buffer
         events = await call.until_heard(
             lambda events: (
                 has_marks <= any(isinstance(e, MarkAnswered) for e in events) and sum(map(size_of, events)) >= len(said)

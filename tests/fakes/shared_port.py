@@ -9,18 +9,23 @@ from typing import Any
 
 import uvicorn
 
+from gateway.http.port import build_listener
 from gateway.routes import SocketRoute, Webhook
 from gateway.transports.sockets import MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT
 
 
 class SharedPort:
-    """An ASGI application that knows socket routes by their path, or by a path's beginning."""
+    """An ASGI application that knows socket routes by their path, or by a path's beginning, and webhooks."""
 
     def __init__(self, routes: Sequence[SocketRoute | Webhook]) -> None:
         self._apps = {route.path: route.app for route in routes if isinstance(route, SocketRoute)}
+        self._hooks = build_listener([route for route in routes if isinstance(route, Webhook)])
         self.url = ""
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await self._hooks(scope, receive, send)
+            return
         assert scope["type"] == "websocket", scope["type"]
         path = scope["path"]
         await (self._apps.get(path) or next(app for p, app in self._apps.items() if path.startswith(p)))(

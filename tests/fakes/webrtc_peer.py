@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 from aioice import Candidate, Connection, stun
 from aiortc.rtcdtlstransport import (
@@ -45,6 +45,13 @@ class RsaCertificate(RTCCertificate):
             b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA"
         )
         return context
+
+
+class Hearing(Protocol):
+    """Takes what a peer hears."""
+
+    def rtp_received(self, packet: bytes) -> None: ...
+    def rtcp_received(self, packet: bytes) -> None: ...
 
 
 class Ears:
@@ -115,6 +122,15 @@ class _LitePeerSocket(asyncio.DatagramProtocol):
             self.nominated.set_result(addr)
 
 
+class _Agent(Connection):
+    """A full agent, on the addresses it is told."""
+
+    addresses: Sequence[str] = ()
+
+    async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
+        return await super().get_component_candidates(component, list(self.addresses) or addresses, timeout)
+
+
 class _LiteIce:
     """An ICE-lite agent with the methods of aioice's that are used here."""
 
@@ -169,7 +185,7 @@ class _Wire:
 class _Dtls(RTCDtlsTransport):
     """Gives away what it decrypted."""
 
-    ears: Ears
+    ears: Hearing
     component: int
     components: int
 
@@ -189,6 +205,8 @@ class WebRtcPeer:
         certificate: Its own.
         components: 2: it does not mux RTCP.
         ice: ``lite``: it answers checks only.
+        addresses: Where it is; empty: at those that aioice finds, which the loopback one is not.
+        hearing: Takes what comes, instead of `ears`.
     """
 
     def __init__(
@@ -198,14 +216,18 @@ class WebRtcPeer:
         components: int = 1,
         ice: Literal["full", "lite"] = "full",
         controlling: bool = True,
+        addresses: Sequence[str] = (),
+        hearing: Hearing | None = None,
     ) -> None:
         self.certificate = certificate or RTCCertificate.generateCertificate()
         self.components = components
         self.is_lite = ice == "lite"
-        self.ice: Any = _LiteIce() if self.is_lite else Connection(ice_controlling=controlling, components=components)
+        self.ice: Any = _LiteIce() if self.is_lite else _Agent(ice_controlling=controlling, components=components)
+        self.ice.addresses = addresses
         self.wires = {number: _Wire(self, number) for number in range(1, components + 1)}
         self.dtls: dict[int, _Dtls] = {}
         self.ears = Ears()
+        self._hearing = hearing or self.ears
         self._pump: asyncio.Task[None] | None = None
 
     async def offer(self, *, role: DtlsRole = "passive", algorithm: str = "sha-256") -> RemoteIce:
@@ -241,7 +263,7 @@ class WebRtcPeer:
             if number > keys_for:
                 return
             dtls = self.dtls[number] = _Dtls(cast(RTCIceTransport, wire), [self.certificate])
-            dtls.ears, dtls.component, dtls.components = self.ears, number, self.components
+            dtls.ears, dtls.component, dtls.components = self._hearing, number, self.components
             dtls._set_role(role)
             await dtls.start(RTCDtlsParameters(fingerprints=[expected]))
 
