@@ -6,6 +6,7 @@ Small protocols, plus capabilities that say what an implementation lacks; nothin
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -140,6 +141,47 @@ class DrainsPeers(Protocol):
 
     def drain(self) -> None:
         """Tell them. Calls that are up go on. Waits for nothing."""
+        ...
+
+
+RegistrationState = Literal["registered", "trying", "refused", "left"]
+REGISTRATION_STATES: tuple[RegistrationState, ...] = ("registered", "trying", "refused", "left")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationStatus:
+    """How an account of ours stands at a PBX.
+
+    Attributes:
+        account: Its address.
+        registrar: Where it is registered, without secrets.
+        state: ``registered``: calls reach us; ``trying``: not yet, or not any more, and it may pass; ``refused``:
+            somebody has to set something right; ``left``: we are about to stop.
+        since: When that began (UTC); None: nothing was asked yet.
+        status: What the PBX said last, where it is not well; None: nothing.
+        reason: Why it is not well.
+        advice: A sentence on what to do about it.
+        next_attempt_in: Seconds until it is tried again by itself; None: just now, or nothing is to be tried.
+        expires_in: Seconds for which the PBX knows us, unless that is refreshed.
+    """
+
+    account: str
+    registrar: str
+    state: RegistrationState
+    since: datetime.datetime | None = None
+    status: int | None = None
+    reason: str = ""
+    advice: str = ""
+    next_attempt_in: float | None = None
+    expires_in: float | None = None
+
+
+@runtime_checkable
+class RegistersAtPeers(Protocol):
+    """A line with accounts at PBXs, which send it calls while it is registered."""
+
+    def registrations(self) -> Sequence[RegistrationStatus]:
+        """How each account stands, in the order of the settings. Waits for nothing."""
         ...
 
 

@@ -26,6 +26,10 @@ class Credentials(Protocol):
         """Write answers to all that was asked so far into a request."""
         ...
 
+    def forget(self) -> None:
+        """Drop what was asked so far: the next request goes out without credentials."""
+        ...
+
 
 class Asked:
     """One request of ours, from the first attempt to the answer.

@@ -91,6 +91,12 @@ class RegistrationSection(Section):
         uri = parse_uri(self.aor)
         return uri.user or ""
 
+    @property
+    def place(self) -> str:
+        """The registrar's address without the secrets that it may hold, for logs."""
+        parts = urlsplit(self.registrar)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
 
 class RtpSection(Section):
     """Where the audio of calls is sent and received."""

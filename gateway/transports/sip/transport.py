@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import random
 import secrets
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -14,21 +12,21 @@ from ipaddress import ip_address
 import structlog
 
 from gateway.events import CallInfo, LegEvent
-from gateway.interfaces import HangupReason, Leg, TransferTarget
+from gateway.interfaces import HangupReason, Leg, RegistrationStatus, TransferTarget
 from gateway.routes import SocketRoute, Webhook
 from gateway.transports.auth import authenticator
 from gateway.transports.media.call_media import CallMedia, MediaSettings
 from gateway.transports.media.ports import MediaOptions, PortRange
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.media.ticker import Ticker
+from gateway.transports.sip.accounts import Accounts, core_registrations
 from gateway.transports.sip.call_data import read_call_data
 from gateway.transports.sip.context import UserAgentSettings
-from gateway.transports.sip.digest import DigestClient, DigestServer
+from gateway.transports.sip.digest import DigestServer
 from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.leg import Offered, SipLeg
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.refer_target import refer_headers, refer_uri
-from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import RegistrationSection, SipLine
 from gateway.transports.sip.signalling import Door, Signalling
@@ -45,7 +43,6 @@ from gateway.transports.sip.ua_events import (
 from gateway.transports.sip.udp import UdpDoor
 from gateway.transports.sip.uri import SipUri, parse_uri
 from gateway.transports.sip.user_agent import UserAgent
-from gateway.transports.sip.ws_client import ClientDoor
 from gateway.transports.sip.ws_server import ServerDoor
 from gateway.transports.sockets import LineContext
 
@@ -68,7 +65,6 @@ class SipTransport:
         self._settings = settings
         self._context = context
         self._log = log.bind(line=name)
-        self._sections = {f"{section.aor} at {section.registrar}": section for section in settings.registrations}
         self._guard = _guard(settings)
         self._wrong_credentials = Seldom(context.clock)
         self._agent = UserAgent(
@@ -79,15 +75,14 @@ class SipTransport:
             tokens=_token,
             chance=random.random,
             welcome=self._welcome,
-            registrations=[
-                _registration(name, number, title, section)
-                for number, (title, section) in enumerate(self._sections.items(), 1)
-            ],
+            registrations=core_registrations(settings.registrations, line=name, tokens=_token),
         )
         self._signalling = Signalling(self._agent, context.clock, self._take)
-        self._clients = {self._client(title, section): section for title, section in self._sections.items()}
+        self._accounts = Accounts(
+            settings.registrations, line=name, clock=context.clock, tokens=_token, on_up=self._register
+        )
         server = self._server()
-        self._doors: list[Door] = [*self._clients, *([server] if server else []), *self._listeners()]
+        self._doors: list[Door] = [*self._accounts.doors, *([server] if server else []), *self._listeners()]
         self.routes: Sequence[Webhook | SocketRoute] = list(server.routes) if server else []
         self._ticker = Ticker(context.clock)
         self._media = MediaSettings(
@@ -108,8 +103,6 @@ class SipTransport:
         self._domains: dict[CallKey, str] = {}
         self._calls: asyncio.TaskGroup | None = None
         self._offer: Callable[[Leg], Awaitable[None]] | None = None
-        self._registered: set[str] = set()
-        self._has_left = asyncio.Event()
 
     # --- serving ---------------------------------------------------------------------------------------------------
     async def serve(self, offer: Callable[[Leg], Awaitable[None]]) -> None:
@@ -127,8 +120,8 @@ class SipTransport:
     def drain(self) -> None:
         """No new calls: registrars and peers that ask are told to send theirs elsewhere."""
         self._agent.is_available = False
-        for title in tuple(self._registered):
-            self._agent.unregister(title, now=self._now())
+        for account in self._accounts.registered:
+            self._agent.unregister(account, now=self._now())
         self._signalling.pump()
 
     async def _leave(self) -> None:
@@ -138,22 +131,15 @@ class SipTransport:
             async with asyncio.timeout(LEAVE_WITHIN):
                 await asyncio.gather(*hanging_up)
         self.drain()
-        if self._registered:
-            try:
-                async with asyncio.timeout(LEAVE_WITHIN):
-                    await self._has_left.wait()
-            except TimeoutError:
-                self._log.info("registrars did not answer our leave in time")
+        await self._accounts.left(LEAVE_WITHIN)
+
+    def registrations(self) -> list[RegistrationStatus]:
+        return self._accounts.status(self._agent.standing)
 
     # --- doors -----------------------------------------------------------------------------------------------------
-    def _client(self, title: str, section: RegistrationSection) -> ClientDoor:
-        def on_up(flow: Flow) -> None:
-            self._agent.register(title, flow, now=self._now())
-            self._signalling.pump()
-
-        return ClientDoor(
-            section, tokens=_token, clock=self._context.clock, on_up=on_up, random=random.random, line=self._name
-        )
+    def _register(self, account: str, flow: Flow) -> None:
+        self._agent.register(account, flow, now=self._now())
+        self._signalling.pump()
 
     def _server(self) -> ServerDoor | None:
         settings = self._settings
@@ -219,30 +205,15 @@ class SipTransport:
 
     def _account_of(self, flow: Flow) -> RegistrationSection | None:
         """The account at which a flow is registered; only a connection that we opened has one."""
-        door = self._signalling.door_of(flow)
-        return self._clients.get(door) if isinstance(door, ClientDoor) else None
+        return self._accounts.behind(self._signalling.door_of(flow))
 
     # --- the core's events -----------------------------------------------------------------------------------------
     def _take(self, event: UserAgentEvent) -> None:
         match event:
             case Invited():
                 self._invited(event)
-            case Registered():
-                self._registered.add(event.registration)
-                self._log.info("registered", account=event.registration, expires=event.expires)
-            case RegistrationFailed():
-                self._registered.discard(event.registration)
-                self._log.warning(
-                    "not registered",
-                    account=event.registration,
-                    status=event.status,
-                    reason=event.reason,
-                    retry_in=event.retry_in,
-                )
-            case Unregistered():
-                self._registered.discard(event.registration)
-                if not self._registered:
-                    self._has_left.set()
+            case Registered() | RegistrationFailed() | Unregistered():
+                self._accounts.take(event)
             case CallEvent():
                 if (leg := self._legs.get(event.call)) is not None:
                     leg.take(event)
@@ -371,23 +342,3 @@ def _guard(settings: SipLine) -> DigestServer | None:
         return None
     users = {name: password.get_secret_value() for name, password in auth.digest.users.items()}
     return DigestServer(auth.digest.realm, users, secrets.token_bytes(32))
-
-
-def _registration(
-    line: str, number: int, title: str, section: RegistrationSection
-) -> tuple[RegistrationSettings, DigestClient | None]:
-    aor = parse_uri(section.aor)
-    assert isinstance(aor, SipUri), "the settings see to it"
-    instance = uuid.uuid5(uuid.NAMESPACE_URL, f"{platform.node()}/{line}/{title}")
-    settings = RegistrationSettings(
-        name=title,
-        registrar=SipUri("sip", "", None, aor.host, None),
-        aor=aor,
-        user=section.account,
-        expires=section.expires,
-        instance=instance.urn,
-        number=number,
-    )
-    if section.password is None:
-        return settings, None
-    return settings, DigestClient(section.username or section.account, section.password.get_secret_value(), _token)

@@ -27,11 +27,14 @@ class Invited(CallEvent):
     Attributes:
         request: The INVITE, for the call's data; not to be changed.
         sdp: The offer; None when we are to offer in ``accept``.
+        replaces: The call whose place it is to take (RFC 3891), which has been answered; hanging that one up, once this
+            one is answered, is for the owner.
     """
 
     request: SipRequest
     flow: Flow
     sdp: bytes | None
+    replaces: CallKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,14 +233,15 @@ class RegistrationFailed:
 
     Attributes:
         status: What it said; None when it said nothing, or its connection broke.
-        retry_in: Seconds to the next attempt; None when there will be none of its own accord: after a refusal that will
-            not change, or for want of a connection.
+        retry_in: Seconds to the next attempt; None for want of a connection.
+        is_refusal: Somebody has to set it right, such as the password; it is tried again seldom.
     """
 
     registration: str
     status: int | None
     reason: str
     retry_in: float | None
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

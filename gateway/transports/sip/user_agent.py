@@ -23,7 +23,9 @@ from gateway.transports.sip.own_offers import OwnOffers
 from gateway.transports.sip.peer_offers import PeerOffers
 from gateway.transports.sip.reception import Reception, Welcome, everybody
 from gateway.transports.sip.registration import Registration, RegistrationSettings
+from gateway.transports.sip.replacing import can_be_sent_to_another_call, invitation_to_replace
 from gateway.transports.sip.sessions import Sessions
+from gateway.transports.sip.standing import Standing
 from gateway.transports.sip.transferring import Transferring
 from gateway.transports.sip.ua_events import UserAgentEvent
 
@@ -186,13 +188,25 @@ class UserAgent:
         if (known := self._call(call)) is not None:
             self._transferring.begin(known, target, headers, now)
 
+    def consult(self, call: CallKey, target: SipUri, sdp: bytes, *, display: str = "", now: float) -> CallKey | None:
+        """For an attended transfer: call somebody by the way by which a call came, as whom it called. None where that
+        call is not up, or its peer does not say that it can be referred to another call.
+
+        Args:
+            display: What the target is to read of who calls.
+        """
+        known = self._call(call)
+        if known is None or known.dialog is None or not can_be_sent_to_another_call(known):
+            return None
+        registered = (each.settings.aor for each in self._registrations.values() if each.flow == known.flow)
+        sender = NameAddress(display, next(registered, known.dialog.local.uri))
+        return self.invite(target, sdp, known.flow, sender=sender, now=now)
+
     def replacing(self, call: CallKey) -> SipUri | None:
         """For an attended transfer: the target that lets whoever calls it take our place in a call that is up. None
         for a call that is not up, or whose far side does not say that it can do that."""
         known = self._call(call)
-        if known is None or known.state is not CallState.UP or known.dialog is None:
-            return None
-        return known.dialog.replacing() if "replaces" in known.peer_supports else None
+        return invitation_to_replace(known) if known is not None else None
 
     def info(self, call: CallKey, content_type: str, body: bytes, *, now: float) -> None:
         """Send an INFO, while the call is up."""
@@ -237,6 +251,10 @@ class UserAgent:
     def unregister(self, registration: str, *, now: float) -> None:
         """Take leave; `Unregistered` follows, at the latest after half a minute."""
         self._registrations[registration].end(now)
+
+    def standing(self, registration: str) -> Standing:
+        """How a registration is."""
+        return self._registrations[registration].standing
 
     # --- small parts -----------------------------------------------------------------------------------------------
     def _parsed(self, data: bytes, flow: Flow) -> Message | None:

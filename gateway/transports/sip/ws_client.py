@@ -93,10 +93,12 @@ class ClientDoor:
         self._delays = Delays(random)
         self._product = product
         self._tls = tls
+        self.trouble: tuple[str, float] | None = None
+        """Why there is no connection, and when the next one is tried; None while there is one, or it is tried."""
         self._connection: WebSocketFlow | None = None
-        parts = urlsplit(registration.registrar)
-        self._is_secure = parts.scheme == "wss"
-        self._place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()  # no secrets in logs
+        self._told = ""  # what the log has as the reason why there is no connection
+        self._is_secure = urlsplit(registration.registrar).scheme == "wss"
+        self._place = registration.place
         self._log = log.bind(line=line, registrar=self._place)
 
     @property
@@ -114,14 +116,19 @@ class ClientDoor:
             await asyncio.sleep(delay)
 
     async def _once(self, hall: Hall) -> float:
-        """One connection, or the attempt at one; returns how long to wait before the next."""
+        """One connection, or the attempt at one; returns how long to wait before the next. The log has
+        each reason once, and again only when it is another one."""
         try:
             connection = await self._connect()
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ValueError) as error:
             delay = self._delays.after_failure()
             reason = why_not(error, self._place, within=CONNECT_WITHIN)
-            self._log.warning("no connection to the registrar", reason=reason, again_in=round(delay, 1))
+            if reason != self._told:
+                self._log.warning("no connection to the registrar", reason=reason, again_in=round(delay, 1))
+            self._told = reason
+            self.trouble = reason, self._clock.now() + delay
             return delay
+        self.trouble, self._told = None, ""
         began = self._clock.now()
         ending = Ending("something is broken here", CLOSE_OK)
         try:
@@ -132,6 +139,7 @@ class ClientDoor:
             await _leave(connection, ending)
         delay = self._delays.after_drop(self._clock.now() - began)
         self._log.warning("connection to the registrar lost", reason=ending.reason, again_in=round(delay, 1))
+        self.trouble = ending.reason, self._clock.now() + delay
         return delay
 
     async def _connect(self) -> ClientConnection:

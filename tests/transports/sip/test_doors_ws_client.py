@@ -113,7 +113,7 @@ class Line:
         return 0.5
 
     async def delayed(self, number: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             while self.delays < number:
                 self._delayed.clear()
                 await self._delayed.wait()
@@ -270,11 +270,42 @@ async def test_why_the_upgrade_was_refused_is_a_sentence(status: int, sentence: 
         door = line.door(at.url.replace("ws://", "ws://bot:secret@") + "?token=secret")
         with structlog.testing.capture_logs() as logs:
             async with open_door(door, line.hall):
-                await line.delayed(2)
-        assert complaints(logs)[0]["reason"].startswith(sentence)
+                await line.delayed(3)
+                assert door.trouble is not None
+        (complaint,) = complaints(logs)
+        assert complaint["reason"].startswith(sentence)
+        assert complaint["again_in"] == 1
+        assert door.trouble == (complaint["reason"], pytest.approx(door.trouble[1]))
         assert "secret" not in str(logs)
-        assert [entry["again_in"] for entry in complaints(logs)] == [1, 2]
     assert line.hall.opened == []
+
+
+@virtual_time
+async def test_the_log_has_why_there_is_no_connection_once_and_again_when_it_is_something_else() -> None:
+    line = Line()
+    async with pbx() as at:
+        at.refuse_with = 403
+        door = line.door(at.url)
+        with structlog.testing.capture_logs() as logs:
+            async with open_door(door, line.hall):
+                await line.delayed(3)
+                at.refuse_with = 503
+                await line.delayed(5)
+                at.refuse_with = None
+                socket = await at.connected(within=100)
+                assert await heard(socket) == "REGISTER"
+                assert door.trouble is None
+                at.refuse_with = 503
+                await socket.close()
+                for number in (6, 7, 8):
+                    await line.delayed(number)
+    said = [entry["reason"] if "no connection" in entry["event"] else "lost" for entry in complaints(logs)]
+    assert [reason.partition(")")[0].rpartition("(")[2] for reason in said] == [
+        "403 Forbidden",
+        "503 Service Unavailable",
+        "lost",
+        "503 Service Unavailable",
+    ]
 
 
 @virtual_time

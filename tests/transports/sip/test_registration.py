@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -172,14 +174,117 @@ def test_a_challenge_is_answered() -> None:
     assert line.line.kinds() == []
 
 
-def test_a_wrong_password_ends_it() -> None:
+def refuse_the_password(line: Line, nonces: Iterator[str]) -> None:
+    """The registrar asks, does not like the answer, and asks again."""
+    for has_answer in (False, True):
+        request = line.request()
+        assert ("Proxy-Authorization" in request.headers) == has_answer
+        challenge = CHALLENGE.replace("WWW-", "Proxy-").replace("n1", next(nonces))
+        line.line.respond(request, 407, extra=[challenge])
+
+
+def test_a_wrong_password_is_tried_once_each_time_and_seldom() -> None:
+    line = Line(chance=lambda: 0.0)
+    nonces = map(str, itertools.count())
+    wrong_at = []
+    for _ in range(7):
+        refuse_the_password(line, nonces)
+        failed = line.line.event(RegistrationFailed)
+        assert (failed.status, failed.is_refusal) == (407, True)
+        assert failed.retry_in is not None
+        wrong_at.append(line.line.now)
+        assert line.line.requests() == []
+        line.line.wait(failed.retry_in - 0.1)
+        assert line.line.requests() == []
+        line.line.wait(0.2)
+    pauses = [round(after - before) for before, after in itertools.pairwise(wrong_at)]
+    assert pauses == [60, 120, 240, 480, 900, 900]
+    for first, fifth in zip(wrong_at, wrong_at[4:], strict=False):
+        assert fifth - first > 600, "five wrong passwords in ten minutes are what locks accounts out"
+
+
+def test_chance_makes_the_pauses_after_a_refusal_only_longer() -> None:
+    line = Line(chance=lambda: 0.999)
+    line.line.respond(line.request(), 403)
+    assert line.line.event(RegistrationFailed).retry_in == pytest.approx(75, abs=0.1)
+
+
+def test_a_password_that_was_set_right_at_the_pbx_needs_no_restart() -> None:
     line = Line()
-    line.line.respond(line.request(), 407, extra=[CHALLENGE.replace("WWW-", "Proxy-")])
-    line.line.respond(line.request(), 407, extra=[CHALLENGE.replace("WWW-", "Proxy-").replace("n1", "n2")])
-    failed = line.line.event(RegistrationFailed)
-    assert (failed.status, failed.retry_in) == (407, None)
-    line.line.wait(10_000)
+    refuse_the_password(line, iter(["a", "b"]))
+    line.line.event(RegistrationFailed)
+    line.line.wait(68)
+    line.line.respond(line.request(), 401, extra=[CHALLENGE])
+    assert "Authorization" in line.grant().headers
+    line.line.event(Registered)
+    line.line.wait(196)
+    line.line.respond(line.request(), 403)
+    assert line.line.event(RegistrationFailed).retry_in == 67.5, "pauses begin anew behind a success"
+
+
+def test_a_refusal_with_retry_after_is_not_asked_sooner() -> None:
+    line = Line()
+    line.line.respond(line.request(), 403, extra=["Retry-After: 1800 (maintenance)"])
+    assert line.line.event(RegistrationFailed).retry_in == 1800.0
+    line.line.wait(1799)
     assert line.line.requests() == []
+    line.line.wait(2)
+    line.request()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_connection_that_comes_again_and_again_does_not_try_the_password_each_time(answers: bool) -> None:
+    line = Line(chance=lambda: 0.0)
+    refuse_the_password(line, map(str, itertools.count()))
+    line.line.event(RegistrationFailed)
+    asked = []
+    flows = (Flow(f"ws-{number}", "ws", "192.0.2.8:8088", f"h{number}.invalid") for number in itertools.count())
+    until = line.line.now + 600
+    flow = WS
+    while line.line.now < until:
+        line.line.agent.flow_closed(flow, line.line.now)
+        flow = next(flows)
+        line.begin(flow)
+        line.line.wait(5)
+        for request in line.line.requests():
+            asked.append(line.line.now)
+            if answers:
+                line.line.respond(request, 403)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_is_known_of_a_registration_from_outside(status: int) -> None:
+    line = Line()
+    agent, began = line.line.agent, line.line.now
+    assert agent.standing("pbx").outlook == "trying"
+    line.line.respond(line.request(), status)
+    standing = agent.standing("pbx")
+    assert (standing.outlook, standing.since, standing.status) == ("refused", began, status)
+    assert (standing.reason, standing.next_attempt, standing.expires) == ("Because", began + 67.5, None)
+    line.line.wait(68)
+    again = agent.standing("pbx")
+    assert (again.outlook, again.since, again.next_attempt) == ("refused", began, None), "a REGISTER is out"
+    line.grant(300)
+    up = line.line.now
+    standing = agent.standing("pbx")
+    assert (standing.outlook, standing.since, standing.status, standing.expires) == ("registered", up, None, up + 300)
+    line.line.wait(196)
+    assert agent.standing("pbx").outlook == "registered", "also while a refresh is out"
+    line.grant(300)
+    assert agent.standing("pbx").since == up
+    line.line.agent.flow_closed(WS, line.line.now)
+    standing = agent.standing("pbx")
+    assert (standing.outlook, standing.reason, standing.next_attempt) == ("trying", "the connection is gone", None)
+    line.line.agent.unregister("pbx", now=line.line.now)
+    assert agent.standing("pbx").outlook == "left"
+
+
+def test_a_registrar_that_is_busy_is_being_tried() -> None:
+    line = Line()
+    line.line.respond(line.request(), 503)
+    standing = line.line.agent.standing("pbx")
+    assert (standing.outlook, standing.status, standing.next_attempt) == ("trying", 503, line.line.now + 0.75)
 
 
 @pytest.mark.parametrize("status", [408, 423, 429, 480, 486, 491, 500, 503, 599])
@@ -203,14 +308,14 @@ def test_asked_again_on_the_same_connection_it_is_the_same_registration() -> Non
 
 
 @pytest.mark.parametrize("status", [302, 400, 403, 404, 405, 600, 603])
-def test_a_refusal_that_will_not_change_ends_it(status: int) -> None:
+def test_a_refusal_that_somebody_has_to_set_right_is_asked_seldom(status: int) -> None:
     line = Line()
     line.line.respond(line.request(), status)
     failed = line.line.event(RegistrationFailed)
-    assert (failed.status, failed.retry_in, failed.reason) == (status, None, "Because")
-    line.line.wait(10_000)
+    assert (failed.status, failed.retry_in, failed.reason, failed.is_refusal) == (status, 67.5, "Because", True)
+    line.line.wait(67)
     assert line.line.requests() == []
-    line.begin(WS)  # somebody has set it right
+    line.line.wait(1)
     line.grant()
     line.line.event(Registered)
 
