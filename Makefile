@@ -65,11 +65,12 @@ mutants: $(VENV)/.developing ## change the code in small ways, and see whether t
 fuzz: $(VENV)/.developing ## change what SIP peers send, guided by coverage (ARGS='--seconds 600')
 	@$(BIN)/python -m tools.fuzz_sip $(ARGS)
 
-test-asterisk: $(VENV)/.developing ## calls through a real Asterisk in a chroot of its own; needs root
+test-asterisk: $(VENV)/.developing ## all calls through a real Asterisk in a chroot of its own, also over media sockets; needs root
 	@$(BIN)/python -m tools.asterisk $(ARGS)
 
-test-peers: $(VENV)/.developing ## calls by SIPp, baresip and Kamailio with rtpengine, in a network of their own; needs root
-	@$(BIN)/python -m tools.peers $(ARGS)
+test-peers: $(VENV)/.developing ## calls by SIPp, baresip, Kamailio with rtpengine, Asterisk and Chromium; needs root
+	@$(BIN)/python -m tools.fetch_recordings
+	@$(BIN)/python -m tools.real_peers $(ARGS)
 
 test-browser: $(VENV)/.developing ## a call from the console's page in a real Chromium, which has to be installed
 	@$(BIN)/python -m tools.browser $(ARGS)

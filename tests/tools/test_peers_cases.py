@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tools.peers.__main__ import PEERS, is_named, name_of
+from tools.peers.__main__ import PEERS, name_of
 from tools.peers.baresip import configuration, control_port, media_ports, netstring, sip_port
 from tools.peers.bench import must_have_said, repeated, said
 from tools.peers.kamailio import EXAMPLES
+from tools.peers.names import is_named
 from tools.peers.network import ADDRESSES, PACKAGES
 from tools.peers.network_calls import GATEWAY_PORTS, lost_slots
 from tools.peers.talk import Talk, lose

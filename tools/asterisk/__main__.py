@@ -21,15 +21,19 @@ from tools import fetch_recordings
 from tools.asterisk import by_sip, tls
 from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, Place, learn_greeting, reception
 from tools.asterisk.calls import CHECKS, Check
-from tools.asterisk.chroot import Unavailable, default_place, prepare
+from tools.asterisk.chroot import default_place, prepare
 from tools.asterisk.house import House
 from tools.asterisk.pbx import CALLER_PORT, HOME, RECEPTION_PORT, Pbx, Setup, contexts
+from tools.debian import Unavailable
+from tools.peers.names import is_named
+from tools.peers.versions import read_version
 
 INSIDE = "TALKPATH_ASTERISK_INSIDE"
 AT_MOST = 1500.0
 NAMES = "127.0.0.1 localhost talkpath.example.com pbx.example.com\n"
 CALL_AT_MOST = 90.0
 KEYS = "etc/asterisk/keys"
+VERSION = "version.txt"
 
 
 def main() -> int:
@@ -85,16 +89,23 @@ def _arrange(root: Path, folder: Path) -> None:
 
 
 async def _call_all(root: Path, folder: Path, names: list[str]) -> int:
-    def chosen(checks: Mapping[str, Check]) -> dict[str, Check]:
-        return {name: check for name, check in checks.items() if not names or any(word in name for word in names)}
-
     good: list[bool] = []
-    if checks := chosen(CHECKS):
+    if checks := chosen(CHECKS, names):
         good += await _over_media_sockets(root, folder, checks)
-    if checks := chosen(by_sip.CHECKS):
+    if checks := chosen(by_sip.CHECKS, names):
         good += await _by_sip(root, folder, checks)
-    print(f"{sum(good)} of {len(good)} as promised")
+    print(f"asterisk: {sum(good)} of {len(good)} cases as promised (asterisk {_version(folder)})")
     return 0 if good and all(good) else 1
+
+
+def chosen(checks: Mapping[str, Check], words: list[str]) -> dict[str, Check]:
+    """Those whose name, with the peer's before it, contains a word."""
+    return {name: check for name, check in checks.items() if is_named(f"asterisk {name}", words)}
+
+
+def _version(folder: Path) -> str:
+    place = folder / VERSION
+    return read_version(place.read_text(encoding="utf-8")) if place.exists() else "of an unknown version"
 
 
 async def _over_media_sockets(root: Path, folder: Path, checks: Mapping[str, Check]) -> list[bool]:
@@ -131,7 +142,7 @@ async def _by_sip(root: Path, folder: Path, checks: Mapping[str, Check]) -> list
 def _pbx(root: Path, folder: Path, setup: Setup) -> Iterator[Pbx]:
     phones = [*((name, name, CALLER_PORT) for name in contexts(setup)), ("reception", "people", RECEPTION_PORT)]
     with Pbx(root, phones, setup) as pbx:
-        print(pbx.ask("core show version").splitlines()[-1].partition(" built")[0], flush=True)
+        (folder / VERSION).write_text(pbx.ask("core show version").splitlines()[-1], encoding="utf-8")
         try:
             yield pbx
         finally:
@@ -158,7 +169,7 @@ async def _call(
             result, figures = True, await check(bench)
     except Exception as error:  # the edge of a check: the others are run all the same
         result, figures = False, f"{type(error).__name__}: {error}"
-    print(f"{'ok  ' if result else 'FAIL'} {name} ({time.monotonic() - began:.1f} s): {figures}", flush=True)
+    print(f"{'ok  ' if result else 'FAIL'} asterisk {name} ({time.monotonic() - began:.1f} s): {figures}", flush=True)
     return result
 
 

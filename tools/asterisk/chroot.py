@@ -7,14 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tools.debian import Unavailable, install
+
 SUITE = "sid"
 PACKAGES = ("asterisk", "asterisk-core-sounds-en-wav")
 TIMEOUT = 900.0
 DONE = "talkpath-is-complete"
-
-
-class Unavailable(Exception):
-    """Asterisk cannot be had on this machine; the message is one sentence for whoever asked."""
 
 
 def default_place() -> Path:
@@ -36,7 +34,7 @@ def prepare(place: Path) -> Path:
     if (place / DONE).exists():
         return place
     if shutil.which("debootstrap") is None:
-        raise Unavailable("the Asterisk calls need debootstrap: apt-get install debootstrap")
+        install(["debootstrap"])
     _remove_incomplete(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     print(f"fetching Debian {SUITE} with Asterisk into {place}, which takes a minute", flush=True)

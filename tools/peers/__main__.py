@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tools import fetch_recordings
+from tools.debian import Unavailable
 from tools.peers import baresip_calls, kamailio_calls, network, network_calls, sipp_calls
 from tools.peers.bench import GREETING, HOURS, Bench, Check, Lengths
 from tools.peers.capture import Capture
 from tools.peers.house import House
 from tools.peers.kamailio import EXAMPLES, pbx, until_registered
+from tools.peers.names import is_named
 from tools.peers.versions import version_of
 
 AT_MOST = 1800.0
@@ -36,9 +38,9 @@ def main() -> int:
     options = parser.parse_args()
     try:
         if not fetch_recordings.is_complete("en"):
-            raise network.Unavailable("these calls need recorded speech: run python -m tools.fetch_recordings")
+            raise Unavailable("these calls need recorded speech: run python -m tools.fetch_recordings")
         network.prepare()
-    except network.Unavailable as error:
+    except Unavailable as error:
         print(f"talkpath: {error}", file=sys.stderr)
         return 1
     if os.environ.get(network.INSIDE) != "1":
@@ -80,10 +82,6 @@ class Calls:
 
 def name_of(peer: str, check: Check) -> str:
     return f"{peer} {check.__name__.replace('_', ' ')}"
-
-
-def is_named(name: str, words: list[str]) -> bool:
-    return not words or any(word in name for word in words)
 
 
 async def _call_all(folder: Path, options: argparse.Namespace) -> int:

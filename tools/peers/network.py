@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.debian import Unavailable, install
+
 INSIDE = "TALKPATH_PEERS_INSIDE"
 GATEWAY = "192.0.2.1"
 SIPP = "198.51.100.2"
@@ -15,7 +17,6 @@ BARESIP = "198.51.100.3"
 PBX = "192.0.2.10"
 ADDRESSES = (GATEWAY, SIPP, BARESIP, PBX)
 NAMES = f"127.0.0.1 localhost\n{PBX} pbx.example.com\n"
-APT_WITHIN = 600.0
 
 PACKAGES = {  # the program, and the Debian package that has it
     "sipp": "sip-tester",
@@ -24,10 +25,6 @@ PACKAGES = {  # the program, and the Debian package that has it
     "rtpengine": "rtpengine-daemon",
 }
 BESIDE = {"kamailio": ("kamailio-websocket-modules", "kamailio-utils-modules")}
-
-
-class Unavailable(Exception):
-    """Something cannot be had on this machine; the message is one sentence for whoever asked."""
 
 
 def packages_of(programs: list[str]) -> list[str]:
@@ -47,35 +44,13 @@ def prepare() -> None:
         if shutil.which(tool) is None:
             raise Unavailable(f"calls through real peers need {tool}: apt-get install {package}")
     if missing := _missing():
-        print(f"installing {', '.join(packages_of(missing))}", flush=True)
-        _install(packages_of(missing))
+        install(packages_of(missing))
     if still := _missing():
         raise Unavailable(f"these peers are not to be had here: {', '.join(still)}")
 
 
 def _missing() -> list[str]:
     return [name for name in PACKAGES if shutil.which(name) is None]
-
-
-def _install(packages: list[str]) -> None:
-    """Without starting what comes as a service: ours run in a network of their own."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    is_ours = not policy.exists()
-    if is_ours:
-        policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
-        policy.chmod(0o755)
-    try:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-        done = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=APT_WITHIN)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"apt-get cannot install {' '.join(packages)}: {error}") from error
-    finally:
-        if is_ours:
-            policy.unlink()
-    if done.returncode:
-        lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
-        raise Unavailable(f"apt-get cannot install {' '.join(packages)}: {lines[-1]}")
 
 
 def go_inside(module: str, at_most: float) -> int:
