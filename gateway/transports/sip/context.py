@@ -22,7 +22,7 @@ from gateway.transports.sip.wire import Wire
 Extra = Iterable[tuple[str, str]]
 """Headers to add."""
 
-SUPPORTED = ("timer",)
+SUPPORTED = ("timer", "replaces")
 """Option tags (RFC 3261 section 19.2) that we say we know."""
 UNDERSTOOD = frozenset({*SUPPORTED, "100rel"})
 """Those that a Require may name: nobody is to send us reliable provisional responses, which we only send."""
@@ -107,7 +107,11 @@ class Context:
 
     def find(self, request: SipRequest) -> Call | None:
         """The call a request within a dialog belongs to."""
-        return self._dialogs.get((request.call_id, request.to.tag or ""))
+        return self.named(request.call_id, request.to.tag or "")
+
+    def named(self, call_id: str, tag: str) -> Call | None:
+        """The call with our tag; also one that is over, as long as its dialog is remembered."""
+        return self._dialogs.get((call_id, tag))
 
     def owner_of(self, invite: InviteServer) -> Call | None:
         """The call, if it is not over, to which an INVITE of the peer's belongs."""

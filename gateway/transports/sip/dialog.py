@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from urllib.parse import quote
+from dataclasses import dataclass
 
 from gateway.transports.sip.message import Headers, NameAddress, SipRequest, SipResponse, SipUri
 
@@ -98,11 +97,6 @@ class Dialog:
         headers.add("Call-ID", self.call_id)
         headers.add("CSeq", f"{number} {method}")
         return SipRequest(method, uri, headers)
-
-    def replacing(self) -> SipUri:
-        """Whom to refer somebody else to, so that they take our place in this dialog (RFC 3891, RFC 5589)."""
-        replaces = f"{self.call_id};to-tag={self.remote.tag or '0'};from-tag={self.local.tag or '0'}"
-        return replace(self.target, headers=(("Replaces", quote(replaces, safe="")),))
 
     def _way(self) -> tuple[SipUri, list[NameAddress]]:
         """Request-URI and Route (section 12.2.1.1): a first station that knows no loose routing wants to be the URI."""

@@ -14,6 +14,7 @@ from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.kept_answer import KeptAnswer
 from gateway.transports.sip.message import SipRequest
 from gateway.transports.sip.provisional import Provisional
+from gateway.transports.sip.replacing import replaced_by
 from gateway.transports.sip.server_transaction import InviteServer, ServerTransaction
 from gateway.transports.sip.sessions import Sessions
 from gateway.transports.sip.ua_events import Acked, CallLost, Cancelled, Invited, Released
@@ -34,7 +35,11 @@ class Incoming:
     def invited(self, server: InviteServer, flow: Flow, now: float) -> None:
         """A new call, welcome and well formed as far as any request has to be."""
         request, context = server.request, self._context
-        if len(context.calls) >= context.settings.max_calls:
+        replaced = replaced_by(context, request)
+        if isinstance(replaced, int):
+            context.answer(server, replaced, now)
+            return
+        if replaced is None and len(context.calls) >= context.settings.max_calls:
             context.answer(server, 503, now, extra=[("Retry-After", str(RETRY_AFTER))])
             return
         if len(request.contacts) != 1:
@@ -50,7 +55,8 @@ class Incoming:
         context.answer(server, 100, now, reason="Trying")
         call = self._new_call(server, flow)
         call.limit = context.timers.start(now + context.timing.ring_limit, lambda at: self._undecided(call, at))
-        context.emit(Invited(call=call.key, request=request, flow=flow, sdp=sdp))
+        replaces = replaced.key if replaced is not None else None
+        context.emit(Invited(call=call.key, request=request, flow=flow, sdp=sdp, replaces=replaces))
 
     def _new_call(self, server: InviteServer, flow: Flow) -> Call:
         request, tag = server.request, self._context.tokens()

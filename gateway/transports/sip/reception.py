@@ -112,6 +112,8 @@ class Reception:
             answer(server, 420, now, extra=[("Unsupported", ", ".join(lacking))])
         elif is_merged:
             answer(server, 482, now)
+        elif method not in ("INVITE", "CANCEL") and "Replaces" in request.headers:
+            answer(server, 400, now, reason="Replaces Outside Of INVITE")  # RFC 3891 section 3
         else:
             return False
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gateway.transports.sip.asking import Credentials
 from gateway.transports.sip.call_state import Call, CallState
@@ -200,7 +201,7 @@ class UserAgent:
             return None
         registered = (each.settings.aor for each in self._registrations.values() if each.flow == known.flow)
         sender = NameAddress(display, next(registered, known.dialog.local.uri))
-        return self.invite(target, sdp, known.flow, sender=sender, now=now)
+        return self.invite(replace(target, headers=()), sdp, known.flow, sender=sender, now=now)
 
     def replacing(self, call: CallKey) -> SipUri | None:
         """For an attended transfer: the target that lets whoever calls it take our place in a call that is up. None

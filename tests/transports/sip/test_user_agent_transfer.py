@@ -283,7 +283,7 @@ def test_an_attended_transfer_names_the_dialog_to_be_taken_over() -> None:
     extra = ["Contact: <sip:carol@192.0.2.30>", "Allow: INVITE"]
     line.respond(invite, 200, to_tag="theirs", extra=extra, body=ANSWER)
     target = line.agent.replacing(call)
-    assert str(target) == f"sip:carol@192.0.2.30?Replaces={invite.call_id}%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dt1"
+    assert str(target) == f"sip:carol@pbx.example.com?Replaces={invite.call_id}%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dt1"
 
 
 def test_who_cannot_be_replaced() -> None:
