@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +15,7 @@ from gateway.call.registry import UnknownCall
 from gateway.errors import GatewayError
 from gateway.events import OperatorAsked
 from gateway.http.control import Json, Refused, Reloaded, UnknownName
-from gateway.interfaces import InvitesPages, Transport
+from gateway.interfaces import InvitesPages, RegistersAtPeers, RegistrationStatus, Transport
 from gateway.reception import Reception
 from gateway.records.keeping import day_folder
 
@@ -62,7 +63,11 @@ class Operator:
         return reason
 
     def metrics(self) -> bytes:
-        return self._reception.equipment.metrics.text()
+        metrics = self._reception.equipment.metrics
+        for line in self._transports:
+            if accounts := self._registrations_of(line):
+                metrics.registrations_are(line, Counter(account.state for account in accounts))
+        return metrics.text()
 
     # --- what there is ---------------------------------------------------------------------------------------------
     def status(self) -> Json:
@@ -84,9 +89,14 @@ class Operator:
                 "path": line.path,
                 "listen": list(line.listens),
                 "auth": line.proof,
+                "registrations": [_registration(status) for status in self._registrations_of(name)],
             }
             for name, line in settings.lines.items()
         ]
+
+    def _registrations_of(self, line: str) -> Sequence[RegistrationStatus]:
+        transport = self._transports.get(line)
+        return transport.registrations() if isinstance(transport, RegistersAtPeers) else ()
 
     def calls(self) -> Sequence[Json]:
         running = [self._running(call.info.call_id) for call in self._reception.equipment.registry]
@@ -196,6 +206,25 @@ class Operator:
         if not await asyncio.to_thread(path.is_file):
             raise UnknownName(f"call {call_id} has no {what}")
         return path
+
+
+def _registration(status: RegistrationStatus) -> Json:
+    """As the API shows it."""
+    return {
+        "account": status.account,
+        "registrar": status.registrar,
+        "state": status.state,
+        "since": status.since.isoformat(timespec="seconds") if status.since else None,
+        "status": status.status,
+        "reason": status.reason,
+        "advice": status.advice,
+        "next_attempt_in": _rounded(status.next_attempt_in),
+        "expires_in": _rounded(status.expires_in),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _without_details(record: dict[str, Any]) -> Json:

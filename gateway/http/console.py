@@ -38,6 +38,15 @@ RECORDS = (
     Column("Length", "number"),
     Column("Median answer", "number"),
 )
+ACCOUNTS = (
+    Column("Account", "nowrap"),
+    Column("Line"),
+    Column("State"),
+    Column("Since (UTC)", "nowrap"),
+    Column("Why, and what to do"),
+    Column("Tried again in", "number"),
+)
+MOODS = {"registered": "good", "refused": "bad"}
 LINES = (Column("Line"), Column("Protocol"), Column("Path"), Column("Callers prove themselves by"))
 
 
@@ -81,17 +90,18 @@ def front_page(
     running = [call for call in control.calls() if call["state"] != "over"]
     state = pill("ready for calls", "good") if control.is_ready else pill("takes no calls", "bad")
     talk = '<a class="button" href="./talk">Talk to a bot</a>' if has_browser_line(control) else ""
+    lines = control.lines()
     facts = [
         ("On the line", len(running)),
         ("At most", status["max_calls"]),
-        ("Lines", len(control.lines())),
+        ("Lines", len(lines)),
         ("Version", status["version"]),
     ]
     body = (
         f"<header><h1>Talkpath</h1>{state.text}{talk}</header><main>{tiles(facts)}"
         f"<h2>On the line</h2>{_running_table(running)}"
         f"<h2>Latest calls</h2>{_latest_table(records)}"
-        f"<h2>Lines</h2>{_lines_table(control.lines())}</main>{_footer(refresh, has_login)}"
+        f"<h2>Lines</h2>{_lines_table(lines)}{_accounts(lines)}</main>{_footer(refresh, has_login)}"
     )
     return page("Talkpath", body, refresh=refresh)
 
@@ -136,6 +146,31 @@ def _lines_table(lines: Sequence[Mapping[str, Any]]) -> str:
     ]
     shown = [(name, transport, path, auth or "nothing") for name, transport, path, auth in rows]
     return table("Where calls come in", LINES, shown, empty="No line is configured.")
+
+
+def _accounts(lines: Sequence[Mapping[str, Any]]) -> str:
+    """How lines are registered; nothing where none has an account."""
+    rows = [
+        (
+            account["account"],
+            line["name"],
+            pill(account["state"], MOODS.get(account["state"], "")),
+            clock_time(account["since"]) if account["since"] else "",
+            _trouble(account),
+            seconds(account["next_attempt_in"]) if account["next_attempt_in"] is not None else "",
+        )
+        for line in lines
+        for account in line.get("registrations", ())
+    ]
+    if not rows:
+        return ""
+    return f"<h2>Accounts</h2>{table('Where lines are registered', ACCOUNTS, rows, empty='')}"
+
+
+def _trouble(account: Mapping[str, Any]) -> str:
+    """``401 Unauthorized: the PBX does not take ...``; empty where all is well."""
+    said = " ".join(str(part) for part in (account["status"], account["reason"]) if part)
+    return ": ".join(part for part in (said, account["advice"]) if part)
 
 
 def _footer(refresh: int, has_login: bool) -> str:

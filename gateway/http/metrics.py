@@ -14,6 +14,7 @@ from gateway.call.commands import Command, Content, KeepRecord, OpenEar, Recordi
 from gateway.call.outcome import CallOutcome
 from gateway.events import BotFailed, BotReplied, CallEvent, PromptEnded, PromptStarted, RecognizerFailed, VendorFailed
 from gateway.events import TransferFinished as Transferred
+from gateway.interfaces import REGISTRATION_STATES, RegistrationState
 from gateway.records.record import CallRecord, is_barge_in
 from gateway.records.waterfall import STAGES
 from gateway.speech_interfaces import SpeechUsed, Utterance
@@ -90,6 +91,9 @@ class Metrics:
             "talkpath_jobs_ended_total", "Attempts at jobs by how they ended.", ["kind", "result"], registry=registry
         )
         self.jobs_left = Gauge("talkpath_jobs_waiting", "Jobs that are not done yet.", ["kind"], registry=registry)
+        self.registered = Gauge(
+            "talkpath_registrations", "Accounts at PBXs by how they stand.", ["line", "state"], registry=registry
+        )
         self.lag = Gauge("talkpath_loop_lag_seconds", "How late the event loop runs its timers.", registry=registry)
 
     def text(self) -> bytes:
@@ -125,6 +129,11 @@ class Metrics:
     def job_ended(self, kind: str, result: str) -> None:
         """Count an attempt at a job, or its end."""
         self.jobs_done.labels(kind, result).inc()
+
+    def registrations_are(self, line: str, counts: Mapping[RegistrationState, int]) -> None:
+        """How many accounts of a line are in each state; states that are not named have none."""
+        for state in REGISTRATION_STATES:
+            self.registered.labels(line, state).set(counts.get(state, 0))
 
     def jobs_waiting(self, counts: Mapping[str, int]) -> None:
         """How many of each kind wait; kinds that are not named have none."""

@@ -86,9 +86,8 @@ class Accounts:
         return [account.door for account in self._accounts.values()]
 
     @property
-    def registered(self) -> tuple[str, ...]:
-        """Those whose registrars send us calls."""
-        return tuple(self._registered)
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._accounts)
 
     def behind(self, door: object) -> RegistrationSection | None:
         """The account whose door it is; only a connection that we opened has one."""

@@ -20,6 +20,8 @@ Codec = Literal["PCMA", "PCMU", "G722", "opus"]
 USABLE_AUTH = ("basic", "bearer", "digest", "none")
 _LISTEN = re.compile(r"(udp|tcp):(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(?::([0-9]{1,5}))?")
 SIP_PORT = 5060
+MAX_REGISTRATIONS = 64
+"""Accounts of one line; each has a connection of its own."""
 
 
 class Listening(NamedTuple):
@@ -98,6 +100,15 @@ class RegistrationSection(Section):
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
+def _few_enough(value: object) -> object:
+    if isinstance(value, list | tuple) and len(value) > MAX_REGISTRATIONS:
+        raise PydanticCustomError(
+            "registrations",
+            f"has {len(value)} accounts, and a line has at most {MAX_REGISTRATIONS}: put the others on another line",
+        )
+    return value
+
+
 class RtpSection(Section):
     """Where the audio of calls is sent and received."""
 
@@ -122,8 +133,10 @@ class SipLine(LineSection):
     """
 
     transport: Literal["sip"] = "sip"
-    registrations: tuple[RegistrationSection, ...] = Field(default=(), max_length=64)
-    """PBXs at which this line registers. Whoever is there may call."""
+    registrations: Annotated[tuple[RegistrationSection, ...], BeforeValidator(_few_enough)] = Field(
+        default=(), max_length=MAX_REGISTRATIONS
+    )
+    """PBXs at which this line registers, at most 64. Whoever is there may call."""
     listen: Annotated[tuple[Annotated[str, AfterValidator(_listening)], ...], BeforeValidator(one_or_many)] = Field(
         default=(), max_length=16
     )

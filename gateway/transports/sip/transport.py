@@ -120,7 +120,7 @@ class SipTransport:
     def drain(self) -> None:
         """No new calls: registrars and peers that ask are told to send theirs elsewhere."""
         self._agent.is_available = False
-        for account in self._accounts.registered:
+        for account in self._accounts.names:
             self._agent.unregister(account, now=self._now())
         self._signalling.pump()
 
@@ -138,6 +138,9 @@ class SipTransport:
 
     # --- doors -----------------------------------------------------------------------------------------------------
     def _register(self, account: str, flow: Flow) -> None:
+        """There is a connection to a registrar; while we are about to stop, it is of use to calls that are up alone."""
+        if not self._agent.is_available and not self._legs:
+            return
         self._agent.register(account, flow, now=self._now())
         self._signalling.pump()
 
