@@ -30,6 +30,7 @@ class RecordingHall:
         self.opened: list[Flow] = []
         self.messages: list[tuple[bytes, Flow]] = []
         self.closed: list[Flow] = []
+        self.used: set[Flow] = set()
         self._on_message = on_message
         self._changed = asyncio.Event()
 
@@ -49,6 +50,9 @@ class RecordingHall:
         del self.doors[flow]  # once
         self.closed.append(flow)
         self._changed.set()
+
+    def is_used(self, flow: Flow) -> bool:
+        return flow in self.used
 
     @property
     def data(self) -> list[bytes]:

@@ -193,6 +193,7 @@ def _for_core(
         registrar=SipUri("sip", "", None, aor.host, None),
         aor=aor,
         user=section.account,
+        contact_transport=section.contact_transport,
         expires=section.expires,
         instance=instance.urn,
         number=number,

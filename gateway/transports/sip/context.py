@@ -40,7 +40,6 @@ class UserAgentSettings:
     Attributes:
         user: Of our Contact in calls; where a flow was registered, the user of that registration takes its place.
         product: User-Agent and Server; empty to say nothing.
-        contact_transport: What Contacts say as ``transport``; see `flow.Flow.contact`.
         has_outbound: Contacts on WebSockets ask for the flow to be kept (``ob``, RFC 5626).
         takes_registers: REGISTER is answered with 200 and kept nowhere; by itself it is refused.
         max_calls: More are refused with 503; the same again may still be remembered for a transfer.
@@ -48,7 +47,6 @@ class UserAgentSettings:
 
     user: str = "talkpath"
     product: str = "Talkpath"
-    contact_transport: str | None = None
     has_outbound: bool = True
     takes_registers: bool = False
     max_calls: int = 2000
@@ -64,6 +62,7 @@ class Context:
         chance: Gives a number from 0 to below 1, for whatever must not happen at the same time everywhere.
         credentials: Ours on a flow.
         user: Of our Contact on a flow.
+        contact_transport: What that says as ``transport``; see `flow.Flow.contact`.
     """
 
     def __init__(
@@ -73,6 +72,7 @@ class Context:
         chance: Callable[[], float],
         credentials: Callable[[Flow], Credentials | None],
         user: Callable[[Flow], str],
+        contact_transport: Callable[[Flow], str | None],
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -84,6 +84,7 @@ class Context:
         self._dialogs: dict[tuple[str, str], Call] = {}
         self._credentials = credentials
         self._user = user
+        self._contact_transport = contact_transport
 
     @property
     def timers(self) -> Timers:
@@ -197,7 +198,7 @@ class Context:
 
     def contact(self, flow: Flow) -> tuple[str, str]:
         """The Contact of a call on a flow."""
-        uri = flow.contact(self._user(flow), self.settings.contact_transport)
+        uri = flow.contact(self._user(flow), self._contact_transport(flow))
         if self.settings.has_outbound and flow.is_framed:
             uri = uri.with_param("ob")
         return "Contact", str(NameAddress("", uri))

@@ -41,6 +41,7 @@ class RegistrationSettings:
         registrar: The Request-URI, such as ``sip:pbx.example.com``.
         aor: The address of record, in From and To.
         user: Of the Contact.
+        contact_transport: What the Contact says as ``transport``; see `flow.Flow.contact`.
         expires: Seconds to ask for.
         instance: What stays the same for ever, a URN such as ``urn:uuid:6f1e...``; empty for none.
         number: ``reg-id``: counts the registrations of one address of record from 1.
@@ -54,6 +55,7 @@ class RegistrationSettings:
     registrar: SipUri
     aor: SipUri
     user: str
+    contact_transport: str | None = None
     expires: float = 300.0
     instance: str = ""
     number: int = 1
@@ -189,7 +191,7 @@ class Registration:
         return SipRequest("REGISTER", settings.registrar, headers)
 
     def _contact(self, flow: Flow, expires: int) -> NameAddress:
-        uri = flow.contact(self.settings.user, self._context.settings.contact_transport)
+        uri = flow.contact(self.settings.user, self.settings.contact_transport)
         if not self._has_outbound(flow):
             return NameAddress("", uri).with_param("expires", str(expires))
         contact = NameAddress("", uri.with_param("ob"))

@@ -46,6 +46,9 @@ class Hall(Protocol):
         ...
 
     def flow_closed(self, flow: Flow) -> None: ...
+    def is_used(self, flow: Flow) -> bool:
+        """Whether calls depend on it, so that it is not closed for being silent."""
+        ...
 
 
 class Signalling:
@@ -76,6 +79,9 @@ class Signalling:
         self._doors.pop(flow, None)
         self.agent.flow_closed(flow, self._clock.now())
         self.pump()
+
+    def is_used(self, flow: Flow) -> bool:
+        return self.agent.has_calls(flow)
 
     def door_of(self, flow: Flow) -> Door | None:
         """By which a flow came; None once it is gone."""

@@ -98,7 +98,7 @@ class TcpDoor:
         async with asyncio.TaskGroup() as serving:
 
             def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                if self.is_up.is_set() and self._admits(writer):
+                if self.is_up.is_set() and self._admits(writer, hall):
                     connection = _Connection(self._flow(writer), reader, writer, self._clock)
                     self._connections[connection.flow] = connection  # counted from now on
                     serving.create_task(self._serve(connection, hall))
@@ -117,23 +117,25 @@ class TcpDoor:
         connection = self._connections.get(flow)
         return connection is not None and connection.send(data)
 
-    def _admits(self, writer: asyncio.StreamWriter) -> bool:
+    def _admits(self, writer: asyncio.StreamWriter, hall: Hall) -> bool:
         peer = writer.get_extra_info("peername")
         if peer is None or not self._admission.lets_in(peer[0]):
             return False
-        if len(self._connections) < self._max_connections or self._make_room():
+        if len(self._connections) < self._max_connections or self._make_room(hall):
             return True
         self._log.warning("too many connections", peer=peer[0], limit=self._max_connections)
         return False
 
-    def _make_room(self) -> bool:
-        """Close the connection that has been idle for longest, if it has been for long."""
+    def _make_room(self, hall: Hall) -> bool:
+        """Close the connection that has been idle for longest, if it has been for long, and no call is up on it: in
+        mid-call, nothing is said for longer than that."""
         latest = self._clock.now() - IDLE_LIMIT
         idle = [it for it in self._connections.values() if it.heard_at <= latest and not it.is_closing]
-        if not idle:
-            return False
-        min(idle, key=lambda it: it.heard_at).leave("it was idle, and its place was needed")
-        return True
+        idle.sort(key=lambda it: it.heard_at)
+        found = next((it for it in idle if not hall.is_used(it.flow)), None)
+        if found is not None:
+            found.leave("it was idle, and its place was needed")
+        return found is not None
 
     def _flow(self, writer: asyncio.StreamWriter) -> Flow:
         peer, ours = writer.get_extra_info("peername"), writer.get_extra_info("sockname")

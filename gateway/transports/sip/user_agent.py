@@ -53,7 +53,9 @@ class UserAgent:
         registrations: Sequence[tuple[RegistrationSettings, Credentials | None]] = (),
     ) -> None:
         self._line_credentials = credentials
-        context = self._context = Context(settings, tokens, chance, self._credentials, self._user)
+        context = self._context = Context(
+            settings, tokens, chance, self._credentials, self._user, self._contact_transport
+        )
         self._hanging_up = HangingUp(context)
         sessions = Sessions(context, self._hanging_up, lambda call, now: self._own_offers.refresh(call, now))
         self._incoming = Incoming(context, self._hanging_up, sessions)
@@ -107,6 +109,10 @@ class UserAgent:
         for registration in self._registrations.values():
             registration.flow_closed(flow, now)
         self._context.transactions.flow_closed(flow, now)
+
+    def has_calls(self, flow: Flow) -> bool:
+        """Whether there are calls whose messages take a flow."""
+        return bool(self._context.on_flow(flow))
 
     def next_timeout(self) -> float | None:
         """When `timeout` is wanted; None while nothing is waited for."""
@@ -189,7 +195,9 @@ class UserAgent:
         if (known := self._call(call)) is not None:
             self._transferring.begin(known, target, headers, now)
 
-    def consult(self, call: CallKey, target: SipUri, sdp: bytes, *, display: str = "", now: float) -> CallKey | None:
+    def consult(
+        self, call: CallKey, target: SipUri, sdp: bytes, *, display: str = "", headers: Extra = (), now: float
+    ) -> CallKey | None:
         """For an attended transfer: call somebody by the way by which a call came, as whom it called. None where that
         call is not up, or its peer does not say that it can be referred to another call.
 
@@ -201,7 +209,7 @@ class UserAgent:
             return None
         registered = (each.settings.aor for each in self._registrations.values() if each.flow == known.flow)
         sender = NameAddress(display, next(registered, known.dialog.local.uri))
-        return self.invite(replace(target, headers=()), sdp, known.flow, sender=sender, now=now)
+        return self.invite(replace(target, headers=()), sdp, known.flow, sender=sender, headers=headers, now=now)
 
     def replacing(self, call: CallKey) -> SipUri | None:
         """For an attended transfer: the target that lets whoever calls it take our place in a call that is up. None
@@ -279,6 +287,9 @@ class UserAgent:
     def _user(self, flow: Flow) -> str:
         registered = (each.settings.user for each in self._registrations.values() if each.flow == flow)
         return next(registered, self._context.settings.user)
+
+    def _contact_transport(self, flow: Flow) -> str | None:
+        return next((it.settings.contact_transport for it in self._registrations.values() if it.flow == flow), None)
 
     def _moved(self, before: Flow, flow: Flow, now: float) -> None:
         """A registration is up on another flow: the calls take it too, and tell the peer where we are."""

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import structlog
+from pydantic import ValidationError
 
 from gateway.interfaces import REGISTRATION_STATES
 from gateway.transports.sip.accounts import NO_CONNECTION, Accounts, core_registrations
 from gateway.transports.sip.flow import Flow
-from gateway.transports.sip.settings import RegistrationSection
+from gateway.transports.sip.settings import RegistrationSection, SipLine
 from gateway.transports.sip.standing import Standing
 from gateway.transports.sip.ua_events import Registered, RegistrationFailed, Unregistered
 from tests.fakes.clock import ManualClock
@@ -116,6 +117,13 @@ def test_an_account_without_a_password_is_told_that_it_needs_one() -> None:
     with structlog.testing.capture_logs() as logs:
         line.fails(401, "Unauthorized", refused=True, number=1)
     assert "has no `password`" in logs[0]["why"]
+
+
+def test_more_accounts_than_a_line_may_have_are_refused_with_a_sentence() -> None:
+    accounts = [{"registrar": "ws://pbx/ws", "aor": f"sip:{number}@pbx"} for number in range(65)]
+    assert len(SipLine.model_validate({"registrations": accounts[:64]}).registrations) == 64
+    with pytest.raises(ValidationError, match="has 65 accounts, and a line has at most 64"):
+        SipLine.model_validate({"registrations": accounts})
 
 
 # --- how they stand ------------------------------------------------------------------------------------------------

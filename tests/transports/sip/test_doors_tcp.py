@@ -206,6 +206,20 @@ async def test_where_there_are_too_many_the_longest_idle_makes_room() -> None:
             assert at.hall.send(flow, OK)
 
 
+@virtual_time
+async def test_a_connection_with_a_call_on_it_does_not_make_room() -> None:
+    async with scene(max_connections=2) as at:
+        (_, calling), (_, idle) = [await at.known_trunk() for _ in range(2)]
+        at.hall.used.add(calling)
+        await asyncio.sleep(IDLE_LIMIT + 1)
+        (_, newcomer) = await at.known_trunk()
+        assert at.hall.closed == [idle]
+        await asyncio.sleep(IDLE_LIMIT + 1)
+        at.hall.used.add(newcomer)
+        assert await (await at.trunk()).is_closed()
+        assert at.hall.send(calling, OK)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [b"OPTIONS sip:a SIP/2.0\r\n\r\n", b"x" * 80_000, b"A\r\nContent-Length: 99999999\r\n\r\n"],

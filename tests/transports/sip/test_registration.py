@@ -74,6 +74,24 @@ def test_over_udp_there_is_no_flow_to_keep() -> None:
     assert register.headers.all("Supported") == ["path"]
 
 
+def test_a_pbx_that_wants_wss_in_contacts_gets_it_there_and_in_calls() -> None:
+    line = Line(replace(SETTINGS, contact_transport="wss"))
+    assert line.grant().contacts[0].uri.param("transport") == "wss"
+    line.line.event(Registered)
+    line.line.give(line.line.request(body=OFFER))
+    line.line.agent.accept(line.line.event(Invited).call, ANSWER, now=line.line.now)
+    assert line.line.responses()[-1].contacts[0].uri.param("transport") == "wss"
+
+
+def test_a_flow_with_calls_on_it_is_in_use() -> None:
+    line = Line()
+    line.grant()
+    assert not line.line.agent.has_calls(WS)
+    line.line.give(line.line.request(body=OFFER))
+    assert line.line.agent.has_calls(WS)
+    assert not line.line.agent.has_calls(WS2)
+
+
 def test_registered_is_said_once_and_refreshed_with_the_same_call_id() -> None:
     line = Line()
     first = line.grant(300, "Service-Route: <sip:edge.example.com;lr>", "Path: <sip:p.example.com;lr>")
