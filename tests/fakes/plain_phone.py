@@ -14,7 +14,7 @@ from gateway.transports.sip.message import SipRequest, SipResponse, parse
 WITHIN = 5.0
 
 
-class _Socket(asyncio.DatagramProtocol):
+class Datagrams(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.arrived: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue()
         self.transport: Any = None
@@ -33,7 +33,7 @@ class _Socket(asyncio.DatagramProtocol):
 class PlainPhone:
     """One call of one telephone."""
 
-    def __init__(self, signalling: _Socket, media: _Socket, url: str) -> None:
+    def __init__(self, signalling: Datagrams, media: Datagrams, url: str) -> None:
         self._signalling = signalling
         self.media = media
         self.host, _, port = url.removeprefix("sip:").partition(":")
@@ -145,7 +145,7 @@ class PlainPhone:
 async def plain_phone(url: str) -> AsyncIterator[PlainPhone]:
     """A telephone for calls to the line at an address such as ``sip:127.0.0.1:5060``."""
     loop = asyncio.get_running_loop()
-    sockets = [(await loop.create_datagram_endpoint(_Socket, local_addr=("127.0.0.1", 0)))[1] for _ in range(2)]
+    sockets = [(await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0)))[1] for _ in range(2)]
     try:
         yield PlainPhone(*sockets, url)
     finally:

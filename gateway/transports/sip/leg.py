@@ -12,15 +12,18 @@ from audio import tones
 from audio.codecs import g711
 from audio.frame import Frame
 from gateway.clock import Clock
-from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.errors import RemoteProtocolError
 from gateway.events import CallInfo, HoldChanged, LegClosed
 from gateway.interfaces import HangupReason, TransferOutcome, TransferTarget
 from gateway.transports.media.leg import MakeMedia, MediaLeg
+from gateway.transports.media.offered import Security
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.media.session import MediaSession
+from gateway.transports.sip.consulting import JOINED_WITHIN, Consultation
 from gateway.transports.sip.flow import CallKey
 from gateway.transports.sip.info_digits import digit_of
 from gateway.transports.sip.refer_target import failure_of
+from gateway.transports.sip.reoffering import Reofferings, answer_reoffer
 from gateway.transports.sip.ua_events import (
     Acked,
     ByeReceived,
@@ -40,19 +43,25 @@ RINGBACK_SECONDS = 6.0
 log = structlog.get_logger(__name__)
 
 
-class CallControl(Protocol):
+class CallControl(Reofferings, Protocol):
     """What a leg asks of the core, for its own call; `transport.SipTransport` passes it on."""
 
     def ring(self, call: CallKey, status: int, sdp: bytes | None) -> None: ...
     def accept(self, call: CallKey, sdp: bytes) -> None: ...
     def reject(self, call: CallKey, reason: HangupReason) -> None: ...
     def bye(self, call: CallKey, reason: HangupReason) -> None: ...
+
+
+class Transferring(Protocol):
+    """Who sends a leg's caller elsewhere; `transfers.Transfers` does."""
+
     def refer(self, call: CallKey, target: TransferTarget) -> bool:
         """False where the target is none."""
         ...
 
-    def answer_reoffer(self, call: CallKey, sdp: bytes) -> None: ...
-    def refuse_reoffer(self, call: CallKey, status: int) -> None: ...
+    def consultation(self, call: CallKey, security: Security | None) -> Consultation | None:
+        """A call to a target, not yet begun; None where that cannot be."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +76,23 @@ class SipLeg(MediaLeg):
     """One call."""
 
     def __init__(
-        self, offered: Offered, info: CallInfo, control: CallControl, make_media: MakeMedia, clock: Clock
+        self,
+        offered: Offered,
+        info: CallInfo,
+        control: CallControl,
+        transfers: Transferring,
+        make_media: MakeMedia,
+        clock: Clock,
     ) -> None:
         super().__init__(info, make_media, offered.sdp, clock, can_signal=True)
         self._offered = offered
         self._control = control
+        self._transfers = transfers
         self._description: bytes | None = None  # ours, once it was told
         self._has_accepted = False
         self._acked: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._referred: asyncio.Future[TransferOutcome] | None = None
+        self._consultation: Consultation | None = None
         self._tone: asyncio.Task[None] | None = None
         self._is_held = False
 
@@ -100,13 +117,13 @@ class SipLeg(MediaLeg):
         await self.connected()
 
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
-        if target.mode == "attended":
-            return TransferOutcome(ok=False, cause="unsupported")
         if self.is_closed:
             return TransferOutcome(ok=False, cause="gone")
         self._referred = asyncio.get_running_loop().create_future()
         try:
-            if not self._control.refer(self._offered.call, target):
+            if target.mode == "attended":
+                return await self._transfer_attended(target, self._referred)
+            if not self._transfers.refer(self._offered.call, target):
                 return TransferOutcome(ok=False, cause="no_target")
             async with asyncio.timeout(target.ring):
                 return await self._referred
@@ -114,6 +131,27 @@ class SipLeg(MediaLeg):
             return TransferOutcome(ok=False, cause="no_answer")
         finally:
             self._referred = None
+
+    async def _transfer_attended(
+        self, target: TransferTarget, referred: asyncio.Future[TransferOutcome]
+    ) -> TransferOutcome:
+        """Call the target first, and send the caller into that call. He is ours until the target has answered."""
+        consultation = self._transfers.consultation(self._offered.call, self.media.security)
+        if consultation is None:
+            return TransferOutcome(ok=False, cause="unsupported")
+        self._consultation = consultation
+        try:
+            async with asyncio.timeout(target.ring + JOINED_WITHIN):
+                if (failure := await consultation.reach(target)) is not None:
+                    return failure
+                if not consultation.join():
+                    return TransferOutcome(ok=False, cause="unsupported")
+                return await referred
+        except TimeoutError:
+            return TransferOutcome(ok=consultation.is_taken_over, cause="" if consultation.is_taken_over else "failed")
+        finally:
+            self._consultation = None
+            await consultation.close()
 
     async def hang_up(self, reason: HangupReason) -> None:
         await self._stop_tone()
@@ -147,7 +185,7 @@ class SipLeg(MediaLeg):
             case ReferSucceeded():
                 self._transferred(TransferOutcome(ok=True, sip_code=event.status))
             case ReferFailed():
-                self._transferred(failure_of(event))
+                self._transferred(self._failure(event))
             case _:
                 pass  # progress, and what is about calls that we make
 
@@ -155,6 +193,8 @@ class SipLeg(MediaLeg):
         super().end(closed)
         if not self._acked.done():
             self._acked.set_result(None)
+        if self._consultation is not None:
+            self._consultation.give_up()
         self._transferred(TransferOutcome(ok=False, cause="gone"))
 
     def broken(self) -> None:
@@ -173,18 +213,8 @@ class SipLeg(MediaLeg):
             self._reanswered(sdp)
 
     def _reoffered(self, sdp: bytes | None) -> None:
-        try:
-            answer = self.media.offer() if sdp is None else self.media.change(sdp)
-        except SdpError as error:
-            log.info("new offer refused", call_id=self.info.call_id, reason=str(error), status=error.status)
-            self._control.refuse_reoffer(self._offered.call, error.status)
-            return
-        except LocalProtocolError as error:  # before anything was agreed on
-            log.info("new offer refused", call_id=self.info.call_id, reason=str(error), status=491)
-            self._control.refuse_reoffer(self._offered.call, 491)
-            return
-        self._control.answer_reoffer(self._offered.call, answer)
-        self._tell_hold()
+        if answer_reoffer(self._control, self._offered.call, self.media, sdp):
+            self._tell_hold()
 
     def _reanswered(self, sdp: bytes) -> None:
         try:
@@ -199,6 +229,12 @@ class SipLeg(MediaLeg):
         if self.media.is_held is not self._is_held:
             self._is_held = self.media.is_held
             self.mailbox.post(HoldChanged(held=self._is_held))
+
+    def _failure(self, failed: ReferFailed) -> TransferOutcome:
+        """What a transfer came to that nobody has said to be done; it is, where the target's side has let go of us."""
+        if failed.status is None and self._consultation is not None and self._consultation.is_taken_over:
+            return TransferOutcome(ok=True)
+        return failure_of(failed)
 
     def _transferred(self, outcome: TransferOutcome) -> None:
         if self._referred is not None and not self._referred.done():

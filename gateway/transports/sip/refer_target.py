@@ -26,6 +26,7 @@ _CAUSES = {
     604: "unreachable",
 }
 _UNSUPPORTED = frozenset({405, 420, 501})
+_FORBIDDEN = frozenset({401, 403, 407})
 _BY = {"hang_up": "gone", "timeout": "no_answer", "unknown": "failed", "peer": "failed", "target": "failed"}
 
 
@@ -63,3 +64,17 @@ def failure_of(failed: ReferFailed) -> TransferOutcome:
     if failed.status is None:
         return TransferOutcome(ok=False, cause=_BY[failed.by])
     return TransferOutcome(ok=False, cause=_CAUSES.get(failed.status, "failed"), sip_code=failed.status)
+
+
+def refusal_of(status: int | None) -> TransferOutcome:
+    """What the bot is told of a target that was called by us and did not answer.
+
+    A redirection (3xx) is a failure: nobody has said that callers may be sent where it leads.
+
+    Args:
+        status: None where nothing was said at all.
+    """
+    if status is None:
+        return TransferOutcome(ok=False, cause="unreachable")
+    cause = "rejected" if status in _FORBIDDEN else _CAUSES.get(status, "failed")
+    return TransferOutcome(ok=False, cause=cause, sip_code=status)

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import structlog
 
 from gateway.events import CallInfo, LegEvent
-from gateway.interfaces import HangupReason, Leg, RegistrationStatus, TransferTarget
+from gateway.interfaces import HangupReason, Leg, RegistrationStatus
 from gateway.routes import SocketRoute, Webhook
 from gateway.transports.auth import authenticator
 from gateway.transports.media.call_media import CallMedia, MediaSettings
@@ -26,12 +26,12 @@ from gateway.transports.sip.digest import DigestServer
 from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.leg import Offered, SipLeg
 from gateway.transports.sip.message import SipRequest, SipResponse
-from gateway.transports.sip.refer_target import refer_headers, refer_uri
 from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import RegistrationSection, SipLine
 from gateway.transports.sip.signalling import Door, Signalling
 from gateway.transports.sip.tcp import TcpDoor
 from gateway.transports.sip.timers import Timing
+from gateway.transports.sip.transfers import Origin, Transfers, shown_as
 from gateway.transports.sip.ua_events import (
     CallEvent,
     Invited,
@@ -100,7 +100,7 @@ class SipTransport:
             hears_tones=settings.inband_digits,
         )
         self._legs: dict[CallKey, SipLeg] = {}
-        self._domains: dict[CallKey, str] = {}
+        self._transfers = Transfers(self._agent, self._media, context.clock, self._signalling.pump)
         self._calls: asyncio.TaskGroup | None = None
         self._offer: Callable[[Leg], Awaitable[None]] | None = None
 
@@ -218,8 +218,7 @@ class SipTransport:
             case Registered() | RegistrationFailed() | Unregistered():
                 self._accounts.take(event)
             case CallEvent():
-                if (leg := self._legs.get(event.call)) is not None:
-                    leg.take(event)
+                (self._legs.get(event.call) or self._transfers).take(event)
             case _:
                 pass
 
@@ -229,16 +228,15 @@ class SipTransport:
             return
         info, domain = self._read(event)
         try:
-            leg = SipLeg(
-                Offered(call=event.call, sdp=event.sdp), info, self, self._media_maker(event.flow), self._context.clock
-            )
+            offered, media = Offered(call=event.call, sdp=event.sdp), self._media_maker(event.flow)
+            leg = SipLeg(offered, info, self, self._transfers, media, self._context.clock)
         except SdpError as error:
             self._log.warning("call refused", reason=str(error), leg_id=info.leg_id, status=error.status)
             self._agent.reject(event.call, error.status or 488, now=self._now())
             self._signalling.pump()
             return
         self._legs[event.call] = leg
-        self._domains[event.call] = domain
+        self._transfers.add(event.call, self._origin(event.flow, domain, info))
         self._log.info("call offered", call_id=info.call_id, leg_id=info.leg_id, transport=event.flow.transport)
         self._calls.create_task(self._conduct(leg, event.call, self._offer), name="sip call")
 
@@ -252,7 +250,7 @@ class SipTransport:
             self._log.exception("call broken off", call_id=leg.info.call_id)
         finally:
             self._legs.pop(call, None)
-            self._domains.pop(call, None)
+            self._transfers.remove(call)
 
     def _read(self, event: Invited) -> tuple[CallInfo, str]:
         """Who calls whom, and the PBX's domain."""
@@ -278,6 +276,14 @@ class SipTransport:
         domain = parse_uri(account.aor) if account is not None else request.from_.uri
         return info, domain.host if isinstance(domain, SipUri) else event.flow.peer_address[0]
 
+    def _origin(self, flow: Flow, domain: str, info: CallInfo) -> Origin:
+        return Origin(
+            domain=domain,
+            address=flow.peer_address[0],
+            display=shown_as(info.display_name, info.caller),
+            can_consult=not isinstance(self._signalling.door_of(flow), ServerDoor),
+        )
+
     def _media_maker(self, flow: Flow) -> Callable[[Callable[[LegEvent], None], Callable[[str], None]], CallMedia]:
         return lambda post, lost: CallMedia(self._media, post=post, lost=lost, toward=flow.peer_address[0])
 
@@ -298,14 +304,6 @@ class SipTransport:
     def bye(self, call: CallKey, reason: HangupReason) -> None:
         self._agent.bye(call, _CAUSES.get(reason, "Q.850;cause=16"), now=self._now())
         self._signalling.pump()
-
-    def refer(self, call: CallKey, target: TransferTarget) -> bool:
-        uri = refer_uri(target.target, self._domains.get(call, ""))
-        if uri is None:
-            return False
-        self._agent.refer(call, uri, refer_headers(target.headers), now=self._now())
-        self._signalling.pump()
-        return True
 
     def answer_reoffer(self, call: CallKey, sdp: bytes) -> None:
         self._agent.answer_reoffer(call, sdp, now=self._now())
