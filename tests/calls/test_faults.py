@@ -37,7 +37,7 @@ async def test_strangers_are_refused_before_any_audio(line: Line, tmp_path: Path
     async with open_office(tmp_path) as office:
         for auth in WRONG[line]:
             with pytest.raises(InvalidStatus) as refused:
-                async with client_of(line).connect(office.url_of(line), called=NUMBER, auth=auth):
+                async with client_of(office, line).connect(office.url_of(line), called=NUMBER, auth=auth):
                     pass
             assert refused.value.response.status_code in (401, 403)
         assert len(office.bot.requests) == 0

@@ -116,7 +116,7 @@ def calls_to_make() -> Iterator[tuple[Way, Line]]:
 
 
 async def one_call(office: Office, way: Way, line: Line) -> None:
-    client = client_of(line, background=way not in SILENT)
+    client = client_of(office, line, background=way not in SILENT)
     called = CALLED.get(way, NUMBER)
     async with client.connect(office.url_of(line), caller=CALLER, called=called, auth=auth_of(line)) as up:
         await way(up, office)

@@ -1,4 +1,4 @@
-"""Whole calls on both media lines, with the lab's bot: what a caller does, what he hears, and what the books say."""
+"""Whole calls on every kind of line, with the lab's bot: what a caller does, what he hears, and what the books say."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def test_a_caller_may_hang_up_at_any_moment(point: str, line: Line, tmp_pa
     assert office.record["seconds"] == pytest.approx(max(at, 0.0), abs=0.05)
 
 
-@pytest.mark.parametrize("line", SOCKETS)  # on a trunk it is the silence that tells: `test_trunk`
+@pytest.mark.parametrize("line", SOCKETS)  # in RTP it is the silence that tells: `test_trunk`
 @virtual_time
 async def test_a_call_that_vanishes_is_over_at_once(line: Line, tmp_path: Path) -> None:
     async with open_office(tmp_path) as office, dial(office, line) as caller:

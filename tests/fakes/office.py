@@ -1,4 +1,4 @@
-"""A whole gateway behind its real ports: media WebSockets, a SIP trunk, API and health, a bot, and people who call it.
+"""A whole gateway behind its real ports: every kind of line, API and health, a bot, and people who call it.
 
 For the loop with virtual time. What stands for the machine's own (speech, voice detection, echo) is scripted unless a
 test asks for the real thing. When the office closes, nothing of its calls may be left: every call has its record and a
@@ -57,11 +57,14 @@ from gateway.transports.sockets import LineContext
 from gateway.transports.text.transport import TextTransport
 from tests.fakes.callers import Phone, Typist
 from tests.fakes.fittings import CleanDetector, KeptRecords, NoCanceller
+from tests.fakes.page import token_for
+from tests.fakes.page_caller import PageCaller
 from tests.fakes.shared_port import served
 from tests.fakes.sip_line import rtp_ports, trunk_url
 
-Line = Literal["cloud", "pbx", "trunk"]
-LINES: tuple[Line, ...] = ("cloud", "pbx", "trunk")
+Line = Literal["cloud", "pbx", "trunk", "softphone", "page"]
+LINES: tuple[Line, ...] = ("cloud", "pbx", "trunk", "softphone", "page")
+"""Twilio, Asterisk's media WebSocket, SIP with RTP, SIP over our WebSocket with WebRTC, and the browser."""
 SOCKETS: tuple[Line, ...] = ("cloud", "pbx")
 """The lines of media WebSockets."""
 NUMBER = "+441632960000"
@@ -119,7 +122,8 @@ class Office:
     def url_of(self, line: Line) -> str:
         if line == "trunk":
             return self.trunk
-        return f"ws://{self.address}{self.settings.lines[line].path}"
+        scheme = "http" if line == "page" else "ws"
+        return f"{scheme}://{self.address}{self.settings.lines[line].path}"
 
     async def offer(self, line: str, leg: Leg) -> None:
         self._running += 1
@@ -174,18 +178,21 @@ class Office:
 
 
 def auth_of(line: Line) -> CallerAuth | None:
-    if line == "trunk":
+    if line in ("trunk", "page"):
         return None
     if line == "cloud":
         return CallerAuth(twilio_token=TWILIO_TOKEN)
     return CallerAuth(username="pbx", password=PBX_PASSWORD)
 
 
-def client_of(line: Line, *, background: bool = True) -> CallerClient:
+def client_of(office: Office, line: Line, *, background: bool = True) -> CallerClient:
     if line == "cloud":
         return TwilioCaller(background=background)
-    if line == "trunk":
+    if line in ("trunk", "softphone"):
         return SipCaller(background=background)
+    if line == "page":
+        transport = office.transports[line]
+        return PageCaller(lambda called, caller: token_for(transport, called, caller), background=background)
     return AsteriskCaller(background=background)
 
 
@@ -201,7 +208,7 @@ async def dial(
     **custom: str,
 ) -> AsyncIterator[Phone]:
     """A call to the office; hung up at the end, if it is still up."""
-    client, auth = client or client_of(line, background=background), auth or auth_of(line)
+    client, auth = client or client_of(office, line, background=background), auth or auth_of(line)
     connection = client.connect(office.url_of(line), caller=CALLER, called=called, custom=custom, auth=auth)
     async with connection as up:
         caller = Phone(office, up)
@@ -256,6 +263,13 @@ def written(
                 "rtp": {"host": "127.0.0.1", "ports": rtp_ports()},
                 **trunk,
             },
+            "softphone": {
+                "transport": "sip",
+                "path": "/softphone",
+                "auth": {"basic": {"username": "pbx", "password": PBX_PASSWORD}},
+                "rtp": {"host": "127.0.0.1", "ports": rtp_ports()},
+            },
+            "page": {"transport": "browser", "media": {"host": "127.0.0.1", "ports": rtp_ports()}},
         },
         "bots": {"reception": bot},
         "speech": {"local": {"engine": "scripted", "echo": True}, **speech},
