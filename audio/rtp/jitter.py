@@ -58,6 +58,7 @@ class Ear:
         """Packets that came twice, or after they had been given up."""
         self.undecodable = 0
         self._codecs = dict(codecs)
+        self._unheard: set[int] = set()  # payload types that were learned, and have not come yet
         self._width = self.format.encoding.bytes_per_sample
         self._held: dict[int, tuple[RtpPacket, float]] = {}  # by sequence, with the time of arrival
         self._ssrc = -1
@@ -66,6 +67,22 @@ class Ear:
         self._payload_type = -1  # of the newest audio
         self._expected = 0  # timestamp at the end of the newest audio
         self._ticks = 0  # its length by the RTP clock
+
+    def learn(self, payload_type: int, codec: Codec) -> None:
+        """Decode a payload type by a codec, from the next packet on, which goes on where the last one has ended.
+
+        Raises:
+            MediaError: when its format is not that of the others.
+        """
+        if codec.format != self.format:
+            raise MediaError(f"this stream is heard as {self.format}, not {codec.format}")
+        if self._codecs.get(payload_type) is not codec:
+            self._codecs[payload_type] = codec
+            self._unheard.add(payload_type)
+
+    def forget(self, payload_type: int) -> None:
+        """Packets of a payload type are no audio any more; harmless where they were none."""
+        self._codecs.pop(payload_type, None)
 
     @property
     def position(self) -> int:
@@ -158,7 +175,9 @@ class Ear:
         """Move the position by what the timestamp says is missing, where it can be believed."""
         before = self._codecs.get(self._payload_type)
         self._payload_type = packet.payload_type
-        if before is None or before.clock_rate != codec.clock_rate:
+        is_new = packet.payload_type in self._unheard
+        self._unheard.discard(packet.payload_type)
+        if is_new or before is None or before.clock_rate != codec.clock_rate:
             return
         pause = (packet.timestamp - self._expected) & _TIME_MASK
         if pause <= self.LONGEST_PAUSE * codec.clock_rate:

@@ -49,6 +49,11 @@ class Reception:
                 self._jitter += (change - self._jitter) / 16
         self._transit, self._timestamp, self._payload_type = transit, packet.timestamp, packet.payload_type
 
+    def change_clock(self, clock_rate: int) -> None:
+        """The timestamps have another clock from now on, as with another codec."""
+        self._jitter *= clock_rate / self._clock_rate
+        self._clock_rate, self._transit = clock_rate, None
+
     def sender_reported(self, report: SenderReport, now: float) -> None:
         """The source's own report came, which ours refer to so that it can tell the round trip."""
         self._report = report.ntp >> 16 & 0xFFFFFFFF, now
@@ -127,6 +132,12 @@ class Reporter:
         self._reception: Reception | None = None
         self._peer: ReportBlock | None = None
         self._round_trip: float | None = None
+
+    def change_clock(self, clock_rate: int) -> None:
+        """The audio's timestamps have another clock from now on."""
+        self._clock_rate = clock_rate
+        if self._reception is not None:
+            self._reception.change_clock(clock_rate)
 
     def received(self, packet: RtpPacket, now: float) -> None:
         """A packet came."""

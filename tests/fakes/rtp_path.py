@@ -18,6 +18,7 @@ class FakePath:
         self.reports: list[tuple[float, bytes]] = []
         self.closed = 0
         self.breaks = False
+        self.trouble = ""
 
     def deliver_to(self, sink: PathSink) -> None:
         self.sink = sink

@@ -28,8 +28,11 @@ from gateway.transports.media.offered import (
     read_audio,
 )
 from gateway.transports.media.path import DtlsRole
+from gateway.transports.media.sdes import Crypto
 from gateway.transports.media.sdp import Attribute, Media, Origin, SdpError, SessionDescription
 
+MUST_ENCRYPT = (302, "this line takes encrypted audio only: RTP/SAVP with a=crypto, or DTLS-SRTP")
+"""The Warning for who offers plain audio alone where that is not taken: 302, incompatible transport protocol."""
 _MIRRORED: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",
     "sendonly": "recvonly",
@@ -76,7 +79,7 @@ class Negotiation:
         """
         self._offer = self._pending = None
         description = SessionDescription.from_wire(body)
-        reasons = []
+        reasons, is_plain = [], False
         for index, media in enumerate(description.media):
             section = read_audio(description, media)
             chosen = self._choose(section, index) if media.kind == "audio" and media.port else f"no {media.kind}"
@@ -84,7 +87,9 @@ class Negotiation:
                 self._offer, self._pending = description, chosen
                 return chosen
             reasons.append(chosen)
-        raise SdpError(f"nothing in the offer can be used: {'; '.join(reasons)}", status=488)
+            is_plain = is_plain or "none" in section.security
+        warning = MUST_ENCRYPT if is_plain and "none" not in self._security else None
+        raise SdpError(f"nothing in the offer can be used: {'; '.join(reasons)}", status=488, warning=warning)
 
     def answer(self, local: LocalMedia) -> bytes:
         """Our answer to the offer that was read last. The same answer to the same offer keeps its version.
@@ -135,7 +140,9 @@ class Negotiation:
             raise SdpError("the answer refuses the audio", status=488)
         section = read_audio(description, media)
         formats = tuple(entry for entry in section.formats if str(entry.payload_type) in ours.formats)
-        chosen = self._choose(replace(section, formats=formats), index)
+        keyed = {tuple(value.split()[:2]) for value in ours.all("crypto")}
+        crypto = tuple(line for line in section.crypto if (line.tag, line.suite) in keyed)
+        chosen = self._choose(replace(section, formats=formats, crypto=crypto), index)
         if isinstance(chosen, str):
             raise SdpError(f"the answer cannot be used: {chosen}", status=488)
         mux = section.rtcp_mux and ours.get("rtcp-mux") is not None
@@ -145,9 +152,9 @@ class Negotiation:
     # --- both ------------------------------------------------------------------------------------------------------
     def _choose(self, section: AudioSection, index: int) -> AgreedAudio | str:
         """What can be agreed on with this section, or why nothing can be."""
-        security = section.security
-        if security is None or security not in self._security:
-            return f"no means for {section.protocol}" + ("" if security is None else f" with {security}")
+        security = next((means for means in section.security if means in self._security), None)
+        if security is None:
+            return _no_means(section)
         if security == "dtls" and section.ice is None:
             return "no means for DTLS without ICE"
         codec = self._codec(section)
@@ -161,8 +168,24 @@ class Negotiation:
             security=security,
             rtcp_mux=section.rtcp_mux,
             dtls_role=self._role(section),
-            crypto=section.crypto[0] if security == "sdes" else None,
+            crypto=self._crypto(section) if security == "sdes" else None,
+            others=self._others(section, codec),
             index=index,
+        )
+
+    def _crypto(self, section: AudioSection) -> Crypto:
+        """The line in use if it is still there, else the best."""
+        current = self.agreed.crypto if self.agreed else None
+        return current if current in section.crypto and current is not None else section.crypto[0]
+
+    def _others(self, section: AudioSection, codec: PayloadFormat) -> tuple[PayloadFormat, ...]:
+        """What else of the peer's list can be decoded."""
+        return tuple(
+            entry
+            for entry in section.formats
+            if entry is not codec
+            and (name := entry.name.lower()) in self._codecs
+            and entry.clock_rate == OFFERED[name].clock_rate
         )
 
     def _codec(self, section: AudioSection) -> PayloadFormat | None:
@@ -194,6 +217,13 @@ class Negotiation:
         origin = Origin(session_id=self._session_id, version=str(self._version), address=local.address)
         self._body = SessionDescription(origin=origin, attributes=attributes, media=media)
         return self._body.to_wire()
+
+
+def _no_means(section: AudioSection) -> str:
+    if section.security == ("none",):
+        return f"{section.protocol} is not encrypted"
+    means, faults = " or ".join(section.security), "; ".join(section.crypto_faults)
+    return f"no means for {section.protocol}{means and f' with {means}'}{faults and f' ({faults})'}"
 
 
 def _event(section: AudioSection, codec: PayloadFormat) -> PayloadFormat | None:

@@ -10,10 +10,12 @@ import importlib
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from audio.codecs.choice import NATIVE, live_codec
+from audio.codecs.live import Codec
 from gateway.clock import Clock
 from gateway.errors import LocalProtocolError
 from gateway.events import LegEvent
@@ -22,12 +24,14 @@ from gateway.transports.media.described import AgreedAudio, LocalMedia
 from gateway.transports.media.offered import Security
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.ports import MediaOptions
+from gateway.transports.media.sdes import OwnKeys
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.media.session import MediaOrigin, MediaSession, MediaTerms
 from gateway.transports.media.ticker import Ticker
 from gateway.transports.media.udp_media import RemoteUdp, UdpPath
 
 if TYPE_CHECKING:
+    from gateway.transports.media.srtp import Srtp
     from gateway.transports.media.webrtc import WebRtcPath
 
 _WEBRTC = "gateway.transports.media.webrtc"
@@ -42,7 +46,8 @@ class MediaSettings:
     Attributes:
         silence_limit, hold_limit: Seconds without a packet, after which the peer is gone.
         hears_tones: Keys are listened for in the audio, too.
-        security: What an offer may ask for; a line of browsers takes no plain RTP.
+        security: What an offer may ask for; a line of browsers takes no plain RTP. Without ``none``, nothing goes
+            unencrypted, and our own offers have keys.
     """
 
     options: MediaOptions
@@ -53,7 +58,7 @@ class MediaSettings:
     silence_limit: float = 20.0
     hold_limit: float = 900.0
     hears_tones: bool = False
-    security: tuple[Security, ...] = ("none", "dtls")
+    security: tuple[Security, ...] = ("none", "sdes", "dtls")
 
 
 class CallMedia:
@@ -79,6 +84,10 @@ class CallMedia:
         self._udp: UdpPath | None = None
         self._webrtc: WebRtcPath | None = None
         self._local: LocalMedia | None = None
+        self._keys = OwnKeys()
+        self._srtp: Srtp | None = None
+        self._codecs: dict[str, Codec] = {}  # by name; they remember what was heard last
+        self._types: frozenset[int] = frozenset()  # of all offers so far: a packet may be on its way for some time
         self._session: MediaSession | None = None
         self._is_connected = False
         self.hears_tones = settings.hears_tones
@@ -100,6 +109,12 @@ class CallMedia:
         """Whether the peer's offer has telephone events; not known where it made none."""
         agreed = self._pending or self._negotiation.agreed
         return agreed is not None and agreed.event is not None
+
+    @property
+    def security(self) -> Security | None:
+        """How the media are protected; None where the peer has not said anything yet."""
+        agreed = self._pending or self._negotiation.agreed
+        return agreed.security if agreed is not None else None
 
     async def open(self) -> None:
         """Open the sockets that were agreed on; plain ones where we are to offer. Calling it twice is harmless.
@@ -127,14 +142,19 @@ class CallMedia:
 
     def answer(self) -> bytes:
         """Our answer to the offer that was read last."""
-        answer = self._negotiation.answer(self._opened)
+        assert self._pending is not None, "there is an offer"
+        answer = self._negotiation.answer(self._keyed(self._pending))
         self._pending = None
         return answer
 
     def offer(self) -> bytes:
         """Our offer, where the peer made none, or asks for one."""
-        agreed = self._negotiation.agreed
-        return self._negotiation.offer(self._opened, agreed.direction if agreed else "sendrecv")
+        agreed, local = self._negotiation.agreed, self._opened
+        if agreed is None and "none" not in self._settings.security:
+            local = replace(local, crypto=self._keys.for_offer())
+        elif agreed is not None:
+            local = self._keyed(agreed)
+        return self._negotiation.offer(local, agreed.direction if agreed else "sendrecv")
 
     def read_answer(self, body: bytes) -> None:
         """Take the peer's answer to our offer.
@@ -142,7 +162,15 @@ class CallMedia:
         Raises:
             SdpError: see `Negotiation.read_answer`.
         """
-        self._negotiation.read_answer(body)
+        agreed = self._negotiation.read_answer(body)
+        if agreed.crypto is not None:
+            self._keys.answered(agreed.crypto)
+
+    def _keyed(self, agreed: AgreedAudio) -> LocalMedia:
+        """Our media, with our key where the peer has one."""
+        if agreed.crypto is None:
+            return self._opened
+        return replace(self._opened, crypto=(self._keys.for_answer(agreed.crypto),))
 
     @property
     def _opened(self) -> LocalMedia:
@@ -175,7 +203,7 @@ class CallMedia:
             path = self._webrtc
         else:
             assert self._udp is not None, "one of the two is open"
-            self._udp.aim(_remote_of(agreed))
+            self._aim(self._udp, agreed)
             path = self._udp
         self._session = MediaSession(
             path,
@@ -214,7 +242,7 @@ class CallMedia:
         is_other_path = (offered.security == "dtls") != (self._webrtc is not None)
         if is_other_path or offered.restarts_ice(before) or offered.restarts_dtls(before):
             raise SdpError("the media path cannot be changed within a call", status=488)
-        answer = self._negotiation.answer(self._opened)
+        answer = self._negotiation.answer(self._keyed(offered))
         self.apply()
         return answer
 
@@ -222,16 +250,41 @@ class CallMedia:
         """Go on as was agreed last."""
         agreed = self._agreed
         if self._udp is not None:
-            self._udp.aim(_remote_of(agreed))
+            self._aim(self._udp, agreed)
         if self._session is not None:
             self._session.agree(self._terms(agreed))
 
+    def _aim(self, udp: UdpPath, agreed: AgreedAudio) -> None:
+        self._types |= _types_of(agreed)
+        udp.aim(_remote_of(agreed, self._types))
+        udp.secure(self._shield(agreed))
+
+    def _shield(self, agreed: AgreedAudio) -> Srtp | None:
+        """SRTP by the keys of both; the same object as long as there is any."""
+        theirs = agreed.crypto
+        ours = self._keys.matching(theirs) if theirs is not None else None
+        if theirs is None or ours is None:
+            self._srtp = None
+        elif self._srtp is None:
+            from gateway.transports.media.srtp import Srtp
+
+            self._srtp = Srtp(ours, theirs)
+        else:
+            self._srtp.change(ours, theirs, self._settings.clock.now())
+        return self._srtp
+
+    def _codec(self, name: str) -> Codec:
+        key = name.lower()
+        if key not in self._codecs:
+            self._codecs[key] = live_codec(key, self.format)
+        return self._codecs[key]
+
     def _terms(self, agreed: AgreedAudio) -> MediaTerms:
-        codec = live_codec(agreed.codec.name, self.format)
         event = agreed.event
         return MediaTerms(
-            codec=codec,
+            codec=self._codec(agreed.codec.name),
             payload_type=agreed.codec.payload_type,
+            others={entry.payload_type: partial(self._codec, entry.name) for entry in agreed.others},
             event_type=event.payload_type if event else None,
             event_clock=event.clock_rate if event else 8000,
             sending=agreed.direction in ("sendrecv", "sendonly"),
@@ -258,15 +311,19 @@ async def webrtc_path() -> type[WebRtcPath]:
     return loaded
 
 
-def _remote_of(agreed: AgreedAudio) -> RemoteUdp:
-    peer = agreed.peer
-    types = {agreed.codec.payload_type, *((agreed.event.payload_type,) if agreed.event else ())}
-    comfort = {entry.payload_type for entry in peer.formats if entry.name.lower() == "cn"}
+def _types_of(agreed: AgreedAudio) -> frozenset[int]:
+    """Payload types that the peer may send; comfort noise too."""
+    formats = [agreed.codec, *agreed.others, *([agreed.event] if agreed.event else [])]
+    formats += [entry for entry in agreed.peer.formats if entry.name.lower() == "cn"]
+    return frozenset(entry.payload_type for entry in formats)
+
+
+def _remote_of(agreed: AgreedAudio, payload_types: frozenset[int]) -> RemoteUdp:
     return RemoteUdp(
-        address=peer.address,
-        port=peer.port,
-        rtcp_port=peer.rtcp_port,
-        payload_types=frozenset(types | comfort),
+        address=agreed.peer.address,
+        port=agreed.peer.port,
+        rtcp_port=agreed.peer.rtcp_port,
+        payload_types=payload_types,
         rtcp_mux=agreed.rtcp_mux,
     )
 

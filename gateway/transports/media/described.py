@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.errors import LocalProtocolError
-from gateway.transports.media.offered import TELEPHONE_EVENT, AudioSection, Crypto, Direction, PayloadFormat, Security
+from gateway.transports.media.offered import TELEPHONE_EVENT, AudioSection, Direction, PayloadFormat, Security
 from gateway.transports.media.path import DtlsRole, LocalIce, RemoteIce
+from gateway.transports.media.sdes import Crypto
 from gateway.transports.media.sdp import Attribute, Media, SessionDescription, network
 
 PTIME_MS = 20
@@ -32,14 +33,14 @@ class LocalMedia:
         port: Of RTP.
         rtcp_port: Of RTCP, written where it is not multiplexed.
         ice: Of a path with ICE and DTLS; its address and ports are those above.
-        crypto_key: Base64 of our SDES key and salt.
+        crypto: Our SDES keys: the one that belongs to what was agreed, or all that are offered.
     """
 
     address: str
     port: int
     rtcp_port: int | None = None
     ice: LocalIce | None = None
-    crypto_key: str = ""
+    crypto: tuple[Crypto, ...] = ()
 
     @classmethod
     def of(cls, ice: LocalIce) -> LocalMedia:
@@ -59,6 +60,7 @@ class AgreedAudio:
         rtcp_mux: Whether RTCP shares the port.
         dtls_role: Ours.
         crypto: The SDES line of the peer that was chosen.
+        others: Codecs that the peer may send as well, without a word (RFC 3264 section 6.1).
         index: Of the section in the description.
     """
 
@@ -70,6 +72,7 @@ class AgreedAudio:
     rtcp_mux: bool
     dtls_role: DtlsRole = "passive"
     crypto: Crypto | None = None
+    others: tuple[PayloadFormat, ...] = ()
     index: int = 0
 
     @property
@@ -132,7 +135,7 @@ def agreed_section(agreed: AgreedAudio, local: LocalMedia, *, setup: str) -> Med
 
 def first_section(codecs: Sequence[str], local: LocalMedia, direction: Direction) -> Media:
     """Our section where nothing was agreed yet."""
-    protocol = "UDP/TLS/RTP/SAVPF" if local.ice else "RTP/AVP"
+    protocol = "UDP/TLS/RTP/SAVPF" if local.ice else "RTP/SAVP" if local.crypto else "RTP/AVP"
     media = Media(kind="audio", port=local.port, protocol=protocol, formats=[], address=local.address)
     formats = [OFFERED[name] for name in codecs]
     clocks = dict.fromkeys(entry.clock_rate for entry in formats)
@@ -145,6 +148,7 @@ def first_section(codecs: Sequence[str], local: LocalMedia, direction: Direction
     _write_rtcp(media, local, has_mux=True, has_port=True)
     if local.ice:
         _write_dtls(media, local, "actpass")
+    media.attributes += [("crypto", str(crypto)) for crypto in local.crypto]
     _write_ice(media, local)
     return media
 
@@ -200,9 +204,10 @@ def _write_dtls(media: Media, local: LocalMedia, setup: str) -> None:
 
 
 def _write_crypto(media: Media, local: LocalMedia, chosen: Crypto) -> None:
-    if not local.crypto_key:
+    ours = [crypto for crypto in local.crypto if (crypto.tag, crypto.suite) == (chosen.tag, chosen.suite)]
+    if not ours:
         raise LocalProtocolError("SDES needs a key of ours")
-    media.attributes.append(("crypto", f"{chosen.tag} {chosen.suite} inline:{local.crypto_key}"))
+    media.attributes.append(("crypto", str(ours[0])))
 
 
 def _write_ice(media: Media, local: LocalMedia) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.transports.media.path import Fingerprint
+from gateway.transports.media.sdes import MAX_LINES, Crypto, SdesError, parse_crypto
 from gateway.transports.media.sdp import Media, SessionDescription
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -18,7 +19,7 @@ Setup = Literal["active", "passive", "actpass", "holdconn"]
 STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000)}  # RFC 3551 table 4
 TELEPHONE_EVENT = "telephone-event"
 FINGERPRINTS = ("sha-256", "sha-384", "sha-512")  # what DTLS here can check; SHA-1 is broken
-SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")  # RFC 4568 section 6.2, best first
+_SHORT_TAG = "AES_CM_128_HMAC_SHA1_32"
 
 _UNSPECIFIED = ("0.0.0.0", "::")
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -76,15 +77,6 @@ class Dtls:
     setup: Setup
 
 
-@dataclass(frozen=True, slots=True)
-class Crypto:
-    """An SDES line (RFC 4568): `key` is the base64 of key and salt, without lifetime and MKI."""
-
-    tag: str
-    suite: str
-    key: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioSection:
     """The peer's side of an audio stream.
@@ -97,6 +89,8 @@ class AudioSection:
             or ``inactive`` if it does not send either.
         mid: Empty where it has none.
         ptime: Milliseconds the peer would like per packet.
+        crypto: Its SDES lines that can be used, the best first.
+        crypto_faults: Why the others cannot.
     """
 
     protocol: str
@@ -112,16 +106,22 @@ class AudioSection:
     ice: Ice | None = None
     dtls: Dtls | None = None
     crypto: tuple[Crypto, ...] = ()
+    crypto_faults: tuple[str, ...] = ()
 
     @property
-    def security(self) -> Security | None:
-        """How its media are protected; None when the profile is unknown, or when its means are missing or too weak."""
+    def security(self) -> tuple[Security, ...]:
+        """How its media may be protected, the best first; empty when the profile is unknown, or when its means are
+        missing or too weak.
+
+        Keys beside a plain profile mean that it can do both (RFC 8643).
+        """
         profile = self.protocol.upper()
         if profile in _PLAIN:
-            return "none"
-        if profile in _SECURE and self.dtls and self.dtls.fingerprints:
-            return "dtls"
-        return "sdes" if profile in _SECURE[:2] and self.crypto else None
+            return ("sdes", "none") if self.crypto else ("none",)
+        has_keys = profile in _SECURE[:2] and bool(self.crypto)
+        if profile in _SECURE and self.dtls and self.dtls.fingerprints and (self.ice or not has_keys):
+            return ("dtls", "sdes") if has_keys else ("dtls",)
+        return ("sdes",) if has_keys else ()
 
 
 def read_audio(description: SessionDescription, media: Media) -> AudioSection:
@@ -131,6 +131,7 @@ def read_audio(description: SessionDescription, media: Media) -> AudioSection:
     ice = _read_ice(description, media)
     mux = media.get("rtcp-mux") is not None
     rtcp_port, rtcp_address = _read_rtcp(media, address)
+    crypto, faults = _read_crypto(media)
     return AudioSection(
         protocol=media.protocol,
         port=media.port,
@@ -144,7 +145,8 @@ def read_audio(description: SessionDescription, media: Media) -> AudioSection:
         ptime=_number(media.get("ptime") or ""),
         ice=ice,
         dtls=_read_dtls(description, media),
-        crypto=_read_crypto(media),
+        crypto=crypto,
+        crypto_faults=faults,
     )
 
 
@@ -219,11 +221,12 @@ def _read_dtls(description: SessionDescription, media: Media) -> Dtls | None:
     return Dtls(tuple(known), next((setup for setup in _SETUPS if setup == stated.lower()), "active"))
 
 
-def _read_crypto(media: Media) -> tuple[Crypto, ...]:
-    """Lines whose suite is known, the best suite first."""
-    lines = []
-    for value in media.all("crypto"):
-        words = value.split()
-        if len(words) >= 3 and words[1] in SUITES and words[2].startswith("inline:"):
-            lines.append(Crypto(words[0], words[1], words[2].removeprefix("inline:").partition("|")[0]))
-    return tuple(sorted(lines, key=lambda line: SUITES.index(line.suite)))
+def _read_crypto(media: Media) -> tuple[tuple[Crypto, ...], tuple[str, ...]]:
+    """Lines that can be used, in the peer's order but for the short tag; and what is wrong with the others."""
+    lines, faults = [], []
+    for value in list(media.all("crypto"))[:MAX_LINES]:
+        try:
+            lines.append(parse_crypto(value))
+        except SdesError as fault:
+            faults.append(str(fault))
+    return tuple(sorted(lines, key=lambda line: line.suite == _SHORT_TAG)), tuple(faults)

@@ -13,6 +13,7 @@ from audio.format import MediaError
 
 DtlsRole = Literal["active", "passive"]
 """Ours, as in `a=setup` (RFC 4145): ``active`` begins the handshake."""
+Unopened = Literal["repeated", "undecryptable"]
 PEER_CLOSED = "the peer closed DTLS"
 """The reason where the peer ended a WebRTC path in order, as a browser does whose page is closed."""
 
@@ -34,6 +35,11 @@ class PathSink(Protocol):
 class MediaPath(Protocol):
     """Carries RTP and RTCP packets, unencrypted on our side."""
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with what comes, as far as the path can tell; empty: nothing."""
+        ...
+
     def deliver_to(self, sink: PathSink) -> None:
         """Who takes what comes from now on."""
         ...
@@ -45,6 +51,18 @@ class MediaPath(Protocol):
     def send_rtcp(self, packet: bytes) -> None: ...
     async def close(self) -> None:
         """Give the sockets back. Calling it twice is harmless."""
+        ...
+
+
+class Shield(Protocol):
+    """Encrypts what a path carries; `srtp` has one."""
+
+    def protect(self, packet: bytes, *, is_rtcp: bool) -> bytes | None:
+        """None: it cannot be sent."""
+        ...
+
+    def open(self, packet: bytes, now: float, *, is_rtcp: bool) -> bytes | Unopened:
+        """A packet of the peer's, or why there is none."""
         ...
 
 

@@ -24,11 +24,13 @@ class SdpError(RemoteProtocolError):
     Args:
         reason: One sentence for the log.
         status: What to answer: 400 when it cannot be read, 488 when it offers nothing we can do.
+        warning: What the peer is told with it, as a Warning header has it (RFC 3261 section 20.43): code and text.
     """
 
-    def __init__(self, reason: str, *, status: int = 400) -> None:
+    def __init__(self, reason: str, *, status: int = 400, warning: tuple[int, str] | None = None) -> None:
         super().__init__(reason)
         self.status = status
+        self.warning = warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

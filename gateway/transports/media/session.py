@@ -7,8 +7,8 @@ leg's reader waits, at the other end of ``post``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from audio.codecs.live import Codec
 from audio.format import MediaError
@@ -39,6 +39,7 @@ class MediaTerms:
     Attributes:
         codec: Of this call alone; it encodes and decodes.
         payload_type: Of the codec, both ways.
+        others: Codecs that the peer may send as well, by payload type; each is made when it is first needed.
         event_type: Of telephone-event; None where the peer has none.
         sending: Whether the peer wants to hear us.
         receiving: Whether it sends. Not: on hold; its silence is no failure then, and its audio is not passed on.
@@ -46,6 +47,7 @@ class MediaTerms:
 
     codec: Codec
     payload_type: int
+    others: Mapping[int, Callable[[], Codec]] = field(default_factory=dict)
     event_type: int | None = None
     event_clock: int = 8000
     sending: bool = True
@@ -97,6 +99,7 @@ class MediaSession:
         self.format = terms.codec.format
         self._terms = terms
         self._ear = Ear({terms.payload_type: terms.codec})
+        self._others = dict(terms.others)  # that have not been heard yet
         self._keys_in, self._keys_out = DigitReceiver(terms.event_clock), _digit_sender(terms)
         self._path = path
         self._ticker = ticker
@@ -119,7 +122,6 @@ class MediaSession:
         self._reporter = Reporter(self._sender, cname=origin.cname, clock_rate=terms.codec.clock_rate, wall=wall)
         self._report_at = now + Reporter.INTERVAL
         self._was_silent = True
-        self._offset = 0  # samples, of what was heard under earlier terms
         self._waiters: set[asyncio.Future[None]] = set()
         self._clears = 0
         self._is_started = self._is_closed = False
@@ -150,10 +152,14 @@ class MediaSession:
         self._terms = terms
 
     def _listen(self, terms: MediaTerms) -> None:
-        """What of the receiving side depends on the terms."""
-        if (terms.codec, terms.payload_type) != (self._terms.codec, self._terms.payload_type):
-            self._offset += self._ear.position
-            self._ear = Ear({terms.payload_type: terms.codec})
+        """What of the receiving side depends on the terms. What is still on its way under the old codec is understood,
+        unless its payload type means something else now."""
+        if terms.codec.clock_rate != self._terms.codec.clock_rate:
+            self._reporter.change_clock(terms.codec.clock_rate)
+        self._ear.learn(terms.payload_type, terms.codec)
+        self._others = dict(terms.others)
+        if terms.event_type is not None:
+            self._ear.forget(terms.event_type)
         if (terms.event_type, terms.event_clock) != (self._terms.event_type, self._terms.event_clock):
             self._keys_in, self._keys_out = DigitReceiver(terms.event_clock), _digit_sender(terms)
 
@@ -222,6 +228,8 @@ class MediaSession:
             return
         now = self._heard_at = self._clock.now()
         self._reporter.received(arrived, now)
+        if arrived.payload_type in self._others:
+            self._ear.learn(arrived.payload_type, self._others.pop(arrived.payload_type)())
         if arrived.payload_type == self._terms.event_type:
             for digit in self._keys_in.receive(arrived, now):  # told when pressed: a lost end delays nothing
                 self._post(DigitPressed(digit=digit))
@@ -240,8 +248,6 @@ class MediaSession:
         if not self._terms.receiving:
             return
         for frame in frames:
-            if self._offset:
-                frame = Frame(frame.data, frame.format, frame.pts_samples + self._offset)
             self._post(AudioReceived(frame))
 
     # --- from the ticker -------------------------------------------------------------------------------------------
@@ -260,7 +266,7 @@ class MediaSession:
             self._path.send_rtcp(self._reporter.report(now))
         limit = self._silence_limit if self._terms.receiving else self._hold_limit
         if limit is not None and now - self._heard_at > limit:
-            self._fail(f"no media from the peer for {limit:g} s")
+            self._fail(self._path.trouble or f"no media from the peer for {limit:g} s")
 
     def _send_slot(self) -> None:
         """Keys, else audio, else silence: NAT, the peer's timers and its jitter buffer want something in every slot."""

@@ -1,9 +1,9 @@
-"""A plain path: RTP and RTCP over UDP, unencrypted (RFC 3550). The counterpart is `webrtc`.
+"""A plain path: RTP and RTCP over UDP (RFC 3550), as it is or by SRTP. The counterpart is `webrtc`.
 
 The SDP says where the peer wants its packets, and is often wrong: a telephone behind NAT does not know its own address.
 So we send to where the peer's packets come from. Whoever sends first could thereby take over the call's audio; so only
 packets with the agreed payload types count, the first source holds, and it loses the call to another one only after it
-has been silent for `SILENCE`, or to the one the SDP names.
+has been silent for `SILENCE`, or to the one the SDP names. With SRTP, packets count once they have proved themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 
 from audio.rtp.packet import RTP_HEADER_BYTES, is_rtcp
 from gateway.clock import Clock, LoopClock
-from gateway.transports.media.path import PathFailed, PathSink, Unheard
+from gateway.transports.media.path import PathFailed, PathSink, Shield, Unheard
 from gateway.transports.media.ports import MediaOptions
 
 SILENCE = 3.0
@@ -28,6 +28,8 @@ MAX_PACKET_BYTES = 1500
 STAND_IN = 2
 """Packets in a row with a new SSRC, from the source we hold to, after which that is believed: a stream that changed
 loses one packet, and one that is forged beside the real one never gets there."""
+UNDECRYPTED = 50
+"""Packets in a row, a second of audio, that cannot be decrypted before this is said in the log."""
 
 log = structlog.get_logger(__name__)
 
@@ -90,8 +92,10 @@ class UdpPath:
         self._heard_at = 0.0
         self._mux = False
         self._is_over = False
+        self._shield: Shield | None = None
+        self._undecrypted = 0  # packets since the last that could be decrypted
         self.refused = 0
-        """Packets that were no RTP, of a type that was not agreed, or of somebody else."""
+        """Packets that were no RTP, of a type that was not agreed, of somebody else, repeated, or not decrypted."""
 
     async def open(self, toward: str = "") -> LocalUdp:
         """Open the sockets.
@@ -126,17 +130,33 @@ class UdpPath:
         port = remote.port if remote.rtcp_mux else remote.rtcp_port or remote.port + 1
         self._rtcp_target = self._usable(remote.address, port)
 
+    def secure(self, shield: Shield | None) -> None:
+        """Encrypt from now on; None: not any more."""
+        if shield is not self._shield:
+            self._shield, self._undecrypted = shield, 0
+
+    @property
+    def trouble(self) -> str:
+        if self._undecrypted < UNDECRYPTED:
+            return ""
+        return f"audio could not be decrypted ({self._undecrypted} packets): the key is not that of the SDP"
+
     def deliver_to(self, sink: PathSink) -> None:
         self._sink = sink
 
     def send_rtp(self, packet: bytes) -> None:
         if self._target is not None and self._rtp is not None:
-            self._rtp.sendto(packet, self._target)
+            self._send(self._rtp, packet, self._target, is_rtcp=False)
 
     def send_rtcp(self, packet: bytes) -> None:
         transport = self._rtp if self._mux else self._rtcp
         if self._rtcp_target is not None and transport is not None:
-            transport.sendto(packet, self._rtcp_target)
+            self._send(transport, packet, self._rtcp_target, is_rtcp=True)
+
+    def _send(self, transport: asyncio.DatagramTransport, packet: bytes, to: Address, *, is_rtcp: bool) -> None:
+        sealed = packet if self._shield is None else self._shield.protect(packet, is_rtcp=is_rtcp)
+        if sealed is not None:
+            transport.sendto(sealed, to)
 
     async def close(self) -> None:
         self._is_over = True
@@ -151,9 +171,11 @@ class UdpPath:
     def rtp_arrived(self, data: bytes, source: Address) -> None:
         if not self._is_rtp(data):
             self.rtcp_arrived(data, source)  # also where it was not agreed to share the port; else it is refused there
-        elif self._is_peer(source, data[8:12]):
+            return
+        opened = data if self._shield is None else self._opened(self._shield, data, source)
+        if opened is not None and self._is_peer(source, data[8:12]):
             self._heard_at = self._clock.now()
-            self._sink.rtp_received(data)
+            self._sink.rtp_received(opened)
         else:
             self.refused += 1
 
@@ -162,9 +184,28 @@ class UdpPath:
         if not is_rtcp(data) or host is None or source[0] != host[0]:
             self.refused += 1
             return
+        if self._shield is not None:
+            opened = self._shield.open(data, self._clock.now(), is_rtcp=True)
+            if isinstance(opened, str):
+                self.refused += 1
+                return
+            data = opened
         if self._latching and self._source is not None:
             self._rtcp_target = source
         self._sink.rtcp_received(data)
+
+    def _opened(self, shield: Shield, data: bytes, source: Address) -> bytes | None:
+        """The packet without its protection. What cannot be decrypted is counted, and said once it is more than what
+        may have been on its way when a key changed."""
+        opened = shield.open(data, self._clock.now(), is_rtcp=False)
+        if opened == "undecryptable" and (self._source is None or source == self._source):
+            self._undecrypted += 1
+            if self._undecrypted == UNDECRYPTED:
+                log.warning("audio could not be decrypted", packets=self._undecrypted, source=source)
+        if isinstance(opened, str):
+            return None
+        self._undecrypted = 0
+        return opened
 
     def socket_lost(self, error: Exception | None) -> None:
         if not self._is_over:

@@ -83,6 +83,10 @@ class WebRtcPath:
             rtcp = self._components[RTCP].shake_hands(self._certificate, fingerprint, remote.role)
             self._helper = asyncio.create_task(_tolerantly(rtcp, self._options.timeout))
 
+    @property
+    def trouble(self) -> str:
+        return ""  # DTLS has told, or has not come up
+
     def deliver_to(self, sink: PathSink) -> None:
         self._sink = sink
 

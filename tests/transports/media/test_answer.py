@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from gateway.errors import LocalProtocolError
 from gateway.transports.media.answer import Negotiation
 from gateway.transports.media.described import AgreedAudio, LocalMedia
+from gateway.transports.media.offered import Security
 from gateway.transports.media.path import Fingerprint, LocalIce
+from gateway.transports.media.sdes import SUITES, Crypto
 from gateway.transports.media.sdp import SdpError, SessionDescription
 
 OFFERS = Path(__file__).parents[2] / "fixtures" / "sip" / "offers"
@@ -35,15 +37,18 @@ def offer(name: str) -> bytes:
     return (OFFERS / name).read_bytes()
 
 
-def negotiation(*codecs: str) -> Negotiation:
-    return Negotiation(codecs or ("PCMA", "PCMU"), session_id=1000, security=("none", "dtls", "sdes"))
+ALL: tuple[Security, ...] = ("none", "sdes", "dtls")
+
+
+def negotiation(*codecs: str, security: tuple[Security, ...] = ALL) -> Negotiation:
+    return Negotiation(codecs or ("PCMA", "PCMU"), session_id=1000, security=security)
 
 
 def answered(
-    body: bytes | str, *codecs: str, local: LocalMedia | None = None
+    body: bytes | str, *codecs: str, local: LocalMedia | None = None, security: tuple[Security, ...] = ALL
 ) -> tuple[AgreedAudio, SessionDescription]:
     """What was agreed, and our answer; a body given as text may leave out the session's lines."""
-    talks = negotiation(*codecs)
+    talks = negotiation(*codecs, security=security)
     agreed = talks.read_offer(body if isinstance(body, bytes) else (HEAD + body).encode())
     local = local or (WEBRTC if agreed.security == "dtls" else PLAIN)
     return agreed, SessionDescription.from_wire(talks.answer(local))
@@ -246,15 +251,83 @@ def test_ice_without_dtls_is_answered_without_ice() -> None:
     assert answer.media[0].get("ice-ufrag") is None
 
 
-def test_sdes() -> None:
-    keyed = LocalMedia(address="198.51.100.1", port=20000, rtcp_port=20001, crypto_key="b3Vycw==")
-    body = "m=audio 4000 RTP/SAVP 0\na=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:dGhlaXJz|2^31"
-    agreed, answer = answered(body, local=keyed)
-    assert agreed.crypto is not None
-    assert agreed.crypto.key == "dGhlaXJz"
-    assert answer.media[0].get("crypto") == "7 AES_CM_128_HMAC_SHA1_80 inline:b3Vycw=="
+KEY = "inline:" + "A" * 40  # 30 bytes
+OURS = Crypto("7", "AES_CM_128_HMAC_SHA1_80", b"o" * 30)
+
+
+def keyed(*ours: Crypto) -> LocalMedia:
+    return LocalMedia(address="198.51.100.1", port=20000, rtcp_port=20001, crypto=ours)
+
+
+@pytest.mark.parametrize("profile", ["RTP/SAVP", "RTP/SAVPF", "RTP/AVP"])
+def test_sdes(profile: str) -> None:
+    body = f"m=audio 4000 {profile} 0\na=crypto:7 AES_CM_128_HMAC_SHA1_80 {KEY}|2^31"
+    agreed, answer = answered(body, local=keyed(OURS))
+    assert agreed.crypto == Crypto("7", "AES_CM_128_HMAC_SHA1_80", bytes(30), 1 << 31)
+    assert (agreed.security, answer.media[0].protocol) == ("sdes", profile)
+    assert answer.media[0].get("crypto") == f"7 AES_CM_128_HMAC_SHA1_80 inline:{'b29v' * 10}"
     with pytest.raises(LocalProtocolError, match="key"):
-        answered(body)
+        answered(body, local=keyed(Crypto("6", OURS.suite, OURS.key)))
+
+
+def test_keys_beside_plain_audio_may_be_left_alone_and_what_cannot_be_used_is_no_obstacle() -> None:
+    beside = f"m=audio 4000 RTP/AVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}"
+    for body, means in ((beside, ("none",)), (beside.replace("AES_CM", "F8"), ALL)):
+        agreed, answer = answered(body, security=means)
+        assert (agreed.security, agreed.crypto, answer.media[0].get("crypto")) == ("none", None, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason", "warning"),
+    [
+        ("RTP/AVP 0", "RTP/AVP is not encrypted", 302),
+        ("RTP/AVP 0\na=crypto:1 AES_CM_256_HMAC_SHA1_80 inline:abc", "RTP/AVP is not encrypted", 302),
+        (
+            "RTP/SAVP 0\na=crypto:1 AES_CM_256_HMAC_SHA1_80 inline:abc",
+            r"no means for RTP/SAVP \(the suite AES_CM_256_HMAC_SHA1_80 is unknown\)",
+            None,
+        ),
+    ],
+)
+def test_a_line_that_must_encrypt_refuses_what_is_not(lines: str, reason: str, warning: int | None) -> None:
+    with pytest.raises(SdpError, match=reason) as refused:
+        answered(f"m=audio 4000 {lines}", security=("sdes", "dtls"))
+    assert refused.value.status == 488
+    assert (refused.value.warning or (None,))[0] == warning
+
+
+def test_the_key_in_use_stays_in_use_when_more_are_offered() -> None:
+    talks = negotiation()
+    used = f"a=crypto:2 AES_CM_128_HMAC_SHA1_80 {KEY}"
+    talks.read_offer((HEAD + f"m=audio 4000 RTP/SAVP 0\n{used}").encode())
+    talks.answer(keyed(Crypto("2", OURS.suite, OURS.key)))
+    other = f"a=crypto:1 AEAD_AES_256_GCM inline:{'B' * 59}="
+    assert talks.read_offer((HEAD + f"m=audio 4000 RTP/SAVP 0\n{other}\n{used}").encode()).crypto == talks.agreed.crypto  # type: ignore[union-attr]  # agreed by the answer
+    assert talks.read_offer((HEAD + f"m=audio 4000 RTP/SAVP 0\n{other}").encode()).crypto.tag == "1"  # type: ignore[union-attr]  # there is a line
+
+
+def test_our_offer_of_keys_and_its_answer() -> None:
+    talks = Negotiation(session_id=1, security=("sdes", "dtls"))
+    lines = tuple(Crypto(str(tag), suite, b"o" * SUITES[suite].key_bytes) for tag, suite in enumerate(SUITES, 1))
+    offered = SessionDescription.from_wire(talks.offer(keyed(*lines))).media[0]
+    assert offered.protocol == "RTP/SAVP"
+    assert list(offered.all("crypto")) == [str(line) for line in lines]
+    answer = HEAD + "m=audio 4000 RTP/SAVP 8\na=crypto:{} AES_CM_128_HMAC_SHA1_80 " + KEY
+    with pytest.raises(SdpError, match="no means"):  # not a tag of ours for that suite
+        talks.read_answer(answer.format(2).encode())
+    agreed = talks.read_answer(answer.format(1).encode())
+    assert agreed.crypto == Crypto("1", "AES_CM_128_HMAC_SHA1_80", bytes(30))
+    again = SessionDescription.from_wire(talks.offer(keyed(lines[0]))).media[0]
+    assert list(again.all("crypto")) == [str(lines[0])]
+    with pytest.raises(SdpError, match="not encrypted"):
+        talks.read_answer((HEAD + "m=audio 4000 RTP/AVP 8").encode())
+
+
+def test_what_else_the_peer_may_send_without_a_word() -> None:
+    agreed, _ = answered(
+        "m=audio 4000 RTP/AVP 101 8 9 0 96\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/8000"
+    )
+    assert (agreed.codec.name, [entry.name for entry in agreed.others]) == ("PCMA", ["PCMU"])
 
 
 @pytest.mark.parametrize(

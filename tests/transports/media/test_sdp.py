@@ -175,7 +175,7 @@ def test_what_webrtc_needs_may_stand_at_the_session() -> None:
         "a=ice-lite\na=ice-ufrag:uu\na=ice-pwd:pp\na=setup:actpass\na=fingerprint:SHA-256 ab:cd\n"
         "m=audio 4000 UDP/TLS/RTP/SAVPF 0\na=candidate:1 1 UDP 1 192.0.2.1 4000 typ host"
     )
-    assert section.security == "dtls"
+    assert section.security == ("dtls",)
     assert section.ice is not None
     assert section.dtls is not None
     assert (section.ice.ufrag, section.ice.password, section.ice.lite) == ("uu", "pp", True)
@@ -190,31 +190,48 @@ def test_the_best_fingerprint_is_first_and_sha_1_is_none() -> None:
     assert dtls is not None
     assert [fingerprint.algorithm for fingerprint in dtls.fingerprints] == ["sha-256", "sha-512"]
     assert dtls.setup == "active"  # RFC 4145: what is not said
-    assert audio("m=audio 4000 RTP/SAVPF 0\na=fingerprint:sha-1 BB").security is None
+    assert audio("m=audio 4000 RTP/SAVPF 0\na=fingerprint:sha-1 BB").security == ()
+
+
+KEY = "inline:" + "A" * 40  # 30 bytes
+ICE = "\na=ice-ufrag:a\na=ice-pwd:b"
 
 
 @pytest.mark.parametrize(
     ("lines", "security"),
     [
-        ("m=audio 4000 RTP/AVP 0", "none"),
-        ("m=audio 4000 RTP/AVPF 0", "none"),
-        ("m=audio 4000 RTP/AVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc", "none"),
-        ("m=audio 4000 RTP/AVP 0\na=fingerprint:sha-256 AB", "none"),
-        ("m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc|2^20|1:4", "sdes"),
-        ("m=audio 4000 RTP/SAVP 0\na=crypto:1 NULL_CIPHER inline:abc", None),
-        ("m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:a\na=fingerprint:sha-256 AB", "dtls"),
-        ("m=audio 4000 UDP/TLS/RTP/SAVP 0\na=fingerprint:sha-256 AB", "dtls"),
-        ("m=audio 4000 UDP/TLS/RTP/SAVPF 0", None),
-        ("m=audio 4000 TCP/RTP/AVP 0", None),
+        ("m=audio 4000 RTP/AVP 0", ("none",)),
+        ("m=audio 4000 RTP/AVPF 0", ("none",)),
+        (f"m=audio 4000 RTP/AVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}", ("sdes", "none")),
+        (f"m=audio 4000 RTP/AVP 0\na=crypto:1 NULL_CIPHER {KEY}", ("none",)),
+        ("m=audio 4000 RTP/AVP 0\na=fingerprint:sha-256 AB", ("none",)),
+        (f"m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}|2^20|1:4", ("sdes",)),
+        (f"m=audio 4000 RTP/SAVPF 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}", ("sdes",)),
+        (f"m=audio 4000 RTP/SAVP 0\na=crypto:1 NULL_CIPHER {KEY}", ()),
+        (f"m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}\na=fingerprint:sha-256 AB", ("sdes",)),
+        (
+            f"m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}\na=fingerprint:sha-256 AB{ICE}",
+            ("dtls", "sdes"),
+        ),
+        ("m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:a\na=fingerprint:sha-256 A", ("dtls",)),
+        ("m=audio 4000 UDP/TLS/RTP/SAVP 0\na=fingerprint:sha-256 AB", ("dtls",)),
+        (f"m=audio 4000 UDP/TLS/RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}", ()),
+        ("m=audio 4000 UDP/TLS/RTP/SAVPF 0", ()),
+        ("m=audio 4000 TCP/RTP/AVP 0", ()),
     ],
 )
-def test_how_media_are_protected(lines: str, security: str | None) -> None:
+def test_how_media_are_protected(lines: str, security: tuple[str, ...]) -> None:
     assert audio(lines).security == security
 
 
-def test_sdes_keys_come_without_their_lifetime_the_best_suite_first() -> None:
+def test_sdes_lines_come_in_the_peers_order_the_short_tag_last_and_others_with_their_reason() -> None:
     section = audio(
-        "m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:short|2^20|1:4\n"
-        "a=crypto:2 F8_128_HMAC_SHA1_80 inline:other\na=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:long\na=crypto:4 broken"
+        f"m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_32 {KEY}|2^20|1:4\n"
+        f"a=crypto:2 F8_128_HMAC_SHA1_80 {KEY}\na=crypto:3 AEAD_AES_128_GCM inline:{'A' * 38}==\n"
+        f"a=crypto:4 AES_CM_128_HMAC_SHA1_80 {KEY}\na=crypto:5 broken"
     )
-    assert [(line.tag, line.key) for line in section.crypto] == [("3", "long"), ("1", "short")]
+    assert [line.tag for line in section.crypto] == ["3", "4", "1"]
+    assert section.crypto_faults == (
+        "the suite F8_128_HMAC_SHA1_80 is unknown",
+        "a crypto line without tag, suite and key",
+    )

@@ -17,7 +17,9 @@ from audio.frame import Frame
 from gateway.events import AudioReceived, DigitPressed, LegEvent, MarkReached
 from gateway.transports.media.path import LocalIce, MediaPath, RemoteIce
 from gateway.transports.media.ports import MediaOptions, PortRange
+from gateway.transports.media.sdes import fresh
 from gateway.transports.media.session import MediaOrigin, MediaSession, MediaTerms
+from gateway.transports.media.srtp import Srtp
 from gateway.transports.media.ticker import Ticker
 from gateway.transports.media.udp_media import RemoteUdp, UdpPath
 from gateway.transports.media.webrtc import WebRtcPath
@@ -34,6 +36,16 @@ async def plain() -> Pair:
     local = [await path.open() for path in paths]
     for path, peer in zip(paths, reversed(local), strict=True):
         path.aim(RemoteUdp(address=HOST, port=peer.port, payload_types=frozenset({PCMA, EVENT})))
+    return paths
+
+
+async def keyed() -> Pair:
+    """With keys that both have by their descriptions."""
+    paths = await plain()
+    one, other = fresh("AES_CM_128_HMAC_SHA1_80", "1"), fresh("AES_CM_128_HMAC_SHA1_80", "1")
+    for path, keys in zip(paths, ((one, other), (other, one)), strict=True):
+        assert isinstance(path, UdpPath)
+        path.secure(Srtp(*keys))
     return paths
 
 
@@ -60,7 +72,7 @@ async def encrypted_without_mux() -> Pair:
     return await encrypted(rtcp_mux=False)
 
 
-each_path = pytest.mark.parametrize("connect", [plain, encrypted, encrypted_without_mux])
+each_path = pytest.mark.parametrize("connect", [plain, keyed, encrypted, encrypted_without_mux])
 Connect = Callable[[], Coroutine[Any, Any, Pair]]
 
 
