@@ -222,6 +222,9 @@ class TransferSection(Section):
     (`sip:*@pbx`), or anything (`*`). Empty: nobody is transferred."""
     ring: float = Field(default=25.0, ge=1, le=300)
     """How long the target may ring."""
+    kind: Literal["blind", "attended"] = "blind"
+    """`blind`: the caller is sent to the target, whom the PBX rings. `attended`, on `sip` lines: we call the target,
+    and the caller stays with us until he has answered; the PBX must know REFER and Replaces. A bot may name either."""
 
 
 class RecordingSection(Section):

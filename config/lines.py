@@ -148,6 +148,12 @@ class LineSection(Section):
         return False
 
     @property
+    def attended_hindrance(self) -> str | None:
+        """Why the gateway cannot call the target of a transfer before it sends a caller of this line there; None where
+        it can."""
+        return "transfers are blind there"
+
+    @property
     def proof(self) -> str | None:
         """How callers prove who they are, in a word for operators; None: not at all."""
         return self.auth.kind if self.auth else None

@@ -35,6 +35,7 @@ def lint(
         findings += check_number(number, settings.bots, {*settings.speech, LOCAL}, settings.hooks)
         findings += _contradictions(settings, number, known)
         findings += _fallback_transfer(settings, number)
+        findings += _attended_transfer(settings, number)
         findings += also(number)
     placed = _once(_placed(settings, finding) for finding in findings)
     return sorted(placed, key=lambda finding: finding.severity != "error")
@@ -54,6 +55,17 @@ def _fallback_transfer(settings: Settings, number: NumberSettings) -> Iterator[F
     if number.fallback.transfer is not None and unable:
         sentence = f"cannot be done on {_names('line', unable)}: the call ends there, and the PBX goes on"
         yield Finding("warning", ("numbers", number.number, "fallback", "transfer"), sentence)
+
+
+def _attended_transfer(settings: Settings, number: NumberSettings) -> Iterator[Finding]:
+    if number.transfer.kind != "attended":
+        return
+    lines = {name: line for name, line in settings.lines.items() if line.can_transfer}
+    hindrances = [hindrance for line in lines.values() if (hindrance := line.attended_hindrance) is not None]
+    for hindrance in dict.fromkeys(hindrances):
+        names = [name for name, line in lines.items() if line.attended_hindrance == hindrance]
+        sentence = f"cannot be `attended` on {_names('line', names)}: {hindrance}"
+        yield Finding("warning", ("numbers", number.number, "transfer", "kind"), sentence)
 
 
 def _server(settings: Settings) -> Iterator[Finding]:

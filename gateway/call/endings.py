@@ -88,7 +88,7 @@ class Endings:
         target = TransferTarget(
             transfer_id=action.transfer_id,
             target=action.target or "",
-            mode=action.mode,
+            mode="attended" if action.mode == "auto" and facts.number.transfer.kind == "attended" else action.mode,
             ring=ring,
             headers=action.headers,
         )

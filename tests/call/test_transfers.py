@@ -53,6 +53,21 @@ def test_a_transfer_waits_for_the_words_before_it_and_takes_the_caller_away() ->
     assert outcome(done) == CallOutcome(result="transferred", by="transfer", reason="answered")
 
 
+@pytest.mark.parametrize(
+    ("kind", "asked", "done"),
+    [
+        ("blind", "auto", "auto"),
+        ("attended", "auto", "attended"),
+        ("attended", "blind", "blind"),
+        ("blind", "attended", "attended"),
+    ],
+)
+def test_where_the_bot_does_not_say_how_the_number_does(kind: str, asked: str, done: str) -> None:
+    play = call(transfer={"allow": ["sip:*@pbx"], "kind": kind})
+    commands = play.reply(Transfer(transfer_id="t1", target=DESK, mode=asked), at=5.0)  # type: ignore[arg-type]
+    commands.expect(TransferCall(target=TransferTarget(transfer_id="t1", target=DESK, mode=done)))  # type: ignore[arg-type]
+
+
 def test_nothing_is_said_or_taken_down_while_the_target_rings() -> None:
     play = transferring(call())
     assert play.reply("One more thing", turn=None, at=6.0).prompts == []

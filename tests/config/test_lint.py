@@ -115,6 +115,15 @@ def test_a_fallback_that_some_lines_cannot_do(tmp_path: Path) -> None:
     assert found(tmp_path, USABLE + number) == []
 
 
+def test_attended_transfers_where_lines_cannot_do_them(tmp_path: Path) -> None:
+    number = f"numbers: {{'1': {SOUND % 'transfer: {allow: 100, kind: attended}'}}}\n"
+    lines = "lines: {pbx: {transport: pbx}, a: {transport: carrier}}\n"
+    text = lines + USABLE.replace("lines:", "#") + number
+    sentence = "cannot be `attended` on the line 'pbx': transfers are blind there"
+    assert found(tmp_path, text) == [f"numbers.1.transfer.kind: {sentence}"]
+    assert found(tmp_path, text.replace("attended}", "blind}")) == []
+
+
 SERVER = USABLE + f"numbers: {{'1': {SOUND % ''}}}\n"
 
 

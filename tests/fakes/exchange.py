@@ -50,21 +50,31 @@ class Exchange:
 
     # --- what it says ----------------------------------------------------------------------------------------------
     async def calls(
-        self, name: str = "caller", *, user: str = "601", extra: Sequence[str] = ABILITIES, body: str | None = None
+        self,
+        name: str = "caller",
+        *,
+        called: str = "600",
+        extra: Sequence[str] = ABILITIES,
+        body: str | None = None,
     ) -> Side:
         """A call to the gateway that it answers."""
-        side = self.invites(name, user=user, extra=extra, body=body)
+        side = self.invites(name, called=called, extra=extra, body=body)
         answer = await self.response(side)
         assert answer.status == 200, answer.status
         self.acknowledges(side, answer)
         return side
 
     def invites(
-        self, name: str = "caller", *, user: str = "601", extra: Sequence[str] = ABILITIES, body: str | None = None
+        self,
+        name: str = "caller",
+        *,
+        called: str = "600",
+        extra: Sequence[str] = ABILITIES,
+        body: str | None = None,
     ) -> Side:
         """A call to the gateway of which nothing is known yet."""
-        ours = f'"{name.title()}" <sip:{user}@127.0.0.1>;tag={name}'
-        side = Side(f"{name}-call", ours, f"<sip:600@{self.host}>", f"sip:600@{self.host}")
+        ours, target = f'"{name.title()}" <sip:601@127.0.0.1>;tag={name}', f"sip:{called}@{self.host}"
+        side = Side(f"{name}-call", ours, f"<{target}>", target)
         self.ask("INVITE", side, self.sdp() if body is None else body, extra=extra)
         return side
 

@@ -187,6 +187,12 @@ class SipLine(LineSection):
         return True
 
     @property
+    def attended_hindrance(self) -> str | None:
+        if self.registrations or self.listen:
+            return None
+        return "a telephone that connects to `path` can call nobody for us, and transfers fail there"
+
+    @property
     def sockets(self) -> list[Listening]:
         return [parse_listening(value) for value in self.listen]
 

@@ -11,16 +11,23 @@ from typing import Any
 import pytest
 
 from audio.rtp.packet import RtpPacket, is_rtcp
+from gateway.clock import LoopClock
 from gateway.events import LegClosed
 from gateway.interfaces import TransferOutcome, TransferTarget
+from gateway.transports.media.call_media import MediaSettings
+from gateway.transports.media.ports import MediaOptions, PortRange
+from gateway.transports.media.ticker import Ticker
 from gateway.transports.sip.consulting import JOINED_WITHIN
+from gateway.transports.sip.flow import CallKey
 from gateway.transports.sip.message import SipRequest
 from gateway.transports.sip.settings import SipLine
+from gateway.transports.sip.transfers import Origin, Transfers, shown_as
 from gateway.transports.sip.transport import SipTransport
 from gateway.transports.sockets import LineContext
 from tests.fakes.desk import Desk, TakenCall, open_line
 from tests.fakes.exchange import ABILITIES, Exchange, Side, exchange, sent_to
 from tests.fakes.plain_phone import port_in
+from tests.fakes.sip_agent import AgentAndPeer
 from tests.fakes.sip_line import rtp_ports, trunk_url
 from tests.fakes.virtual_loop import virtual_time
 
@@ -389,3 +396,30 @@ async def test_a_new_offer_in_the_targets_call_is_answered() -> None:
         it.exchange.answers(refer, 202)
         it.exchange.notifies(it.caller, "200 OK")
         assert (await transfer).ok
+
+
+# --- lines that cannot ---------------------------------------------------------------------------------------------
+def test_only_lines_with_somebody_who_calls_others_for_us_can() -> None:
+    phones = SipLine.model_validate({"path": "/sip", "auth": "none"})
+    assert "path" in str(phones.attended_hindrance)
+    account = {"registrar": "wss://pbx.example.com/ws", "aor": "sip:bot@pbx.example.com"}
+    for more in ({"listen": "udp:127.0.0.1:0", "allow": "127.0.0.1"}, {"registrations": [account]}):
+        assert SipLine.model_validate({"path": "/sip", "auth": "none", **more}).attended_hindrance is None
+
+
+def test_nobody_is_called_by_a_telephone_that_is_connected_to_us() -> None:
+    media = MediaSettings(options=MediaOptions(ports=PortRange()), codecs=("PCMU",), ticker=Ticker(), clock=LoopClock())
+    transfers = Transfers(AgentAndPeer().agent, media, LoopClock(), lambda: None)
+    call = CallKey("phone")
+    transfers.add(call, Origin(domain="example.com", address="192.0.2.1", display="", can_consult=False))
+    assert transfers.consultation(call, "dtls") is None
+    transfers.remove(call)
+    assert transfers.consultation(call, None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "shown"),
+    [("Ada", "601", "Ada"), ("", "601", "601"), ("", "", ""), ("A\r\nB\0" + "x" * 99, "", "AB" + "x" * 62)],
+)
+def test_what_the_target_reads_of_who_calls(name: str, number: str, shown: str) -> None:
+    assert shown_as(name, number) == shown
