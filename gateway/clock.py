@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -20,10 +21,18 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The running event loop's time, so that a loop with virtual time carries everything else with it."""
+    """The event loop's time, so that a loop with virtual time carries everything else with it.
+
+    It keeps to the loop in which it is asked first: looking for the running one takes a system call each time.
+    """
+
+    def __init__(self) -> None:
+        self._time: Callable[[], float] | None = None
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time()
+        if self._time is None:
+            self._time = asyncio.get_running_loop().time
+        return self._time()
 
     def wall(self) -> datetime.datetime:
         return datetime.datetime.now(datetime.UTC)
