@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -189,6 +190,12 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def _load_network() -> None:
+    """Import what anyio would import with the first request, in the middle of the first call: 15 ms or more."""
+    import_module("anyio.streams.tls")
+    _ = anyio.connect_tcp  # imported when it is named
+
+
 class HttpClient:
     """The one client of a process, made and closed by `app`.
 
@@ -207,6 +214,7 @@ class HttpClient:
         self._client = client or httpx.AsyncClient(verify=_trusted(), limits=limits, follow_redirects=False)
 
     async def __aenter__(self) -> HttpClient:
+        _load_network()
         return self
 
     async def __aexit__(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -288,3 +290,21 @@ async def test_what_is_final(errors: list[VendorError]):
         await with_retries(attempts, RetryPolicy(), attempts.sleep)
     assert caught.value is errors[-1]
     assert len(attempts.waits) == len(errors) - 1
+
+
+NETWORK = """
+import asyncio, sys
+from gateway.kit.http import HttpClient
+
+async def enter():
+    before = "anyio._core._sockets" in sys.modules
+    async with HttpClient():
+        print(before, "anyio._core._sockets" in sys.modules, "anyio.streams.tls" in sys.modules)
+
+asyncio.run(enter())
+"""
+
+
+def test_the_first_request_has_nothing_left_to_import() -> None:
+    done = subprocess.run([sys.executable, "-c", NETWORK], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False", "True", "True"], done.stderr

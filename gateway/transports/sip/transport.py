@@ -15,6 +15,7 @@ from gateway.events import CallInfo, LegEvent
 from gateway.interfaces import HangupReason, Leg, RegistrationStatus
 from gateway.routes import SocketRoute, Webhook
 from gateway.transports.auth import authenticator
+from gateway.transports.media import warming
 from gateway.transports.media.call_media import CallMedia, MediaSettings
 from gateway.transports.media.ports import MediaOptions, PortRange
 from gateway.transports.media.sdp import SdpError
@@ -109,6 +110,7 @@ class SipTransport:
         async with asyncio.TaskGroup() as group:
             self._calls, self._offer = group, offer
             try:
+                group.create_task(warming.load(self._needed_late()), name="load media")
                 group.create_task(self._signalling.run(), name="sip timers")
                 for door in self._doors:
                     group.create_task(door.run(self._signalling), name="sip door")
@@ -116,6 +118,12 @@ class SipTransport:
             finally:
                 self._offer = None
                 await self._leave()
+
+    def _needed_late(self) -> tuple[str, ...]:
+        """Browsers, and PBXs that want TLS, call by WebRTC; others may, and their first call loads it."""
+        settings = self._settings
+        expects = settings.path is not None or any(it.registrar.startswith("wss:") for it in settings.registrations)
+        return warming.needed(settings.codecs, expects_webrtc=expects)
 
     def drain(self) -> None:
         """No new calls: registrars and peers that ask are told to send theirs elsewhere."""
