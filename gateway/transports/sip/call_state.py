@@ -104,6 +104,7 @@ class Call:
         grace: Runs while the flow is gone.
         watch: Of the session, when it has an interval.
         session: That interval; None where it has none.
+        is_secure: It is one of ``sips``, and so are our Contacts in it (RFC 3261 sections 8.1.1.8 and 12.1.1).
     """
 
     key: CallKey
@@ -132,6 +133,7 @@ class Call:
     grace: Timer | None = None
     watch: Timer | None = None
     session: SessionTerms | None = None
+    is_secure: bool = False
 
     @property
     def is_cut(self) -> bool:

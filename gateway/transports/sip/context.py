@@ -196,9 +196,12 @@ class Context:
         """What we can do, for whatever begins or changes a call."""
         return [("Allow", ALLOW), ("Supported", ", ".join(SUPPORTED))]
 
-    def contact(self, flow: Flow) -> tuple[str, str]:
-        """The Contact of a call on a flow."""
+    def contact(self, call: Call) -> tuple[str, str]:
+        """Our Contact in a call, on the flow it has come to."""
+        flow = call.flow
         uri = flow.contact(self._user(flow), self._contact_transport(flow))
+        if call.is_secure:
+            uri = uri.as_secure()
         if self.settings.has_outbound and flow.is_framed:
             uri = uri.with_param("ob")
         return "Contact", str(NameAddress("", uri))

@@ -103,3 +103,9 @@ class Dialog:
         if not self.routes or self.routes[0].uri.param("lr") is not None:
             return self.target, list(self.routes)
         return self.routes[0].uri, [*self.routes[1:], NameAddress("", self.target)]
+
+
+def asks_for_security(invite: SipRequest) -> bool:
+    """Whether an INVITE wants ``sips`` for all of its dialog, and so in our Contact (RFC 3261 section 12.1.1)."""
+    way_back = (invite.record_routes or invite.contacts)[0].uri
+    return "sips" in (invite.uri.scheme, way_back.scheme)

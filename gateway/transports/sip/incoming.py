@@ -8,7 +8,7 @@ from gateway.errors import LocalProtocolError
 from gateway.transports.sip.bodies import SDP_TYPE, UnknownBody, sdp_of
 from gateway.transports.sip.call_state import Call, CallState
 from gateway.transports.sip.context import RETRY_AFTER, Context, Extra
-from gateway.transports.sip.dialog import Dialog
+from gateway.transports.sip.dialog import Dialog, asks_for_security
 from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.hanging_up import HangingUp
 from gateway.transports.sip.kept_answer import KeptAnswer
@@ -69,6 +69,7 @@ class Incoming:
             dialog=Dialog.as_callee(request, tag),
             invite=server,
             invited=request.cseq.number,
+            is_secure=asks_for_security(request),
         )
         call.learn(request)
         self._context.add(call)
@@ -135,7 +136,7 @@ class Incoming:
         """Answer an INVITE with 200, again and again until it is acknowledged; without an ACK the call is over."""
         number = server.request.cseq.number
         terms = self._sessions.answer(call, server.request, now)
-        extra = [self._context.contact(call.flow), *self._context.abilities(), *terms]
+        extra = [self._context.contact(call), *self._context.abilities(), *terms]
         data = self._context.answer(server, 200, now, tag=call.tag, extra=extra, sdp=sdp).to_bytes()
         call.sdp = sdp
         call.kept = KeptAnswer(

@@ -34,7 +34,13 @@ class Outgoing:
         context = self._context
         tag, call_id = context.tokens(), context.tokens()
         call = Call(
-            key=CallKey(context.tokens()), flow=flow, state=CallState.CALLING, call_id=call_id, tag=tag, sdp=sdp
+            key=CallKey(context.tokens()),
+            flow=flow,
+            state=CallState.CALLING,
+            call_id=call_id,
+            tag=tag,
+            sdp=sdp,
+            is_secure=target.scheme == "sips",
         )
         fields = Headers([("Route", route) for route in routes])
         fields.add("Max-Forwards", MAX_HOPS)
@@ -42,7 +48,7 @@ class Outgoing:
         fields.add("To", str(NameAddress("", target)))
         fields.add("Call-ID", call_id)
         fields.add("CSeq", "1 INVITE")
-        for name, value in (context.contact(flow), *context.abilities(), *headers, ("Content-Type", SDP_TYPE)):
+        for name, value in (context.contact(call), *context.abilities(), *headers, ("Content-Type", SDP_TYPE)):
             fields.add(name, value)
         return call, SipRequest("INVITE", target, fields, sdp)
 

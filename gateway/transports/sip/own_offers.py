@@ -65,7 +65,7 @@ class OwnOffers:
         assert call.dialog is not None
         request = call.dialog.request("UPDATE" if ours.sdp is None else "INVITE")
         terms = call.session.headers() if call.session is not None else []
-        for name, value in (self._context.contact(call.flow), *self._context.abilities(), *terms):
+        for name, value in (self._context.contact(call), *self._context.abilities(), *terms):
             request.headers.add(name, value)
         if ours.sdp is not None:
             request.headers.add("Content-Type", SDP_TYPE)

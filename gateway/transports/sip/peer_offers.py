@@ -115,4 +115,4 @@ class PeerOffers:
 
     def _about(self, call: Call, request: SipRequest, now: float) -> list[tuple[str, str]]:
         terms = self._sessions.answer(call, request, now)
-        return [self._context.contact(call.flow), *self._context.abilities(), *terms]
+        return [self._context.contact(call), *self._context.abilities(), *terms]

@@ -44,7 +44,7 @@ class Provisional:
         more: list[tuple[str, str]],
         now: float,
     ) -> bytes:
-        extra = [self._context.contact(call.flow), *self._context.abilities(), *more]
+        extra = [self._context.contact(call), *self._context.abilities(), *more]
         return self._context.answer(invite, status, now, tag=call.tag, extra=extra, sdp=sdp).to_bytes()
 
     def _say_again(self, call: Call, invite: InviteServer, status: int, sdp: bytes | None, now: float) -> None:

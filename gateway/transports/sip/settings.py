@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -18,8 +19,8 @@ from gateway.transports.sip.uri import SipUri, parse_uri
 
 Codec = Literal["PCMA", "PCMU", "G722", "opus"]
 USABLE_AUTH = ("basic", "bearer", "digest", "none")
-_LISTEN = re.compile(r"(udp|tcp):(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(?::([0-9]{1,5}))?")
-SIP_PORT = 5060
+_LISTEN = re.compile(r"(udp|tcp|tls):(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(?::([0-9]{1,5}))?")
+SIP_PORT, SIPS_PORT = 5060, 5061
 MAX_REGISTRATIONS = 64
 """Accounts of one line; each has a connection of its own."""
 
@@ -27,9 +28,13 @@ MAX_REGISTRATIONS = 64
 class Listening(NamedTuple):
     """A socket for SIP from trunks; host is an address, IPv6 without brackets."""
 
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     host: str
     port: int
+
+    @property
+    def is_stream(self) -> bool:
+        return self.transport != "udp"
 
 
 def _listening(value: str) -> str:
@@ -38,18 +43,19 @@ def _listening(value: str) -> str:
 
 
 def parse_listening(value: str) -> Listening:
-    """``udp:0.0.0.0:5060``, ``tcp:[::]:5060``; the port may be missing."""
+    """``udp:0.0.0.0:5060``, ``tcp:[::]:5060``, ``tls:0.0.0.0:5061``; the port may be missing."""
     found = _LISTEN.fullmatch(value.strip())
     if found is None:
         raise PydanticCustomError("listen", "is a transport, an address and a port such as udp:0.0.0.0:5060")
-    host, port = found[2].strip("[]"), int(found[3] or SIP_PORT)
+    transport = cast(Literal["udp", "tcp", "tls"], found[1])
+    host, port = found[2].strip("[]"), int(found[3] or (SIPS_PORT if transport == "tls" else SIP_PORT))
     try:
         ip_address(host)
     except ValueError:
         raise PydanticCustomError("listen", "names an address of this machine, such as 0.0.0.0") from None
     if port > 65535:
         raise PydanticCustomError("listen", "has a port between 1 and 65535")
-    return Listening("udp" if found[1] == "udp" else "tcp", host, port)
+    return Listening(transport, host, port)
 
 
 def _registrar(value: str) -> str:
@@ -109,6 +115,22 @@ def _few_enough(value: object) -> object:
     return value
 
 
+class TlsSection(Section):
+    """Who we are towards peers that connect by TLS. The files may change while the gateway runs: new connections get
+    what is in them within a minute."""
+
+    certificate: Path
+    """Our certificate in PEM, with those between it and its authority behind it (`fullchain.pem`)."""
+    key: Path | None = None
+    """Its key in PEM, without a passphrase. Unset: it is in the file of the certificate."""
+    client_ca: Path | None = None
+    """Certificates in PEM of the authorities whose peers may connect (mutual TLS). Unset: peers show none."""
+
+    @property
+    def key_file(self) -> Path:
+        return self.key or self.certificate
+
+
 class RtpSection(Section):
     """Where the audio of calls is sent and received."""
 
@@ -123,13 +145,16 @@ class RtpSection(Section):
     from the address that the peer has named."""
     silence_limit: float = Field(default=20.0, ge=2, le=600)
     """Seconds without any packet from the peer, after which the call is over."""
+    encryption: Literal["optional", "required"] = "optional"
+    """`optional`: encrypted audio (SRTP) where the peer offers it, by keys in the SDP or by DTLS. `required`: calls
+    without it are refused with 488, and our own offers ask for it."""
     hold_limit: float = Field(default=900.0, ge=10, le=86400)
     """The same while the call is on hold, when many peers send nothing."""
 
 
 class SipLine(LineSection):
-    """Calls by SIP: from a PBX at which we register over WebSocket, from trunks by UDP and TCP, and from telephones
-    that connect to our own WebSocket. Audio is plain RTP, or WebRTC where the peer offers it.
+    """Calls by SIP: from a PBX at which we register over WebSocket, from trunks by UDP, TCP and TLS, and from
+    telephones that connect to our own WebSocket. Audio is plain RTP, or SRTP or WebRTC where the peer offers it.
     """
 
     transport: Literal["sip"] = "sip"
@@ -140,7 +165,10 @@ class SipLine(LineSection):
     listen: Annotated[tuple[Annotated[str, AfterValidator(_listening)], ...], BeforeValidator(one_or_many)] = Field(
         default=(), max_length=16
     )
-    """Sockets for trunks, such as `udp:0.0.0.0:5060`; needs `allow` or `auth`."""
+    """Sockets for trunks, such as `udp:0.0.0.0:5060` or `tls:0.0.0.0:5061`; needs `allow`, `auth`, or for TLS
+    `tls.client_ca`."""
+    tls: TlsSection | None = None
+    """Certificate and key for `tls:` in `listen`."""
     allow: Annotated[tuple[Network, ...], BeforeValidator(one_or_many)] = ()
     """Networks and addresses of trunks whose calls are taken on `listen`; others are refused before they are read."""
     trust_identity: bool = True
@@ -170,13 +198,34 @@ class SipLine(LineSection):
     def _says_who_may_come_in(self) -> Self:
         if self.auth is not None and self.auth.kind not in USABLE_AUTH:
             raise PydanticCustomError("auth", "must be digest, basic, bearer or none on a sip line")
-        if self.listen and not self.allow and not (self.auth and self.auth.kind in ("digest", "none")):
+        if self._takes_strangers:
             raise PydanticCustomError(
                 "allow", "listens for trunks and needs `allow` with their addresses, or `auth` with digest"
             )
         if len({(it.registrar, it.aor) for it in self.registrations}) < len(self.registrations):
             raise PydanticCustomError("registrations", "names one account twice")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_certificate(self) -> Self:
+        has_tls = any(it.transport == "tls" for it in self.sockets)
+        if has_tls and self.tls is None:
+            raise PydanticCustomError("tls", "listens by TLS and needs `tls` with a certificate and its key")
+        if self.tls is not None and not has_tls:
+            raise PydanticCustomError("tls", "has `tls`, and `listen` has no socket such as tls:0.0.0.0:5061 for it")
+        return self
+
+    @property
+    def _takes_strangers(self) -> bool:
+        """Whether somebody could connect of whom nothing is known."""
+        if self.allow or (self.auth and self.auth.kind in ("digest", "none")):
+            return False
+        return any(it.transport != "tls" or not self.has_client_ca for it in self.sockets)
+
+    @property
+    def has_client_ca(self) -> bool:
+        """Peers that connect by TLS prove who they are by a certificate."""
+        return self.tls is not None and self.tls.client_ca is not None
 
     @property
     def listens(self) -> tuple[str, ...]:

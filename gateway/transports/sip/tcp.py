@@ -1,5 +1,5 @@
-"""SIP over TCP, for trunks: connections that peers open, each one a flow (RFC 3261 section 18). The counterpart without
-connections is `udp`.
+"""SIP over TCP and TLS, for trunks: connections that peers open, each one a flow (RFC 3261 section 18). The counterpart
+without connections is `udp`.
 
 We open none ourselves: what the core still has to say on a connection that is gone stays unsaid.
 """
@@ -10,21 +10,26 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
-
-import structlog
+from typing import Any, Unpack
 
 from config.base import Network
-from gateway.clock import Clock, LoopClock
-from gateway.routes import SocketRoute
+from gateway.clock import Clock
 from gateway.transports.sip.errors import SipParseError
-from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.flow import Flow, FlowTransport
 from gateway.transports.sip.framing import PONG_BYTES, KeepAlive, StreamFramer
+from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import Listening
 from gateway.transports.sip.signalling import Hall
-from gateway.transports.sip.trunks import Admission, bind, written
+from gateway.transports.sip.tls import ServerIdentity, reason_of
+from gateway.transports.sip.trunks import DoorOptions, TrunkDoor, bind, written
 
 MAX_CONNECTIONS = 500
+MAX_OPENING = 100
+"""Connections that shake hands at a time: each takes a processor for milliseconds, and who is slow holds a place."""
+HANDSHAKE_WITHIN = 10.0
+FAREWELL_WITHIN = 2.0
+"""Seconds a peer has to agree to the end of TLS."""
+ACCEPTS_AGAIN = 1.0
 FIRST_MESSAGE_WITHIN = 30.0
 IDLE_LIMIT = 15 * 60.0
 """Seconds without a whole message, or a keep-alive, after which a connection makes room for a new one where there are
@@ -40,18 +45,13 @@ READ_BYTES = 16 * 1024
 AT_A_TIME = 16
 """Messages of one connection that are handled before others have their turn."""
 
-log = structlog.get_logger(__name__)
 
-
-class TcpDoor:
+class TcpDoor(TrunkDoor):
     """A `Door`.
 
     Args:
-        allow: Addresses of trunks; connections of others are closed before anything is read.
-        line: The line's name, for the log.
-        is_open: Everybody may speak to us, for lines with digest, or `auth: none`.
         tokens: Makes the ids of flows.
-        announce: Our address as peers reach it, for a gateway behind 1:1 NAT. None: the one the peer has connected to.
+        identity: Who we are, where TLS is spoken.
     """
 
     def __init__(
@@ -59,33 +59,19 @@ class TcpDoor:
         listening: Listening,
         allow: Sequence[Network],
         *,
-        line: str,
-        is_open: bool,
         tokens: Callable[[], str],
-        announce: str | None = None,
-        clock: Clock | None = None,
+        identity: ServerIdentity | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        **options: Unpack[DoorOptions],
     ) -> None:
-        self._listening = listening
-        self._announce = announce
+        super().__init__(listening, allow, **options)
         self._tokens = tokens
+        self._identity = identity
         self._max_connections = max_connections
-        self._clock = clock or LoopClock()
-        self._log = log.bind(line=line, transport="tcp")
-        self._admission = Admission(allow, line=line, is_open=is_open, clock=self._clock)
+        self._failed_handshakes = Seldom(self._clock)
         self._connections: dict[Flow, _Connection] = {}
-        self.port = listening.port
-        """Where we listen; once `run` has begun, also where the port was left to the system."""
-        self.is_up = asyncio.Event()
-
-    @property
-    def routes(self) -> Sequence[SocketRoute]:
-        return ()
-
-    @property
-    def refused(self) -> int:
-        """Connections of addresses that are not in `allow`."""
-        return self._admission.refused
+        self._raw: set[socket.socket] = set()  # accepted, and not begun with yet
+        self._opening = 0  # with those, and those that shake hands
 
     async def run(self, hall: Hall) -> None:
         """Carry messages until cancelled.
@@ -96,34 +82,77 @@ class TcpDoor:
         bound = bind(self._listening)
         self.port = bound.getsockname()[1]
         async with asyncio.TaskGroup() as serving:
-
-            def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                if self.is_up.is_set() and self._admits(writer, hall):
-                    connection = _Connection(self._flow(writer), reader, writer, self._clock)
-                    self._connections[connection.flow] = connection  # counted from now on
-                    serving.create_task(self._serve(connection, hall))
-                else:
-                    writer.transport.abort()
-
-            server = await asyncio.start_server(welcome, sock=bound, limit=READ_BYTES)
             self.is_up.set()
             try:
-                await asyncio.get_running_loop().create_future()
+                while True:
+                    await self._accept(bound, serving, hall)
             finally:
                 self.is_up.clear()
-                server.close()
+                bound.close()
+
+    async def _accept(self, bound: socket.socket, serving: asyncio.TaskGroup, hall: Hall) -> None:
+        """The next connection. Who may not come in is turned away before anything is read, or any key agreed on."""
+        try:
+            accepted, address = await asyncio.get_running_loop().sock_accept(bound)
+        except OSError as error:  # the peer has gone, or there are no descriptors left
+            self._log.warning("connection not accepted", reason=type(error).__name__)
+            await asyncio.sleep(ACCEPTS_AGAIN)
+            return
+        if not self._admits(address[0], hall):
+            accepted.close()
+            return
+        self._raw.add(accepted)
+        self._opening += 1
+        serving.create_task(self._welcome(accepted, address, hall)).add_done_callback(lambda _: self._close(accepted))
+
+    async def _welcome(self, accepted: socket.socket, address: Any, hall: Hall) -> None:
+        self._raw.discard(accepted)  # its transport closes it
+        try:
+            connection = await self._opened(accepted, address)
+        except OSError as error:
+            if times := self._failed_handshakes.due(address[0]):
+                self._log.warning("TLS handshake refused", peer=address[0], reason=reason_of(error), times=times)
+            return
+        finally:
+            self._opening -= 1
+        self._connections[connection.flow] = connection
+        await self._serve(connection, hall)
+
+    async def _opened(self, accepted: socket.socket, address: Any) -> _Connection:
+        """The connection, once keys are agreed on where TLS is spoken."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(READ_BYTES, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        terms: dict[str, Any] = {}
+        if self._identity is not None:
+            terms = {
+                "ssl": self._identity.context(),
+                "ssl_handshake_timeout": HANDSHAKE_WITHIN,
+                "ssl_shutdown_timeout": FAREWELL_WITHIN,
+            }
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted, **terms)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        return _Connection(self._flow(address, writer), reader, writer, self._clock)
+
+    def _close(self, accepted: socket.socket) -> None:
+        """One that was accepted in the moment in which the door was shut."""
+        if accepted in self._raw:
+            self._raw.discard(accepted)
+            accepted.close()
 
     def send(self, flow: Flow, data: bytes) -> bool:
         connection = self._connections.get(flow)
         return connection is not None and connection.send(data)
 
-    def _admits(self, writer: asyncio.StreamWriter, hall: Hall) -> bool:
-        peer = writer.get_extra_info("peername")
-        if peer is None or not self._admission.lets_in(peer[0]):
+    def _admits(self, host: str, hall: Hall) -> bool:
+        if not self._admission.lets_in(host):
             return False
-        if len(self._connections) < self._max_connections or self._make_room(hall):
+        if self._opening >= MAX_OPENING:
+            self._log.warning("too many connections at once", peer=host, limit=MAX_OPENING)
+            return False
+        if len(self._connections) + self._opening < self._max_connections or self._make_room(hall):
             return True
-        self._log.warning("too many connections", peer=peer[0], limit=self._max_connections)
+        self._log.warning("too many connections", peer=host, limit=self._max_connections)
         return False
 
     def _make_room(self, hall: Hall) -> bool:
@@ -137,13 +166,13 @@ class TcpDoor:
             found.leave("it was idle, and its place was needed")
         return found is not None
 
-    def _flow(self, writer: asyncio.StreamWriter) -> Flow:
-        peer, ours = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+    def _flow(self, address: Any, writer: asyncio.StreamWriter) -> Flow:
+        transport: FlowTransport = "tcp" if self._identity is None else "tls"
         return Flow(
-            id=f"tcp {self._tokens()}",
-            transport="tcp",
-            peer=written(peer[0], peer[1]),
-            local=written(self._announce or ours[0], self.port),
+            id=f"{transport} {self._tokens()}",
+            transport=transport,
+            peer=written(address[0], address[1]),
+            local=written(self._announce or writer.get_extra_info("sockname")[0], self.port),
         )
 
     async def _serve(self, connection: _Connection, hall: Hall) -> None:

@@ -32,7 +32,7 @@ class Transferring:
         request = call.dialog.request("REFER")
         request.headers.add("Refer-To", str(NameAddress("", target)))
         request.headers.add("Referred-By", str(NameAddress("", call.dialog.local.uri)))
-        for name, value in (self._context.contact(call.flow), *headers):
+        for name, value in (self._context.contact(call), *headers):
             request.headers.add(name, value)
         self._context.ask_in(call, request, self._received(call, call.refer), now)
 

@@ -9,18 +9,16 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import structlog
 
 from config.base import Network
-from gateway.clock import Clock, LoopClock
-from gateway.routes import SocketRoute
 from gateway.transports.sip.flow import Flow
 from gateway.transports.sip.framing import PONG_BYTES, KeepAlive, keep_alive
 from gateway.transports.sip.settings import Listening
 from gateway.transports.sip.signalling import Hall
-from gateway.transports.sip.trunks import Admission, bind, written
+from gateway.transports.sip.trunks import DoorOptions, TrunkDoor, bind, written
 
 MAX_PEERS = 10_000
 """Flows that are known at a time. The one that was heard of least recently makes room for a new one, so only a flood
@@ -34,49 +32,19 @@ BUFFER_BYTES = 1 << 20
 log = structlog.get_logger(__name__)
 
 
-class UdpDoor:
+class UdpDoor(TrunkDoor):
     """A `Door`.
 
     Each datagram is handled in a turn of the event loop of its own (with uvloop, at most 32 of them), so that a flood
     delays other work and does not stop it.
-
-    Args:
-        allow: Addresses of trunks; datagrams of others are dropped before they are read.
-        line: The line's name, for the log.
-        is_open: Everybody may speak to us, for lines with digest, or `auth: none`.
-        announce: Our address as peers reach it, for a gateway behind 1:1 NAT. None: that of the way to each peer.
     """
 
-    def __init__(
-        self,
-        listening: Listening,
-        allow: Sequence[Network],
-        *,
-        line: str,
-        is_open: bool,
-        announce: str | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._listening = listening
-        self._announce = announce
-        self._log = log.bind(line=line, transport="udp")
-        self._admission = Admission(allow, line=line, is_open=is_open, clock=clock or LoopClock())
+    def __init__(self, listening: Listening, allow: Sequence[Network], **options: Unpack[DoorOptions]) -> None:
+        super().__init__(listening, allow, **options)
         self._transport: Any = None  # a DatagramTransport; its `get_write_buffer_size` is not declared
         self._hall: Hall | None = None
         self._flows: dict[Any, Flow] = {}  # by the peer's address as the socket has it; heard of last, last
         self._peers: dict[Flow, Any] = {}
-        self.port = listening.port
-        """Where we listen; once `run` has begun, also where the port was left to the system."""
-        self.is_up = asyncio.Event()
-
-    @property
-    def routes(self) -> Sequence[SocketRoute]:
-        return ()
-
-    @property
-    def refused(self) -> int:
-        """Datagrams of addresses that are not in `allow`."""
-        return self._admission.refused
 
     async def run(self, hall: Hall) -> None:
         """Carry messages until cancelled.

@@ -89,6 +89,11 @@ class SipUri:
         """The same URI with one parameter more, or changed."""
         return replace(self, params=with_param(self.params, name, value))
 
+    def as_secure(self) -> SipUri:
+        """The same by ``sips``, which says TLS by itself (RFC 5630 section 3.1.4)."""
+        params = tuple(param for param in self.params if param != ("transport", "tls"))
+        return replace(self, scheme="sips", params=params)
+
 
 @dataclass(frozen=True, slots=True)
 class NameAddress:

@@ -229,7 +229,7 @@ class UserAgent:
             headers: Event and Subscription-State.
         """
         if (known := self._call(call)) is not None:
-            contact = self._context.contact(known.flow)
+            contact = self._context.contact(known)
             self._in_dialog.tell(known, "NOTIFY", (contact, *headers), content_type, body, now)
 
     def reinvite(self, call: CallKey, sdp: bytes, *, now: float) -> None:
