@@ -7,7 +7,6 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 
 import structlog
 
@@ -26,11 +25,11 @@ from gateway.transports.sip.context import UserAgentSettings
 from gateway.transports.sip.digest import DigestServer
 from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.leg import Offered, SipLeg
+from gateway.transports.sip.listening import is_known, is_overheard, trunk_doors
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import RegistrationSection, SipLine
 from gateway.transports.sip.signalling import Door, Signalling
-from gateway.transports.sip.tcp import TcpDoor
 from gateway.transports.sip.timers import Timing
 from gateway.transports.sip.transfers import Origin, Transfers, shown_as
 from gateway.transports.sip.ua_events import (
@@ -41,7 +40,6 @@ from gateway.transports.sip.ua_events import (
     Unregistered,
     UserAgentEvent,
 )
-from gateway.transports.sip.udp import UdpDoor
 from gateway.transports.sip.uri import SipUri, parse_uri
 from gateway.transports.sip.user_agent import UserAgent
 from gateway.transports.sip.ws_server import ServerDoor
@@ -67,7 +65,7 @@ class SipTransport:
         self._context = context
         self._log = log.bind(line=name)
         self._guard = _guard(settings)
-        self._wrong_credentials = Seldom(context.clock)
+        self._wrong_credentials, self._overheard_keys = Seldom(context.clock), Seldom(context.clock)
         self._agent = UserAgent(
             UserAgentSettings(
                 takes_registers=settings.path is not None,
@@ -83,7 +81,8 @@ class SipTransport:
             settings.registrations, line=name, clock=context.clock, tokens=_token, on_up=self._register
         )
         server = self._server()
-        self._doors: list[Door] = [*self._accounts.doors, *([server] if server else []), *self._listeners()]
+        listeners = trunk_doors(settings, line=name, tokens=_token, clock=context.clock)
+        self._doors: list[Door] = [*self._accounts.doors, *([server] if server else []), *listeners]
         self.routes: Sequence[Webhook | SocketRoute] = list(server.routes) if server else []
         self._ticker = Ticker(context.clock)
         self._media = MediaSettings(
@@ -99,6 +98,7 @@ class SipTransport:
             silence_limit=settings.rtp.silence_limit,
             hold_limit=settings.rtp.hold_limit,
             hears_tones=settings.inband_digits,
+            security=("sdes", "dtls") if settings.rtp.encryption == "required" else ("none", "sdes", "dtls"),
         )
         self._legs: dict[CallKey, SipLeg] = {}
         self._transfers = Transfers(self._agent, self._media, context.clock, self._signalling.pump)
@@ -166,30 +166,6 @@ class SipTransport:
             trusted_proxies=self._context.trusted_proxies,
         )
 
-    def _listeners(self) -> list[Door]:
-        settings = self._settings
-        is_open = settings.auth is not None and settings.auth.kind in ("digest", "none")
-        doors: list[Door] = []
-        for listening in settings.sockets:
-            announce, clock = settings.rtp.announce, self._context.clock
-            if listening.transport == "udp":
-                doors.append(
-                    UdpDoor(listening, settings.allow, line=self._name, is_open=is_open, announce=announce, clock=clock)
-                )
-            else:
-                doors.append(
-                    TcpDoor(
-                        listening,
-                        settings.allow,
-                        line=self._name,
-                        is_open=is_open,
-                        tokens=_token,
-                        announce=announce,
-                        clock=clock,
-                    )
-                )
-        return doors
-
     # --- who may come in -------------------------------------------------------------------------------------------
     def _welcome(self, request: SipRequest, flow: Flow, now: float) -> SipResponse | None:
         """Registrars and listed addresses are known; the others prove who they are, where the line says so."""
@@ -205,14 +181,7 @@ class SipTransport:
         return self._guard.refuse(request, verdict, now, peer=peer, to_tag=_token())
 
     def _is_known(self, flow: Flow) -> bool:
-        return self._account_of(flow) is not None or self._is_listed(flow)
-
-    def _is_listed(self, flow: Flow) -> bool:
-        try:
-            address = ip_address(flow.peer_address[0])
-        except ValueError:
-            return False
-        return flow.transport in ("udp", "tcp") and any(address in network for network in self._settings.allow)
+        return self._account_of(flow) is not None or is_known(self._settings, flow)
 
     def _account_of(self, flow: Flow) -> RegistrationSection | None:
         """The account at which a flow is registered; only a connection that we opened has one."""
@@ -240,12 +209,24 @@ class SipTransport:
             leg = SipLeg(offered, info, self, self._transfers, media, self._context.clock)
         except SdpError as error:
             self._log.warning("call refused", reason=str(error), leg_id=info.leg_id, status=error.status)
-            self._agent.reject(event.call, error.status or 488, now=self._now())
+            warning = [("Warning", '{} talkpath "{}"'.format(*error.warning))] if error.warning else []
+            self._agent.reject(event.call, error.status or 488, headers=warning, now=self._now())
             self._signalling.pump()
             return
         self._legs[event.call] = leg
         self._transfers.add(event.call, self._origin(event.flow, domain, info))
-        self._log.info("call offered", call_id=info.call_id, leg_id=info.leg_id, transport=event.flow.transport)
+        security = leg.media.security
+        self._log.info(
+            "call offered",
+            call_id=info.call_id,
+            leg_id=info.leg_id,
+            transport=event.flow.transport,
+            encryption=security,
+        )
+        if security == "sdes" and is_overheard(event.flow):
+            peer = event.flow.peer_address[0]
+            if times := self._overheard_keys.due(peer):
+                self._log.warning("keys of encrypted audio came in the clear, by no TLS", peer=peer, times=times)
         self._calls.create_task(self._conduct(leg, event.call, self._offer), name="sip call")
 
     async def _conduct(self, leg: SipLeg, call: CallKey, offer: Callable[[Leg], Awaitable[None]]) -> None:
@@ -264,7 +245,7 @@ class SipTransport:
         """Who calls whom, and the PBX's domain."""
         request, settings = event.request, self._settings
         account = self._account_of(event.flow)
-        is_trusted = settings.trust_identity and (account is not None or self._is_listed(event.flow))
+        is_trusted = settings.trust_identity and (account is not None or is_known(settings, event.flow))
         accounts = [section.account for section in settings.registrations]
         data = read_call_data(request, is_trusted=is_trusted, accounts=accounts)
         caller, called, custom = settings.identity(data.fields(), self._context.country)
