@@ -68,12 +68,15 @@ class Call:
         )
 
     async def run(self) -> None:
+        self.mailbox.pass_audio(self._hear)
         self.media.start()
         speaking = asyncio.create_task(self._speak())
-        async for event in self.mailbox.events():
-            if type(event) is AudioReceived:
-                self.heard += 1
+        async for _ in self.mailbox.events():
+            pass
         speaking.cancel()
+
+    def _hear(self, frame: Frame) -> None:
+        self.heard += 1
 
     async def _speak(self) -> None:
         message = Frame(VOICE * 10, self.media.format)

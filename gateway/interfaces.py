@@ -125,6 +125,18 @@ class RingingLeg(Protocol):
         ...
 
 
+@runtime_checkable
+class DirectLeg(Protocol):
+    """A leg that can hand the caller's audio over where it arrives, rather than by a detour over its reader's task."""
+
+    def pass_audio(self, take: Callable[[Frame], None] | None) -> None:
+        """Call ``take`` with the caller's audio, in order, and leave it out of `Leg.events`; what waits goes first.
+
+        None ends that. If ``take`` raises, `Leg.events` does, and nothing is passed any more.
+        """
+        ...
+
+
 class Transport(Protocol):
     """One per configured line; accepts calls."""
 

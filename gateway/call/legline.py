@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from audio.frame import Frame
 from gateway.call.caller_audio import CallerAudio
 from gateway.call.guard import Helpers
 from gateway.call.mouth import leg_broke, patient
@@ -26,7 +30,7 @@ from gateway.events import (
     Transcript,
     TransferFinished,
 )
-from gateway.interfaces import HangupReason, Leg, RingingLeg, TransferTarget
+from gateway.interfaces import DirectLeg, HangupReason, Leg, RingingLeg, TransferTarget
 from gateway.kit.closing import closing
 
 log = structlog.get_logger()
@@ -126,15 +130,32 @@ class LegLine:
 
     # --- what it says ----------------------------------------------------------------------------------------------
     async def _read(self) -> None:
-        async with closing(self._leg.events()) as events:
-            async for event in events:
-                if isinstance(event, AudioReceived):  # fifty times a second, everything else is rare
-                    self._audio.take(event.frame, self._now())
-                elif self._is_last(event):
-                    break
-            else:
-                self._post(LegClosed(by="failure", reason="the leg fell silent"))
+        with self._direct_audio():
+            async with closing(self._leg.events()) as events:
+                async for event in events:
+                    if isinstance(event, AudioReceived):  # fifty times a second, everything else is rare
+                        self._hear(event.frame)
+                    elif self._is_last(event):
+                        break
+                else:
+                    self._post(LegClosed(by="failure", reason="the leg fell silent"))
         await asyncio.get_running_loop().create_future()  # until the call is over, too
+
+    @contextmanager
+    def _direct_audio(self) -> Iterator[None]:
+        """Meanwhile the leg hands us audio where it arrives, if it can; logs name this call there, too."""
+        if not isinstance(self._leg, DirectLeg):
+            yield
+            return
+        run = contextvars.copy_context().run
+        self._leg.pass_audio(partial(run, self._hear))  # type: ignore[call-arg]  # the frame comes later
+        try:
+            yield
+        finally:
+            self._leg.pass_audio(None)
+
+    def _hear(self, frame: Frame) -> None:
+        self._audio.take(frame, self._now())
 
     def _is_last(self, event: LegEvent) -> bool:
         match event:

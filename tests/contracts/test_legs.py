@@ -25,7 +25,7 @@ from gateway.caller.peer import (
 from gateway.clock import LoopClock
 from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegClosed, MarkReached
-from gateway.interfaces import TransferTarget
+from gateway.interfaces import DirectLeg, TransferTarget
 from gateway.speech_interfaces import Utterance
 from tests.contracts.leg_kinds import TICK, Call, Kind, each_buffered_kind, each_kind, each_rtp_kind, size_of, tone
 from tests.fakes.virtual_loop import virtual_time
@@ -60,6 +60,26 @@ async def test_three_seconds_each_way_arrive_as_they_were_said(kind: Kind) -> No
         assert frames[0].pts_samples == 0
         (heard,) = call.line.heard()
         assert heard.data == answered
+
+
+@each_rtp_kind
+@virtual_time
+async def test_audio_can_be_had_where_it_arrives_and_keys_still_come_as_events(kind: Kind) -> None:
+    async with Call(kind) as call:
+        said, heard = tone(call.format, 1.0), list[Frame]()
+        assert isinstance(call.leg, DirectLeg)
+        call.leg.pass_audio(heard.append)
+        before = len(call.taken.audio)
+        await call.line.say(Frame(said, call.format))
+        await call.line.press("7")
+        await call.desk.until(lambda: call.taken.told == [DigitPressed(digit="7")])
+        assert said in b"".join(frame.data for frame in heard)
+        assert len(call.taken.audio) == before
+        await asyncio.sleep(1.0)  # the key sounds on, in place of audio
+        call.leg.pass_audio(None)
+        await call.line.say(Frame(said, call.format))
+        await asyncio.sleep(0.2)
+        assert said in call.taken.audio[before:]
 
 
 @each_kind

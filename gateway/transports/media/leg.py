@@ -62,6 +62,9 @@ class MediaLeg:
     def events(self) -> AsyncIterator[LegEvent]:
         return self.mailbox.events()
 
+    def pass_audio(self, take: Callable[[Frame], None] | None) -> None:
+        self.mailbox.pass_audio(take)
+
     async def send_audio(self, frame: Frame) -> None:
         if frame.format != self.capabilities.format:
             raise LocalProtocolError(f"this call carries {self.capabilities.format}, not {frame.format}")

@@ -50,6 +50,45 @@ async def test_audio_that_nobody_reads_makes_room_for_newer_and_nothing_else_is_
 
 
 @pytest.mark.asyncio
+async def test_audio_passes_by_in_order_and_what_waits_goes_first() -> None:
+    mailbox, heard = Mailbox(), list[int]()
+    mailbox.post(audio(0))
+    mailbox.post(DigitPressed(digit="1"))
+    mailbox.post(audio(1))
+    mailbox.pass_audio(lambda frame: heard.append(frame.pts_samples))
+    for number in range(2, MAX_AUDIO + 10):
+        mailbox.post(audio(number))
+    assert heard == list(range(MAX_AUDIO + 10))
+    mailbox.pass_audio(None)
+    mailbox.post(audio(999))
+    mailbox.post(CLOSED)
+    assert await read(mailbox) == [DigitPressed(digit="1"), audio(999), CLOSED]
+    assert mailbox.dropped == 0
+
+
+@pytest.mark.asyncio
+async def test_whoever_fails_at_audio_that_passes_by_is_told_as_reader() -> None:
+    mailbox, heard = Mailbox(), list[int]()
+
+    def take(frame: Frame) -> None:
+        heard.append(frame.pts_samples)
+        if frame.pts_samples == 1:
+            raise ValueError("no such sample")
+
+    for number in range(3):
+        mailbox.post(audio(number))
+    reading = asyncio.create_task(read(mailbox))
+    await asyncio.sleep(0)
+    mailbox.post(audio(0))
+    mailbox.pass_audio(take)
+    for number in range(1, 4):
+        mailbox.post(audio(number))
+    with pytest.raises(ValueError, match="no such sample"):
+        await reading
+    assert heard == [0, 1]
+
+
+@pytest.mark.asyncio
 async def test_what_was_read_makes_room_again() -> None:
     mailbox = Mailbox()
     for number in range(MAX_AUDIO + 10):
