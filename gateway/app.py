@@ -57,6 +57,7 @@ log = structlog.get_logger()
 
 JUDGE_EVERY = 0.010  # s: windows of all calls are judged together this often
 LAG_EVERY = 0.5
+LEAVE_WITHIN = 5.0  # s for lines to say goodbye to their peers; each bounds that itself
 LAST_CALLS = 5.0  # s for calls that outlast the drain time to hang up in order
 WEBSOCKETS = {
     "ws": "websockets-sansio",
@@ -250,10 +251,11 @@ class App:
         equipment, records = reception.equipment, self._settings.records
         self._ports = ports = await self._open_ports(operator, transports, reception)
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(transport.serve(_offer_to(reception, name)), name=f"line {name}")
+            lines = {
+                name: group.create_task(transport.serve(_offer_to(reception, name)), name=f"line {name}")
                 for name, transport in {**transports, TEXT_LINE: self._text}.items()
-            ]
+            }
+            tasks = list(lines.values())
             tasks.append(group.create_task(self._watch_lag(equipment.metrics), name="lag"))
             tasks.append(
                 group.create_task(
@@ -282,6 +284,7 @@ class App:
                 await self._jobs.drain()
             finally:
                 self._release_signals(handlers)
+                await _take_leave([lines[name] for name, line in transports.items() if isinstance(line, DrainsPeers)])
                 ports.stop()
                 await asyncio.wait(serving)
                 for task in tasks:
@@ -368,6 +371,14 @@ class App:
             due = loop.time() + LAG_EVERY
             await asyncio.sleep(LAG_EVERY)
             metrics.lag.set(max(0.0, loop.time() - due))
+
+
+async def _take_leave(lines: Sequence[asyncio.Task[None]]) -> None:
+    """End lines that have something to say to their peers, while the shared port still carries it."""
+    for line in lines:
+        line.cancel()
+    if lines:
+        await asyncio.wait(lines, timeout=LEAVE_WITHIN)
 
 
 def _offer_to(reception: Reception, line: str) -> Callable[[Leg], Any]:

@@ -119,6 +119,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self.is_up.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A WebSocket that its peer is just closing would be closed once more, which raises (uvicorn 0.40 to 0.54).
+        for connection in self.server_state.connections:
+            if hasattr(connection, "close_sent") and connection.transport.is_closing():
+                connection.close_sent = True
+        await super().shutdown(sockets)
+
     async def run_until_told(self) -> None:
         """Serve; the sockets are closed when it ends."""
         try:

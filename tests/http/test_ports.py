@@ -15,7 +15,7 @@ from config.server import ServerSection
 from gateway.errors import ConfigError
 from gateway.http.ports import Ports, open_ports
 from gateway.http.serving import address_of, bind, close_all
-from gateway.routes import HttpReply, HttpRequest, Webhook
+from gateway.routes import HttpReply, HttpRequest, SocketRoute, Webhook
 from tests.fakes.control import FakeControl
 from tests.fakes.virtual_loop import virtual_time
 
@@ -30,10 +30,15 @@ def hook(path: str, listen: str | None = None) -> Webhook:
     return Webhook(path=path, methods=("GET",), handle=answer, listen=listen)
 
 
-async def opened(hooks: Sequence[Webhook], **settings: Any) -> Ports:
+async def opened(hooks: Sequence[Webhook], *, sockets: Sequence[SocketRoute] = (), **settings: Any) -> Ports:
     section = ServerSection(port=0, **settings)
     return await open_ports(
-        section, FakeControl(), hooks, own_sockets=[], observe=lambda *_: None, websockets={"ws": "websockets-sansio"}
+        section,
+        FakeControl(),
+        [*hooks, *sockets],
+        own_sockets=[],
+        observe=lambda *_: None,
+        websockets={"ws": "websockets-sansio"},
     )
 
 
@@ -147,3 +152,46 @@ def test_addresses(listen, address):
 def test_what_is_no_address(listen):
     with pytest.raises(ConfigError, match="no address to listen on"):
         address_of(listen)
+
+
+# --- the end -------------------------------------------------------------------------------------------------------
+class Flood:
+    """Says more than a peer that does not read can be given."""
+
+    def __init__(self) -> None:
+        self.has_sent = asyncio.Event()
+        self.is_over = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        sending = asyncio.ensure_future(send({"type": "websocket.send", "bytes": bytes(16_000_000)}))
+        self.has_sent.set()
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        self.is_over.set()
+        sending.cancel()
+        await asyncio.wait([sending])
+
+
+@virtual_time
+async def test_a_socket_that_its_peer_is_closing_does_not_break_the_end() -> None:
+    flood = Flood()
+    ports = await opened([], sockets=[SocketRoute(path="/flood", app=flood)])
+    serving_it = asyncio.create_task(ports.shared.run_until_told())
+    await ports.wait_started()
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports.shared.port, limit=1024)
+    writer.write(
+        b"GET /flood HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        assert b"101" in await reader.readline()
+        await flood.has_sent.wait()
+        writer.write(b"\x88\x80\x00\x00\x00\x00")  # close, and nothing is read
+        await flood.is_over.wait()
+    ports.stop()
+    async with asyncio.timeout(20):
+        await serving_it
+    writer.transport.abort()
+    await asyncio.sleep(0)

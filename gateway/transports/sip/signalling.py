@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -34,6 +34,15 @@ class Door(Protocol):
 
     def send(self, flow: Flow, data: bytes) -> bool:
         """Send without waiting; False when the flow is none of this door's, or is gone."""
+        ...
+
+
+@runtime_checkable
+class Flushes(Protocol):
+    """A door that hands messages over a little later than it is given them."""
+
+    async def flush(self) -> None:
+        """Wait until everything that was given to it has left."""
         ...
 
 

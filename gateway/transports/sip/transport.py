@@ -29,7 +29,7 @@ from gateway.transports.sip.listening import is_known, is_overheard, trunk_doors
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.seldom import Seldom
 from gateway.transports.sip.settings import RegistrationSection, SipLine
-from gateway.transports.sip.signalling import Door, Signalling
+from gateway.transports.sip.signalling import Door, Flushes, Signalling
 from gateway.transports.sip.timers import Timing
 from gateway.transports.sip.transfers import Origin, Transfers, shown_as
 from gateway.transports.sip.ua_events import (
@@ -47,6 +47,8 @@ from gateway.transports.sockets import LineContext
 
 LEAVE_WITHIN = 2.0
 """Seconds for registrars to hear that we are leaving."""
+LAST_WORDS_WITHIN = 0.5
+"""Seconds for what we say last, such as BYE, to leave by WebSockets whose peers are slow to take it."""
 SHOWN_HEADERS = ("From", "To", "P-Asserted-Identity", "P-Called-Party-ID", "Diversion", "History-Info", "User-Agent")
 _CAUSES: dict[str, str] = {"failure": "Q.850;cause=41", "draining": "Q.850;cause=38", "unauthorized": "Q.850;cause=21"}
 """Reason headers of our BYE (RFC 3326); all others are a normal end."""
@@ -140,6 +142,9 @@ class SipTransport:
                 await asyncio.gather(*hanging_up)
         self.drain()
         await self._accounts.left(LEAVE_WITHIN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_WITHIN):
+                await asyncio.gather(*(door.flush() for door in self._doors if isinstance(door, Flushes)))
 
     def registrations(self) -> list[RegistrationStatus]:
         return self._accounts.status(self._agent.standing)

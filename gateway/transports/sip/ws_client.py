@@ -109,6 +109,10 @@ class ClientDoor:
         connection = self._connection
         return connection is not None and connection.flow == flow and connection.send(data)
 
+    async def flush(self) -> None:
+        if self._connection is not None:
+            await self._connection.flush()
+
     async def run(self, hall: Hall) -> None:
         """Keep a connection until cancelled."""
         while True:

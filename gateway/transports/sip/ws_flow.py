@@ -64,6 +64,8 @@ class WebSocketFlow:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._has_unsent = asyncio.Event()
+        self._has_left = asyncio.Event()  # everything that was to be sent, or the connection is over
+        self._has_left.set()
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     def send(self, data: bytes) -> bool:
@@ -76,10 +78,16 @@ class WebSocketFlow:
         self._unsent.append(data)
         self._unsent_bytes += len(data)
         self._has_unsent.set()
+        self._has_left.clear()
         return True
+
+    async def flush(self) -> None:
+        """Wait until everything was handed to the connection, or that is over."""
+        await self._has_left.wait()
 
     def end(self, ending: Ending) -> None:
         """Stop carrying; the first ending counts."""
+        self._has_left.set()
         if not self._over.done():
             self._over.set_result(ending)
 
@@ -141,6 +149,8 @@ class WebSocketFlow:
                 async with asyncio.timeout(STALL_LIMIT):
                     await self._socket.send(_as_text(data))
                 self._unsent_bytes -= len(data)
+                if not self._unsent_bytes:
+                    self._has_left.set()
         except TimeoutError:
             self.end(Ending("the peer takes nothing", is_stuck=True))
         except SocketClosed as closed:

@@ -86,6 +86,9 @@ class ServerDoor:
         connection = self._open.get(flow)
         return connection is not None and connection.send(data)
 
+    async def flush(self) -> None:
+        await asyncio.gather(*(connection.flush() for connection in self._open.values()))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = ServerSocket(scope, receive, send)
         try:

@@ -105,3 +105,22 @@ async def test_the_first_ending_counts() -> None:
     flow.end(Ending("one"))
     flow.end(Ending("two"))
     assert await flow.carry(RecordingHall()) == Ending("one")
+
+
+@virtual_time
+async def test_whoever_has_said_the_last_word_can_wait_until_it_has_left() -> None:
+    socket = Quiet()
+    flow = carried(socket)
+    carrying = asyncio.create_task(flow.carry(RecordingHall()))
+    await flow.flush()  # nothing to wait for
+    for word in (b"one", b"two"):
+        flow.send(word)
+    asyncio.get_running_loop().call_later(3, socket.is_open.set)
+    await flow.flush()
+    assert (socket.sent, elapsed()) == (["one", "two"], pytest.approx(3))
+    socket.is_open.clear()
+    flow.send(b"three")
+    asyncio.get_running_loop().call_later(1, flow.end, Ending("enough"))
+    await flow.flush()
+    assert elapsed() == pytest.approx(4), "nor is there anything to wait for once it is over"
+    await carrying

@@ -20,6 +20,7 @@ from gateway.transports.sockets import LineContext
 from tests.contracts.leg_kinds import KINDS
 from tests.fakes.desk import Desk, open_line
 from tests.fakes.plain_phone import PlainPhone, plain_phone, port_in
+from tests.fakes.shared_port import shared_port
 from tests.fakes.sip_line import rtp_ports, trunk_url
 from tests.fakes.virtual_loop import virtual_time
 
@@ -330,19 +331,20 @@ async def test_any_other_info_is_agreed_to_and_is_no_key(kind: str) -> None:
         assert [type(event) for event in call.told] == [LegClosed]
 
 
-@pytest.mark.parametrize("kind", ["sip-udp-rtp", "sip-tcp-rtp"])
+@pytest.mark.parametrize("kind", ["sip-udp-rtp", "sip-tcp-rtp", "sip-ws-webrtc"])
 @virtual_time
 async def test_a_line_that_ends_says_goodbye_to_its_calls(kind: str) -> None:
     chosen, desk = KINDS[kind], Desk()
     transport = chosen.transport()
     async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(shared_port(transport.routes))
         async with open_line(transport, desk):
-            assert chosen.trunk is not None
-            url = await chosen.trunk(transport)
-            line = chosen.client().connect(url, caller="+33612345678", called="+33100000000", auth=chosen.auth)
+            url = await chosen.trunk(transport) if chosen.trunk is not None else port.url + chosen.path
+            line = chosen.client(transport).connect(url, caller="+33612345678", called="+33100000000", auth=chosen.auth)
             await stack.enter_async_context(line)
             taken = await desk.call()
             await desk.until(lambda: taken.is_answered)
         async with asyncio.timeout(5):
             ended = await line.wait_until_over()
+        await asyncio.sleep(0.1)  # virtual: the caller closes the connection
     assert ended.by == "gateway"
