@@ -11,6 +11,7 @@ from tools.debian import Unavailable, install
 
 SUITE = "sid"
 PACKAGES = ("asterisk", "asterisk-core-sounds-en-wav")
+TOOLS = {"unshare": "util-linux", "ip": "iproute2"}
 TIMEOUT = 900.0
 DONE = "talkpath-is-complete"
 
@@ -29,8 +30,8 @@ def prepare(place: Path) -> Path:
     """
     if os.geteuid() != 0:
         raise Unavailable("the Asterisk calls need root, for debootstrap, chroot and a network of their own: use sudo")
-    if shutil.which("unshare") is None:
-        raise Unavailable("the Asterisk calls need unshare: apt-get install util-linux")
+    if absent := [package for tool, package in TOOLS.items() if shutil.which(tool) is None]:
+        install(absent)
     if (place / DONE).exists():
         return place
     if shutil.which("debootstrap") is None:

@@ -24,6 +24,7 @@ PACKAGES = {  # the program, and the Debian package that has it
     "kamailio": "kamailio",
     "rtpengine": "rtpengine-daemon",
 }
+TOOLS = {"unshare": "util-linux", "ip": "iproute2"}
 BESIDE = {"kamailio": ("kamailio-websocket-modules", "kamailio-utils-modules")}
 
 
@@ -40,9 +41,8 @@ def prepare() -> None:
     """
     if os.geteuid() != 0:
         raise Unavailable("calls through real peers need root, for a network of their own: use sudo")
-    for tool, package in (("unshare", "util-linux"), ("ip", "iproute2")):
-        if shutil.which(tool) is None:
-            raise Unavailable(f"calls through real peers need {tool}: apt-get install {package}")
+    if absent := [package for tool, package in TOOLS.items() if shutil.which(tool) is None]:
+        install(absent)
     if missing := _missing():
         install(packages_of(missing))
     if still := _missing():
