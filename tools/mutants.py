@@ -1,8 +1,9 @@
 """Measures the tests: changes the code in small ways, one at a time, and counts how often a test notices.
 
 ``make mutants`` tries a sample that takes a quarter of an hour on two cores, always the same one for the same code;
-``make mutants ARGS=--all`` tries everything, ``ARGS='--all audio/endpointing.py'`` one file; files of further backends
-are tried when they are named. What no test could notice is listed, with the reason, in `EQUIVALENT`.
+``make mutants ARGS=--all`` tries everything, ``ARGS='--all audio/endpointing.py'`` one file; files of further backends,
+of the SIP core and of RTP are tried when they are named. What no test could notice is listed, with the reason, in
+`EQUIVALENT`.
 """
 
 from __future__ import annotations
@@ -88,6 +89,45 @@ SUITES = (
     ),
     Suite(("audio/endpointing.py",), ("tests/audio/test_endpointing.py",)),
 )
+
+
+_SIP = "gateway/transports/sip/"
+_SIP_TESTS = "tests/transports/sip/test_"
+FURTHER = (
+    Suite(
+        tuple(
+            f"{_SIP}{name}.py" for name in ("call_data", "digest", "framing", "grammar", "headers", "message", "uri")
+        ),
+        tuple(
+            f"{_SIP_TESTS}{name}.py"
+            for name in ("digest", "torture", "uri", "message", "framing", "call_data", "digest_scope", "replaces")
+        ),
+    ),
+    Suite(
+        tuple(
+            f"{_SIP}{name}.py"
+            for name in (
+                *("client_transaction", "dialog", "hanging_up", "in_dialog", "incoming", "own_offers", "peer_offers"),
+                *("provisional", "refer", "refer_target", "registration", "retrying", "session_timer", "timers"),
+                *("server_transaction", "transaction", "transferring", "user_agent"),
+            )
+        ),
+        tuple(
+            f"{_SIP_TESTS}{name}.py"
+            for name in (
+                *("transaction", "session_timer", "user_agent_offers", "user_agent_transfer", "user_agent_incoming"),
+                *("timers", "user_agent_captured", "user_agent_replacing", "user_agent_flows", "dialog"),
+                *("user_agent_prack", "user_agent_requests", "registration", "user_agent_outgoing"),
+                *("user_agent_network", "user_agent_fuzz"),
+            )
+        ),
+    ),
+    Suite(
+        ("audio/rtp/*.py", "gateway/transports/media/answer.py", "gateway/transports/media/sdp.py"),
+        ("tests/audio/rtp", "tests/transports/media/test_answer.py", "tests/transports/media/test_sdp.py"),
+    ),
+)
+"""Those that count when one of their files is asked for."""
 
 
 def backend_suites(root: Path, known: Sequence[Suite] = SUITES) -> list[Suite]:
@@ -215,7 +255,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT, suites: Sequ
     options = parser.parse_args(arguments)
 
     if options.files:
-        suites = [*suites, *backend_suites(root, suites)]
+        suites = [*suites, *FURTHER, *backend_suites(root, suites)]
     mutants, stale = without_equivalents(mutants_of(root, suites, options.files), root / EQUIVALENT)
     if not mutants:
         print("there is nothing to change in " + (" ".join(options.files) or "the suites"), file=sys.stderr)
