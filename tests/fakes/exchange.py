@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from audio.rtp.packet import RtpPacket, is_rtcp
 from gateway.transports.sip.message import Message, SipRequest, SipResponse, parse
 from gateway.transports.sip.uri import SipUri, parse_name_address
-from tests.fakes.plain_phone import Datagrams
+from tests.fakes.plain_phone import Datagrams, port_in
 
 WITHIN = 8.0
 ABILITIES = ("Allow: INVITE, ACK, BYE, CANCEL, NOTIFY, REFER", "Supported: replaces, timer")
@@ -24,12 +25,14 @@ class Side:
         ours: From or To of the exchange, with its tag.
         theirs: Of the gateway.
         target: Contact of the gateway.
+        audio: Port of the gateway, once it is known.
     """
 
     call_id: str
     ours: str
     theirs: str
     target: str
+    audio: int = 0
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
 
@@ -44,9 +47,22 @@ class Exchange:
         self._branches = itertools.count(1)
         self._seen: list[Message] = []
 
-    def sdp(self, *attributes: str) -> str:
+    def sdp(self, *attributes: str, payload_type: int = 0) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
-        return "\r\n".join([*lines, f"m=audio {self.media.port} RTP/AVP 0", *attributes, ""])
+        return "\r\n".join([*lines, f"m=audio {self.media.port} RTP/AVP {payload_type}", *attributes, ""])
+
+    def says(self, payload: bytes, port: int, *, sequence: int, payload_type: int = 0, ssrc: int = 77) -> None:
+        """Send 20 ms of audio to a port of the gateway."""
+        packet = RtpPacket(payload_type, sequence, sequence * 160, ssrc, payload)
+        self.media.transport.sendto(packet.to_wire(), (self.host, port))
+
+    async def hears(self, port: int) -> RtpPacket:
+        """The next packet of audio from a port of the gateway."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                data, source = await self.media.arrived.get()
+                if source[1] == port and not is_rtcp(data):
+                    return RtpPacket.from_wire(data)
 
     # --- what it says ----------------------------------------------------------------------------------------------
     async def calls(
@@ -82,6 +98,7 @@ class Exchange:
         """The gateway's 200 has arrived."""
         side.theirs = answer.headers.get("To") or ""
         side.target = str(answer.contacts[0].uri)
+        side.audio = port_in(answer.body)
         self.ask("ACK", side, body, number=answer.cseq.number)
 
     def ask(

@@ -22,7 +22,7 @@ from gateway.events import LegEvent
 from gateway.transports.media.answer import Negotiation
 from gateway.transports.media.described import AgreedAudio, LocalMedia
 from gateway.transports.media.offered import Security
-from gateway.transports.media.path import PathFailed
+from gateway.transports.media.path import MediaPath, PathFailed
 from gateway.transports.media.ports import MediaOptions
 from gateway.transports.media.sdes import OwnKeys
 from gateway.transports.media.sdp import SdpError
@@ -89,7 +89,7 @@ class CallMedia:
         self._codecs: dict[str, Codec] = {}  # by name; they remember what was heard last
         self._types: frozenset[int] = frozenset()  # of all offers so far: a packet may be on its way for some time
         self._session: MediaSession | None = None
-        self._is_connected = False
+        self._before: CallMedia | None = None  # whose session is ours, and goes by its path still
         self.hears_tones = settings.hears_tones
         self.format = NATIVE[settings.codecs[0].lower()]
         """What the leg carries, for the whole call; another codec on the wire is converted."""
@@ -102,7 +102,8 @@ class CallMedia:
             SdpError: see `Negotiation.read_offer`.
         """
         self._pending = self._negotiation.read_offer(body)
-        self.format = NATIVE[self._pending.codec.name.lower()]
+        if self._before is None:
+            self.format = NATIVE[self._pending.codec.name.lower()]
 
     @property
     def takes_digits(self) -> bool:
@@ -117,7 +118,8 @@ class CallMedia:
         return agreed.security if agreed is not None else None
 
     async def open(self) -> None:
-        """Open the sockets that were agreed on; plain ones where we are to offer. Calling it twice is harmless.
+        """Open the sockets that were agreed on; where we are to offer: for WebRTC, if nothing else may be, else plain
+        ones. Calling it twice is harmless.
 
         Raises:
             PathFailed: there are none to be had.
@@ -125,9 +127,10 @@ class CallMedia:
         if self._local is not None:
             return
         agreed = self._pending
-        if agreed is not None and agreed.security == "dtls":
-            path = await webrtc_path()
-            self._webrtc = path(self._settings.options, now=self._settings.clock.wall(), rtcp_mux=agreed.rtcp_mux)
+        if (agreed.security == "dtls") if agreed is not None else self._settings.security == ("dtls",):
+            path, now = await webrtc_path(), self._settings.clock.wall()
+            mux = agreed is None or agreed.rtcp_mux
+            self._webrtc = path(self._settings.options, now=now, controlling=agreed is None, rtcp_mux=mux)
             self._local = LocalMedia.of(await self._webrtc.open())
             return
         toward = agreed.peer.address if agreed is not None and agreed.peer.address else self._toward
@@ -150,7 +153,7 @@ class CallMedia:
     def offer(self) -> bytes:
         """Our offer, where the peer made none, or asks for one."""
         agreed, local = self._negotiation.agreed, self._opened
-        if agreed is None and "none" not in self._settings.security:
+        if agreed is None and local.ice is None and "none" not in self._settings.security:
             local = replace(local, crypto=self._keys.for_offer())
         elif agreed is not None:
             local = self._keyed(agreed)
@@ -191,20 +194,16 @@ class CallMedia:
         Raises:
             PathFailed: no way was found to a WebRTC peer.
         """
-        if self._session is not None:
+        if self._session is not None and self._before is None:
             return self._session
         agreed = self._agreed
-        path: UdpPath | WebRtcPath
-        if self._webrtc is not None:
-            remote = agreed.remote_ice
-            if remote is None:
-                raise PathFailed("the peer's description lacks ICE or a fingerprint")
-            await self._webrtc.connect(remote)
-            path = self._webrtc
-        else:
-            assert self._udp is not None, "one of the two is open"
-            self._aim(self._udp, agreed)
-            path = self._udp
+        path = await self._connected(agreed)
+        if self._session is not None:
+            before, self._before = self._before, None
+            self._session.move(path, self._terms(agreed))
+            if before is not None:
+                await before.close()
+            return self._session
         self._session = MediaSession(
             path,
             self._terms(agreed),
@@ -219,6 +218,27 @@ class CallMedia:
         )
         self._session.start()
         return self._session
+
+    async def _connected(self, agreed: AgreedAudio) -> MediaPath:
+        if self._webrtc is not None:
+            remote = agreed.remote_ice
+            if remote is None:
+                raise PathFailed("the peer's description lacks ICE or a fingerprint")
+            await self._webrtc.connect(remote)
+            return self._webrtc
+        assert self._udp is not None, "one of the two is open"
+        self._aim(self._udp, agreed)
+        return self._udp
+
+    def carry_on(self, before: CallMedia) -> None:
+        """Take the place of another call's media, before any offer is read: its audio is ours, in its format, and goes
+        the way it went until `connect`. The other ones are closed with these."""
+        self.format, self._before = before.format, before
+
+    def take_over(self) -> None:
+        """The session of the call before is ours from now on, as soon as nothing can hinder that any more."""
+        if self._before is not None:
+            self._session, self._before._session = self._before._session, None
 
     @property
     def session(self) -> MediaSession | None:
@@ -295,7 +315,7 @@ class CallMedia:
         """Give everything back. Calling it twice is harmless."""
         if self._session is not None:
             await self._session.close()
-        for path in (self._udp, self._webrtc):
+        for path in (self._udp, self._webrtc, self._before if self._session is not None else None):
             if path is not None:
                 await path.close()
 

@@ -22,7 +22,7 @@ from audio.rtp.telephone_event import DigitReceiver, DigitSender
 from gateway.clock import Clock, LoopClock
 from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegEvent, MarkReached
-from gateway.transports.media.path import MediaPath, PathFailed
+from gateway.transports.media.path import MediaPath, PathFailed, Unheard
 from gateway.transports.media.slots import SlotQueue
 from gateway.transports.media.ticker import PTIME, Ticker
 
@@ -126,6 +126,7 @@ class MediaSession:
         self._clears = 0
         self._is_started = self._is_closed = False
         self._heard_at = now
+        self._speak_at = 0.0  # until then audio waits, unless the peer is heard
         self.malformed = 0
 
     def start(self) -> None:
@@ -151,6 +152,21 @@ class MediaSession:
         self._sender.slot_ticks = round(terms.codec.clock_rate * PTIME)
         self._terms = terms
 
+    def move(self, path: MediaPath, terms: MediaTerms) -> None:
+        """Go on by another path, to another peer who takes the place of the first: what waits to be sent goes there,
+        and what is heard goes on where the first has ended. The path before is left to its owner.
+
+        Raises:
+            LocalProtocolError: see `agree`.
+        """
+        self.agree(terms)
+        if not self._is_closed:
+            self._path.send_rtcp(self._reporter.goodbye())
+            self._path.deliver_to(Unheard())
+            path.deliver_to(self)
+        self._path = path
+        self._heard_at, self._was_silent = self._clock.now(), True
+
     def _listen(self, terms: MediaTerms) -> None:
         """What of the receiving side depends on the terms. What is still on its way under the old codec is understood,
         unless its payload type means something else now."""
@@ -162,6 +178,12 @@ class MediaSession:
             self._ear.forget(terms.event_type)
         if (terms.event_type, terms.event_clock) != (self._terms.event_type, self._terms.event_clock):
             self._keys_in, self._keys_out = DigitReceiver(terms.event_clock), _digit_sender(terms)
+
+    def hold_audio(self, until: float) -> None:
+        """Send silence, and let audio wait, until a time or the peer's first packet; said again with another time. What
+        is said before the peer's two sides are joined is lost."""
+        if self._reporter.quality.received == 0:
+            self._speak_at = until
 
     # --- what the leg is asked for ---------------------------------------------------------------------------------
     async def send_audio(self, frame: Frame) -> None:
@@ -227,6 +249,7 @@ class MediaSession:
             self.malformed += 1
             return
         now = self._heard_at = self._clock.now()
+        self._speak_at = 0.0
         self._reporter.received(arrived, now)
         if arrived.payload_type in self._others:
             self._ear.learn(arrived.payload_type, self._others.pop(arrived.payload_type)())
@@ -258,7 +281,7 @@ class MediaSession:
         if left_out:
             self._sender.skip(left_out)
         if self._terms.sending:
-            self._send_slot()
+            self._send_slot(now)
         else:
             self._sender.skip()
         if now >= self._report_at:
@@ -268,7 +291,7 @@ class MediaSession:
         if limit is not None and now - self._heard_at > limit:
             self._fail(self._path.trouble or f"no media from the peer for {limit:g} s")
 
-    def _send_slot(self) -> None:
+    def _send_slot(self, now: float) -> None:
         """Keys, else audio, else silence: NAT, the peer's timers and its jitter buffer want something in every slot."""
         keys = self._keys_out
         if keys is not None and keys.is_busy:
@@ -279,7 +302,7 @@ class MediaSession:
                 return
             if not keys.is_busy:
                 self._wake()
-        audio = self._queue.take()
+        audio = self._queue.take() if now >= self._speak_at else None
         is_silent = audio is None
         payload = self._terms.codec.encode(audio or self._queue.silence)
         self._path.send_rtp(self._sender.audio(payload, marker=self._was_silent and not is_silent))

@@ -15,8 +15,10 @@ from gateway.clock import Clock
 from gateway.errors import RemoteProtocolError
 from gateway.events import CallInfo, HoldChanged, LegClosed
 from gateway.interfaces import HangupReason, TransferOutcome, TransferTarget
+from gateway.transports.media.call_media import CallMedia
 from gateway.transports.media.leg import MakeMedia, MediaLeg
 from gateway.transports.media.offered import Security
+from gateway.transports.media.path import PathFailed
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.media.session import MediaSession
 from gateway.transports.sip.consulting import JOINED_WITHIN, Consultation
@@ -27,6 +29,7 @@ from gateway.transports.sip.reoffering import Reofferings, answer_reoffer
 from gateway.transports.sip.ua_events import (
     Acked,
     ByeReceived,
+    CallEvent,
     CallLost,
     Cancelled,
     InfoReceived,
@@ -35,10 +38,13 @@ from gateway.transports.sip.ua_events import (
     ReferSucceeded,
     Released,
     Reoffered,
-    UserAgentEvent,
 )
 
 RINGBACK_SECONDS = 6.0
+ACKED_WITHIN, JOINED_AFTER = 0.5, 0.06
+"""Seconds for which audio waits for the ACK, and behind that for the peer's first packet: a PBX joins its two sides
+behind its ACK, and what comes before that is lost (Asterisk 22: 20 ms). Telephones send something at once."""
+NOT_NOW, FAILED = 480, 500
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +55,14 @@ class CallControl(Reofferings, Protocol):
     def ring(self, call: CallKey, status: int, sdp: bytes | None) -> None: ...
     def accept(self, call: CallKey, sdp: bytes) -> None: ...
     def reject(self, call: CallKey, reason: HangupReason) -> None: ...
+    def decline(self, call: CallKey, status: int) -> None:
+        """Refuse a call that was to take the place of another one."""
+        ...
+
+    def replaced(self, before: CallKey, call: CallKey) -> None:
+        """A call was accepted in the place of another one, which is to be hung up; its events are nobody's."""
+        ...
+
     def bye(self, call: CallKey, reason: HangupReason) -> None: ...
 
 
@@ -95,6 +109,12 @@ class SipLeg(MediaLeg):
         self._consultation: Consultation | None = None
         self._tone: asyncio.Task[None] | None = None
         self._is_held = False
+        self._coming: CallKey | None = None  # that is to take the place of ours
+
+    @property
+    def call(self) -> CallKey:
+        """Whose leg this is; another one's, once that has taken over."""
+        return self._offered.call
 
     # --- the leg ---------------------------------------------------------------------------------------------------
     async def ring(self, *, early_media: bool) -> None:
@@ -114,7 +134,8 @@ class SipLeg(MediaLeg):
         self._control.accept(self._offered.call, description)
         if self._offered.sdp is None:
             await self._read_late_answer()
-        await self.connected()
+        session = await self.connected()
+        session.hold_audio(self._clock.now() + (JOINED_AFTER if self._acked.done() else ACKED_WITHIN))
 
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
         if self.is_closed:
@@ -160,9 +181,54 @@ class SipLeg(MediaLeg):
             self._let_go(reason)
         await self.media.close()
 
+    async def take_over(self, offered: Offered, make_media: MakeMedia) -> None:
+        """Let another call take the place of ours (RFC 3891), which is hung up; for whoever listens here, the same leg
+        goes on. A call that cannot be taken is refused, and nothing has changed."""
+        if self._coming is not None or self.media.session is None or self.is_closed:
+            self._control.decline(offered.call, NOT_NOW)
+            return
+        media, self._coming = make_media(self._take, self._media_lost), offered.call
+        media.carry_on(self.media)
+        try:
+            description = await _description_of(media, offered.sdp)
+        except (SdpError, PathFailed) as error:
+            log.warning("call cannot take over", call_id=self.info.call_id, reason=str(error))
+            self._control.decline(offered.call, error.status if isinstance(error, SdpError) else FAILED)
+            self._coming = None
+        if self._coming is None or self.is_closed:  # refused, taken back, or too late
+            self._coming = None
+            self._control.decline(offered.call, NOT_NOW)
+            await media.close()
+            return
+        self._coming = None
+        await self._go_on_with(offered, media, description)
+
+    async def _go_on_with(self, offered: Offered, media: CallMedia, description: bytes) -> None:
+        if self._consultation is not None:
+            self._consultation.give_up()
+        self._transferred(TransferOutcome(ok=False, cause="gone"))
+        before, self._offered, self._description = self._offered.call, offered, description
+        self._acked = asyncio.get_running_loop().create_future()
+        media.take_over()
+        self.media = media
+        self._control.accept(offered.call, description)
+        self._control.replaced(before, offered.call)
+        try:
+            if offered.sdp is None:
+                await self._read_late_answer()
+            await self.connected()
+        except RemoteProtocolError as error:
+            self._media_lost(str(error))
+        else:
+            self._tell_hold()
+
     # --- the core's events -----------------------------------------------------------------------------------------
-    def take(self, event: UserAgentEvent) -> None:
-        """Something about this call."""
+    def take(self, event: CallEvent) -> None:
+        """Something about this call, or the one that is to take its place."""
+        if event.call != self._offered.call:
+            if event.call == self._coming and isinstance(event, Cancelled | CallLost):
+                self._coming = None
+            return
         match event:
             case Cancelled():
                 reason = "answered elsewhere" if event.answered_elsewhere else event.reason or "cancelled"
@@ -209,6 +275,8 @@ class SipLeg(MediaLeg):
     def _was_acked(self, sdp: bytes | None) -> None:
         if not self._acked.done():
             self._acked.set_result(sdp)
+            if self.media.session is not None:
+                self.media.session.hold_audio(self._clock.now() + JOINED_AFTER)
         elif sdp is not None:  # to an offer of ours that a re-INVITE has asked for
             self._reanswered(sdp)
 
@@ -272,3 +340,11 @@ class SipLeg(MediaLeg):
             tone.cancel()
             await asyncio.wait([tone])
             await self.clear()
+
+
+async def _description_of(media: CallMedia, offer: bytes | None) -> bytes:
+    """Our answer to an offer, or our offer where there is none. Raises SdpError, PathFailed."""
+    if offer is not None:
+        media.read_offer(offer)
+    await media.open()
+    return media.offer() if offer is None else media.answer()

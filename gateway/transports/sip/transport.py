@@ -209,6 +209,9 @@ class SipTransport:
             self.reject(event.call, "draining")
             return
         info, domain = self._read(event)
+        if event.replaces is not None:
+            self._replace(event, event.replaces, self._origin(event.flow, domain, info), self._calls)
+            return
         try:
             offered, media = Offered(call=event.call, sdp=event.sdp), self._media_maker(event.flow)
             leg = SipLeg(offered, info, self, self._transfers, media, self._context.clock)
@@ -234,6 +237,26 @@ class SipTransport:
                 self._log.warning("keys of encrypted audio came in the clear, by no TLS", peer=peer, times=times)
         self._calls.create_task(self._conduct(leg, event.call, self._offer), name="sip call")
 
+    def _replace(self, event: Invited, replaces: CallKey, origin: Origin, calls: asyncio.TaskGroup) -> None:
+        """Somebody takes the place of a caller of ours; in a call to the target of a transfer nobody does."""
+        leg = self._legs.get(replaces)
+        if leg is None:
+            self.decline(event.call, 481)
+            return
+        self._legs[event.call] = leg
+        self._transfers.add(event.call, origin)
+        self._log.info("call takes over", call_id=leg.info.call_id, leg_id=event.request.call_id)
+        calls.create_task(self._take_over(leg, event), name="sip call that takes over")
+
+    async def _take_over(self, leg: SipLeg, event: Invited) -> None:
+        try:
+            await leg.take_over(Offered(call=event.call, sdp=event.sdp), self._media_maker(event.flow))
+        except Exception:  # the edge of one call: the line's others go on
+            self._log.exception("call could not take over", call_id=leg.info.call_id)
+        finally:
+            if leg.call != event.call or leg.is_closed:
+                self._forget(event.call)
+
     async def _conduct(self, leg: SipLeg, call: CallKey, offer: Callable[[Leg], Awaitable[None]]) -> None:
         try:
             try:
@@ -243,16 +266,22 @@ class SipTransport:
         except Exception:  # the edge of one call: the line's others go on
             self._log.exception("call broken off", call_id=leg.info.call_id)
         finally:
-            self._legs.pop(call, None)
-            self._transfers.remove(call)
+            self._forget(call)
+            self._forget(leg.call)
+
+    def _forget(self, call: CallKey) -> None:
+        self._legs.pop(call, None)
+        self._transfers.remove(call)
 
     def _read(self, event: Invited) -> tuple[CallInfo, str]:
         """Who calls whom, and the PBX's domain."""
         request, settings = event.request, self._settings
         account = self._account_of(event.flow)
         is_trusted = settings.trust_identity and (account is not None or is_known(settings, event.flow))
-        accounts = [section.account for section in settings.registrations]
-        data = read_call_data(request, is_trusted=is_trusted, accounts=accounts)
+        accounts = [section.account for section in ([account] if account is not None else settings.registrations)]
+        data = read_call_data(
+            request, is_trusted=is_trusted, accounts=accounts, account=account.aor if account is not None else ""
+        )
         caller, called, custom = settings.identity(data.fields(), self._context.country)
         shown = {name: value for name in SHOWN_HEADERS if (value := request.headers.get(name))}
         if not is_trusted:
@@ -294,6 +323,14 @@ class SipTransport:
         status, headers = self._refusal(reason)
         self._agent.reject(call, status, headers=headers, now=self._now())
         self._signalling.pump()
+
+    def decline(self, call: CallKey, status: int) -> None:
+        self._agent.reject(call, status, now=self._now())
+        self._signalling.pump()
+
+    def replaced(self, before: CallKey, call: CallKey) -> None:
+        self._forget(before)
+        self.bye(before, "normal")
 
     def bye(self, call: CallKey, reason: HangupReason) -> None:
         self._agent.bye(call, _CAUSES.get(reason, "Q.850;cause=16"), now=self._now())
