@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -12,8 +13,10 @@ from websockets.typing import Subprotocol
 
 from gateway.transports.sip.digest import DigestServer
 from gateway.transports.sip.message import SipRequest, SipResponse, parse, response_to
+from gateway.transports.sip.uri import SipUri
 
 WITHIN = 5.0
+SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 8\r\n"
 
 
 class FakeRegistrar:
@@ -40,6 +43,7 @@ class FakeRegistrar:
         self.sockets: dict[str, ServerConnection] = {}
         self._guard = DigestServer("pbx", {user: password}, b"r" * 16) if user else None
         self._came = asyncio.Event()
+        self._numbers = itertools.count(1)
         self.url = ""
 
     async def take(self, socket: ServerConnection) -> None:
@@ -80,6 +84,30 @@ class FakeRegistrar:
 
     async def send(self, socket: ServerConnection, message: SipRequest | SipResponse) -> None:
         await socket.send(message.to_bytes().decode())
+
+    async def call(self, account: str, *, uri: str = "", to: str = "", extra: Sequence[str] = ()) -> None:
+        """Invite an account to a call.
+
+        Args:
+            uri, to: User parts where they are not the account's.
+        """
+        contact = next(it.contacts[0].uri for it in reversed(self.registers) if it.to.uri.user == account)
+        target = SipUri("sip", uri or account, None, contact.host, contact.port, contact.params)
+        number = f"{self.url.rpartition(':')[2].removesuffix('/ws')}-{next(self._numbers)}"
+        lines = [
+            f"INVITE {target} SIP/2.0",
+            f"Via: SIP/2.0/WS pbx.invalid;branch=z9hG4bKpbx{number}",
+            "Max-Forwards: 70",
+            "From: <sip:alice@pbx>;tag=alice",
+            f"To: <sip:{to or account}@pbx>",
+            f"Call-ID: call-{number}",
+            "CSeq: 1 INVITE",
+            "Contact: <sip:alice@pbx.invalid;transport=ws>",
+            *extra,
+            "Content-Type: application/sdp",
+            f"Content-Length: {len(SDP)}",
+        ]
+        await self.sockets[account].send("\r\n".join(lines) + "\r\n\r\n" + SDP)
 
     async def until(self, number: int, of: Sequence[object], within: float = WITHIN) -> None:
         """Wait until that many have come."""

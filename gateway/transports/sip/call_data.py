@@ -37,6 +37,7 @@ class CallData:
         is_private: The caller asked to be withheld.
         is_asserted: The caller comes from the network (P-Asserted-Identity), not from the caller's own telephone.
         diverted_by: The numbers that passed the call on, the last one first.
+        account: Of ours, that the call came to; empty on trunks.
         custom: Every ``X-`` header, and User-to-User, by its name as written. At most 64, at most 1,024 characters.
     """
 
@@ -46,6 +47,7 @@ class CallData:
     is_private: bool = False
     is_asserted: bool = False
     diverted_by: tuple[str, ...] = ()
+    account: str = ""
     custom: dict[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, str]:
@@ -56,26 +58,32 @@ class CallData:
         named = {"from": self.caller, "to": self.called}
         if self.diverted_by:
             named["diverted_by"] = self.diverted_by[0]
+        if self.account:
+            named["account"] = self.account
         return {**self.custom, **named}
 
 
-def read_call_data(invite: SipRequest, *, is_trusted: bool, accounts: Collection[str] = ()) -> CallData:
+def read_call_data(
+    invite: SipRequest, *, is_trusted: bool, accounts: Collection[str] = (), account: str = ""
+) -> CallData:
     """Read an INVITE.
 
     Args:
         is_trusted: The peer is a PBX or carrier of ours, whose assertions count. Any telephone can write them.
         accounts: User parts under which we are registered: they name us, not the number that was dialled.
+        account: The address of the one that the call came to; empty where it came to none, or that is not known.
     """
     diverted_by = _diversions(invite.headers)
     caller, is_asserted = _caller(invite, is_trusted=is_trusted)
     is_private = _is_private(invite, caller)
     return CallData(
         caller="" if is_private else number_of(caller.uri),
-        called=_called(invite, diverted_by, accounts),
+        called=_called(invite, diverted_by, accounts, account),
         display_name="" if is_private else clean(caller.display),
         is_private=is_private,
         is_asserted=is_asserted,
         diverted_by=diverted_by,
+        account=account,
         custom=_custom(invite.headers),
     )
 
@@ -125,17 +133,24 @@ def _is_private(invite: SipRequest, caller: NameAddress) -> bool:
 
 
 # --- who is called -------------------------------------------------------------------------------------------------
-def _called(invite: SipRequest, diverted_by: tuple[str, ...], accounts: Collection[str]) -> str:
+def _called(invite: SipRequest, diverted_by: tuple[str, ...], accounts: Collection[str], account: str) -> str:
     """The number that was dialled.
 
     The Request-URI is where the call was sent last, and on a registered account that is the account. Then the number is
     what the registrar replaced (P-Called-Party-ID), what the caller's side wrote (To), or what passed the call on.
+    Another account of ours is a number like any where the registrar itself names it; in To it is where the call was
+    before.
     """
-    ours = {account.lower() for account in accounts}
-    replaced = [number_of(address.uri) for address in _addresses(invite.headers, "P-Called-Party-ID")]
-    candidates = [*replaced, number_of(invite.uri), number_of(invite.to.uri), *diverted_by]
-    foreign = (number for number in candidates if number and number.lower() not in ours)
-    return next(foreign, number_of(invite.uri))
+    ours = {other.lower() for other in accounts}
+    own = {_user_of(account).lower()} if account else ours
+    named = [number_of(address.uri) for address in _addresses(invite.headers, "P-Called-Party-ID")]
+    named = [number for number in (*named, number_of(invite.uri)) if number.lower() not in own]
+    written = [number for number in (number_of(invite.to.uri), *diverted_by) if number.lower() not in ours]
+    return next(filter(None, (*named, *written)), number_of(invite.uri))
+
+
+def _user_of(account: str) -> str:
+    return number_of(parse_name_address(account).uri)
 
 
 def _diversions(headers: Headers) -> tuple[str, ...]:

@@ -278,10 +278,9 @@ class SipTransport:
         request, settings = event.request, self._settings
         account = self._account_of(event.flow)
         is_trusted = settings.trust_identity and (account is not None or is_known(settings, event.flow))
-        accounts = [section.account for section in ([account] if account is not None else settings.registrations)]
-        data = read_call_data(
-            request, is_trusted=is_trusted, accounts=accounts, account=account.aor if account is not None else ""
-        )
+        accounts = [section.account for section in settings.registrations]
+        aor = account.aor if account is not None else ""
+        data = read_call_data(request, is_trusted=is_trusted, accounts=accounts, account=aor)
         caller, called, custom = settings.identity(data.fields(), self._context.country)
         shown = {name: value for name in SHOWN_HEADERS if (value := request.headers.get(name))}
         if not is_trusted:

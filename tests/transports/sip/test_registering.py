@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 import structlog
 
 from gateway.interfaces import RegistersAtPeers
@@ -13,11 +14,13 @@ from gateway.transports.sip.transport import SipTransport
 from gateway.transports.sockets import LineContext
 from tests.fakes.desk import Desk, open_line
 from tests.fakes.registrar import registrar
+from tests.fakes.sip_line import rtp_ports
 from tests.fakes.virtual_loop import virtual_time
 
 
 def line_at(*accounts: dict[str, Any]) -> SipTransport:
-    settings = SipLine.model_validate({"registrations": accounts})
+    rtp = {"host": "127.0.0.1", "ports": rtp_ports()}
+    settings = SipLine.model_validate({"registrations": accounts, "rtp": rtp})
     return SipTransport("pbx", settings, LineContext(new_id=lambda: "call"))
 
 
@@ -84,3 +87,48 @@ async def test_a_line_that_is_about_to_stop_does_not_come_back_to_a_registrar() 
             await pbx.until(2, pbx.connections, within=20)
             await asyncio.sleep(1)
     assert len(pbx.registers) == 1
+
+
+# --- which account was called --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("asked", "called"),
+    [
+        ({}, "601"),  # the account itself
+        ({"to": "600"}, "601"),  # 600 was dialled, and the PBX has sent it on to 601
+        ({"uri": "600"}, "600"),  # as Dial(PJSIP/600@601)
+        ({"uri": "600", "to": "+441632960000"}, "600"),
+        ({"to": "+441632960000"}, "+441632960000"),
+        ({"extra": ["P-Called-Party-ID: <sip:601@pbx>"]}, "601"),
+        ({"extra": ["P-Called-Party-ID: <sip:600@pbx>"]}, "600"),
+        ({"to": "600", "extra": ["P-Called-Party-ID: <sip:+441632960000@pbx>"]}, "+441632960000"),
+    ],
+)
+@virtual_time
+async def test_which_of_two_accounts_at_one_registrar_was_called(asked: dict[str, Any], called: str) -> None:
+    desk = Desk()
+    async with registrar() as pbx:
+        line = line_at(*({"registrar": pbx.url, "aor": f"sip:{user}@pbx"} for user in ("600", "601")))
+        async with open_line(line, desk):
+            await pbx.until(2, pbx.registers)
+            await pbx.call("601", **asked)
+            info = (await desk.call()).leg.info
+    assert (info.called, info.custom["account"]) == (called, "sip:601@pbx")
+
+
+@virtual_time
+async def test_accounts_of_one_name_at_two_registrars_are_told_apart() -> None:
+    desk = Desk()
+    async with registrar() as one, registrar() as two:
+        line = line_at(
+            {"registrar": one.url, "aor": "sip:bot@one"},
+            {"registrar": two.url, "aor": "sip:bot@two"},
+        )
+        async with open_line(line, desk):
+            for number, pbx in enumerate((two, one)):
+                await pbx.until(1, pbx.registers)
+                await pbx.call("bot")
+                await desk.call(number)
+    assert [(call.leg.info.called, call.leg.info.custom["account"]) for call in desk.calls] == [
+        ("bot", "sip:bot@two"),
+        ("bot", "sip:bot@one"),
+    ]
