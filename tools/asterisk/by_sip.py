@@ -195,9 +195,11 @@ def greeting_heard(call: Call, codec: Codec) -> str:
 
 
 async def bot_hangs_up(bench: Bench, way: str) -> str:
+    """To a number whose bot is ready before the call is answered: its first word is said at once."""
     async with bench.call(WAYS[way], "601") as call:
         answered = await call.answered()
         await call.hears("Hello, this is Acme.")
+        greeting = greeting_heard(call, "ulaw")
         await call.says("queue-thankyou")
         ended = await call.phone.until_over(15)
         assert ended.by == "pbx", ended
@@ -206,7 +208,7 @@ async def bot_hangs_up(bench: Bench, way: str) -> str:
     said = outcome(bench, "601")
     assert said == "ANSWER, cause 16", said
     assert not bench.reception.invited, "a conversation that is over went on to people"
-    return f"answered in {answered:.2f} s; {said}"
+    return f"answered in {answered:.2f} s; {greeting}; {said}"
 
 
 async def transfer(bench: Bench, way: str) -> str:

@@ -22,7 +22,7 @@ from tests.fakes.desk import Desk, open_line
 from tests.fakes.plain_phone import PlainPhone, plain_phone, port_in
 from tests.fakes.shared_port import shared_port
 from tests.fakes.sip_line import rtp_ports, trunk_url
-from tests.fakes.virtual_loop import virtual_time
+from tests.fakes.virtual_loop import elapsed, virtual_time
 
 SOUND = bytes(range(1, 161))
 
@@ -98,6 +98,36 @@ async def test_who_asks_whether_we_are_there_is_told() -> None:
     async with calling(Desk(), allow=[], auth=DIGEST) as phone:
         phone.ask("OPTIONS")
         assert (await phone.response()).status == 401
+
+
+# --- the first word ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("acks_after", "speaks_after", "least", "most"),
+    [
+        (0.03, None, 0.03 + 0.06, 0.03 + 0.06 + 0.02),  # a PBX that sends nothing before we have
+        (0.03, 0.04, 0.04, 0.04 + 0.02),  # a telephone, or a PBX that has joined its two sides
+        (None, None, 0.5, 0.52),  # the ACK is late, or lost
+        (None, 0.0, 0.0, 0.02),  # who speaks before the ACK listens, too
+    ],
+)
+@virtual_time
+async def test_audio_waits_until_the_peer_can_hear_it(
+    acks_after: float | None, speaks_after: float | None, least: float, most: float
+) -> None:
+    desk = Desk()
+    async with calling(desk) as phone:
+        phone.ask("INVITE", phone.sdp("8"))
+        accepted, began, loop = await phone.response(), elapsed(), asyncio.get_running_loop()
+        if acks_after is not None:
+            loop.call_later(acks_after, lambda: phone.ask("ACK", number=1))
+        if speaks_after is not None:
+            loop.call_later(speaks_after, phone.say, SOUND[::-1], port_in(accepted.body), 8)
+        call = await desk.call()
+        await desk.until(lambda: call.is_answered)
+        await call.leg.send_audio(Frame(SOUND, PCMA_8K))
+        while (await phone.hears()).payload != SOUND:
+            pass
+        assert least - 0.001 <= elapsed() - began <= most + 0.005
 
 
 # --- ends ----------------------------------------------------------------------------------------------------------
