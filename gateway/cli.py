@@ -190,7 +190,7 @@ def call(
     to: Annotated[
         str | None,
         typer.Option(
-            help="URL of a line's media socket, its SIP address (sip:HOST:5060;transport=tcp), or URL of the gateway. "
+            help="URL of a line's media socket, its SIP address (sip:HOST:5061;transport=tls), or URL of the gateway. "
             "Default: the first line on this machine."
         ),
     ] = None,
@@ -212,6 +212,11 @@ def call(
             metavar="URL", help="What is signed (twilio), where the line is known by another URL: wss://PUBLIC/PATH."
         ),
     ] = None,
+    cafile: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Authorities to believe on a line by SIP over TLS.")
+    ] = None,
+    insecure: Annotated[bool, typer.Option(help="Believe any certificate there.")] = False,
+    srtp: Annotated[bool, typer.Option("--srtp", help="Encrypt the audio (SIP, keys in the SDP).")] = False,
     token: TokenOption = None,
 ) -> None:
     """Place a call and go through STEPS, in their order:
@@ -225,7 +230,7 @@ def call(
 
     Example: talkpath call +33123456789 --expect welcome --say hours.wav --expect "open from" --within 8
     """
-    from gateway.caller.peer import CallerAuth
+    from gateway.caller.peer import CallerAuth, CallerTrust
     from gateway.caller.printing import tell_to, tell_turns
     from gateway.caller.script import place_call
     from gateway.caller.steps import StepError, from_flags
@@ -237,8 +242,18 @@ def call(
     auth = CallerAuth(
         username=user, password=password or "", bearer=bearer, twilio_token=signature, signed_url=signed_url
     )
-    tell = tell_to(sys.stderr if as_json else sys.stdout)
-    placing = place_call(number, steps, to=to, api=api, token=token, caller=caller, auth=auth, record=record, tell=tell)
+    placing = place_call(
+        *(number, steps),
+        to=to,
+        api=api,
+        token=token,
+        caller=caller,
+        auth=auth,
+        record=record,
+        trust=CallerTrust(cafile=cafile, insecure=insecure),
+        encrypts=srtp,
+        tell=tell_to(sys.stderr if as_json else sys.stdout),
+    )
     report = asyncio.run(placing)
     if as_json:
         print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))

@@ -11,7 +11,10 @@ import httpx
 
 from gateway.errors import GatewayError
 
-_SIP = re.compile(r"sip:(\[[0-9a-fA-F:]+\]|[^\s:;@\[\]]+)(?::([0-9]{1,5}))?(?:;transport=(udp|tcp))?", re.IGNORECASE)
+SIP = ("sip:", "sips:")
+_SIP = re.compile(
+    r"sips?:(\[[0-9a-fA-F:]+\]|[^\s:;@\[\]]+)(?::([0-9]{1,5}))?(?:;transport=(udp|tcp|tls))?", re.IGNORECASE
+)
 
 
 class CallFailed(GatewayError):
@@ -78,7 +81,7 @@ def api_base(to: str | None) -> str:
     """
     if to is None:
         return f"http://127.0.0.1:{API_PORT}"
-    if to.startswith("sip:"):
+    if to.startswith(SIP):
         host, _, _ = _sip_address(to)
         return f"http://{host}:{API_PORT}"
     parts = urlsplit(to)
@@ -96,7 +99,7 @@ def _prefix(path: str, *, is_socket: bool) -> str:
 
 def is_gateway(to: str) -> bool:
     """Whether an address is the gateway's own rather than a line's socket."""
-    if to.startswith("sip:"):
+    if to.startswith(SIP):
         return False
     return urlsplit(to).scheme in ("http", "https") or urlsplit(to).path in ("", "/")
 
@@ -107,7 +110,7 @@ def pick_line(lines: Sequence[Mapping[str, Any]], to: str | None) -> Mapping[str
     Raises:
         CallFailed: no line has this path, or none can be called.
     """
-    if to is not None and to.startswith("sip:"):
+    if to is not None and to.startswith(SIP):
         return _pick_trunk(lines, to)
     callable_lines = [
         line for line in lines if line["transport"] in CALLABLE and (line.get("path") or line.get("listen"))
@@ -139,7 +142,7 @@ def line_url(line: Mapping[str, Any], to: str | None, base: str) -> str:
     if host in ("0.0.0.0", "[::]"):
         host = urlsplit(base).netloc.rpartition("@")[2]
         host = host.removesuffix(f":{urlsplit(base).port}")
-    return f"sip:{host}:{port}" + (";transport=tcp" if transport == "tcp" else "")
+    return f"sip:{host}:{port}" + (f";transport={transport}" if transport != "udp" else "")
 
 
 def _pick_trunk(lines: Sequence[Mapping[str, Any]], to: str) -> Mapping[str, Any]:
@@ -161,7 +164,7 @@ def _socket(listen: str) -> tuple[str, str, int]:
     host, colon, port = place.rpartition(":")
     if colon and port.isdecimal() and not place.endswith("]"):
         return transport, host, int(port)
-    return transport, place, 5060
+    return transport, place, 5061 if transport == "tls" else 5060
 
 
 def _sip_address(to: str) -> tuple[str, int, str]:
@@ -169,4 +172,5 @@ def _sip_address(to: str) -> tuple[str, int, str]:
     found = _SIP.fullmatch(to)
     if found is None:
         raise CallFailed(f"{to} is no address such as sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
-    return found[1], int(found[2] or 5060), (found[3] or "udp").lower()
+    transport = "tls" if to.startswith("sips:") else (found[3] or "udp").lower()
+    return found[1], int(found[2] or (5061 if transport == "tls" else 5060)), transport

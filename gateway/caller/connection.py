@@ -13,7 +13,7 @@ from websockets.asyncio.connection import Connection as WebSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from gateway.caller.peer import Message
+from gateway.caller.peer import CallerTrust, Message
 
 OPEN_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 2.0
@@ -110,9 +110,14 @@ def _closed(closed: ConnectionClosed) -> LineClosed:
 
 
 async def open_socket(
-    url: str, headers: Mapping[str, str], subprotocol: str | None = None, timeout: float = OPEN_TIMEOUT
+    url: str,
+    headers: Mapping[str, str],
+    subprotocol: str | None = None,
+    timeout: float = OPEN_TIMEOUT,
+    trust: CallerTrust | None = None,
 ) -> WebSocketConnection:
     """Open a WebSocket as the carriers do: uncompressed, answering pings, sending none."""
+    context = (trust or CallerTrust()).context() if url.startswith("wss:") else None
     socket = await connect(
         url,
         additional_headers=dict(headers),
@@ -124,5 +129,6 @@ async def open_socket(
         close_timeout=CLOSE_TIMEOUT,
         ping_interval=None,
         max_size=1 << 20,
+        ssl=context,
     )
     return WebSocketConnection(socket)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from audio.format import AudioFormat
@@ -113,6 +115,27 @@ class CallerAuth:
     bearer: str | None = None
     twilio_token: str | None = None
     signed_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerTrust:
+    """Whom the far side believes, where it calls by TLS.
+
+    Attributes:
+        cafile: Certificates in PEM of the authorities it believes; None: those of the system.
+        insecure: It believes everybody.
+    """
+
+    cafile: Path | None = None
+    insecure: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """For a connection. Raises OSError: the file cannot be used."""
+        context = ssl.create_default_context(cafile=self.cafile)
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
 
 class Peer(Protocol):

@@ -25,7 +25,7 @@ from audio.wav import StereoWriter
 from gateway.caller.api import CallFailed, GatewayApi, api_base, line_url, pick_line
 from gateway.caller.asterisk_line import AsteriskCaller
 from gateway.caller.line import CallerClient, CallerLine, CallRefused
-from gateway.caller.peer import CallerAuth
+from gateway.caller.peer import CallerAuth, CallerTrust
 from gateway.caller.sip import SipCaller
 from gateway.caller.steps import Expect, ExpectHangup, Press, SayFile, Step, Wait
 from gateway.caller.twilio import TwilioCaller
@@ -82,15 +82,17 @@ def _reason_of(refused: InvalidStatus) -> str:
     return (refused.response.body or b"").decode(errors="replace").strip() or refused.response.reason_phrase
 
 
-def client_for(transport: str) -> CallerClient:
-    """Speaks the protocol of a line. Raises CallFailed for one that nobody can be called by."""
+def client_for(transport: str, trust: CallerTrust | None = None, *, encrypts: bool = False) -> CallerClient:
+    """Speaks the protocol of a line. Raises CallFailed for one that nobody can be called by, or not that way."""
+    if encrypts and transport != "sip":
+        raise CallFailed(f"calls on lines by {transport} know no SRTP")
     match transport:
         case "twilio":
             return TwilioCaller(background=True, hear_every=None)
         case "asterisk":
             return AsteriskCaller(background=True, hear_every=None)
         case "sip":
-            return SipCaller(delay=JITTER, hear_every=None)
+            return SipCaller(delay=JITTER, hear_every=None, trust=trust, encrypts=encrypts)
     raise CallFailed(f"calls on lines by {transport} cannot be placed from here")
 
 
@@ -287,6 +289,8 @@ async def place_call(
     caller: str = "",
     auth: CallerAuth | None = None,
     record: Path | None = None,
+    trust: CallerTrust | None = None,
+    encrypts: bool = False,
     tell: Callable[[str, str], None] = lambda kind, text: None,
 ) -> CallReport:
     """Place a call and go through its steps.
@@ -299,13 +303,16 @@ async def place_call(
         caller: The calling number.
         auth: How the line is told that we may call.
         record: Where to write what was said and heard.
+        trust: Whom we believe, on lines by SIP over TLS.
+        encrypts: Whether audio is to be encrypted by SRTP, on lines by SIP.
     Raises:
         CallFailed: the call could not be placed.
     """
     async with GatewayApi(api_base(api or to), token) as gateway:
         chosen = pick_line(await gateway.lines(), to or api)
         url = line_url(chosen, to, gateway.base)
-        line = client_for(str(chosen["transport"])).connect(url, caller=caller, called=number, auth=auth)
+        client = client_for(str(chosen["transport"]), trust, encrypts=encrypts and not url.startswith("ws"))
+        line = client.connect(url, caller=caller, called=number, auth=auth)
         try:
             async with line:
                 tell("placed", f"{number} on line {chosen['name']}")

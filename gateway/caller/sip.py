@@ -12,23 +12,24 @@ from urllib.parse import urlsplit
 
 from gateway.caller.connection import Connection
 from gateway.caller.line import CallerLine, Sleep
-from gateway.caller.peer import CallerAuth, basic_headers
+from gateway.caller.peer import CallerAuth, CallerTrust, basic_headers
 from gateway.caller.sip_peer import Codec, Keys, SipPeer, token
-from gateway.caller.sip_sockets import open_trunk, open_websocket
+from gateway.caller.sip_sockets import open_trunk, open_websocket, transport_of
 from gateway.clock import Clock, LoopClock
 from gateway.errors import LocalProtocolError
 from gateway.transports.sip.digest import DigestClient
 from gateway.transports.sip.errors import SipParseError
-from gateway.transports.sip.uri import SipUri, parse_uri
+from gateway.transports.sip.uri import SIP_SCHEMES, SipUri, parse_uri
 
 ANSWERED_WITHIN = 60.0
 
 
 class SipCaller:
-    """Places calls on `sip` lines: ``sip:HOST:PORT`` (UDP), ``sip:HOST:PORT;transport=tcp``, ``ws://HOST/PATH``.
+    """Places calls on `sip` lines: ``sip:HOST:PORT`` (UDP), ``sip:HOST:PORT;transport=tcp`` or ``tls``, ``ws://HOST/PATH``.
 
     Args:
-        codec, keys, transfers, delay, keep: As for `SipPeer`.
+        codec, keys, transfers, delay, keep, encrypts: As for `SipPeer`.
+        trust: For calls by TLS.
         clock, sleep, hear_every: As for `CallerLine`.
         background: Off only for who sends audio all the time himself; then keys go with that.
         answered_within: Seconds in which the call has to be taken; None: entering the line does not wait for that, and
@@ -48,6 +49,8 @@ class SipCaller:
         background: bool = True,
         keep: float | None = None,
         answered_within: float | None = ANSWERED_WITHIN,
+        encrypts: bool = False,
+        trust: CallerTrust | None = None,
     ) -> None:
         self._codec = codec
         self._keys = keys
@@ -59,6 +62,8 @@ class SipCaller:
         self._background = background
         self._keep = keep
         self._answered_within = answered_within
+        self._encrypts = encrypts
+        self._trust = trust or CallerTrust()
 
     def connect(
         self,
@@ -77,7 +82,7 @@ class SipCaller:
         server = _server(url)
         has_digest = auth is not None and auth.username is not None
         peer = SipPeer(
-            SipUri("sip", called, None, server.host, server.port, server.params),
+            SipUri("sips" if server.scheme == "sips" else "sip", called, None, server.host, server.port, server.params),
             caller=caller,
             custom=custom,
             credentials=DigestClient(auth.username or "", auth.password, token) if auth and has_digest else None,
@@ -86,13 +91,14 @@ class SipCaller:
             transfers=self._transfers,
             delay=self._delay,
             keep=self._keep,
+            encrypts=self._encrypts,
         )
 
         async def open_it() -> Connection:
-            if server.scheme == "sip":
-                connection = await open_trunk(server)
+            if server.scheme in SIP_SCHEMES:
+                connection = await open_trunk(server, self._trust)
             else:
-                connection = await open_websocket(url, basic_headers(auth), token(), self._clock)
+                connection = await open_websocket(url, basic_headers(auth), token(), self._clock, self._trust)
             peer.placed_by(connection.flow, connection.local, connection.aim)
             return connection
 
@@ -117,6 +123,6 @@ def _server(url: str) -> SipUri:
         uri = parse_uri(url)
     except SipParseError as error:
         raise LocalProtocolError(f"{url} is no address such as sip:192.0.2.1:5060") from error
-    if uri.scheme != "sip" or not uri.host or (uri.param("transport") or "udp").lower() not in ("udp", "tcp"):
+    if uri.scheme not in SIP_SCHEMES or not uri.host or transport_of(uri) not in ("udp", "tcp", "tls"):
         raise LocalProtocolError(f"{url} is no address such as sip:192.0.2.1:5060")
     return uri

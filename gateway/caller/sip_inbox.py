@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -76,13 +77,20 @@ class Datagrams(asyncio.DatagramProtocol):
         self._inbox = inbox
         self._put = inbox.heard if is_media else inbox.signalled
         self._is_media = is_media
+        self._open: Callable[[bytes], bytes | None] | None = None
         self.transport: Any = None
+
+    def opened_by(self, open: Callable[[bytes], bytes | None]) -> None:
+        """What comes goes through this first; None of it is dropped."""
+        self._open = open
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._put(data)
+        opened = data if self._open is None else self._open(data)
+        if opened is not None:
+            self._put(opened)
 
     def error_received(self, exc: Exception) -> None:
         """Nobody listens there (ICMP): for signalling the end, for media perhaps a moment too early."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from audio.format import PCMA_8K, PCMU_8K, MediaError
@@ -18,7 +19,8 @@ from gateway.caller.peer import Answered, Complained, FarEvent, Keyed, Message, 
 from gateway.caller.sip_media import Agreed, RtpEar, RtpMouth
 from gateway.transports.media.answer import Negotiation
 from gateway.transports.media.described import AgreedAudio, LocalMedia
-from gateway.transports.media.offered import Direction
+from gateway.transports.media.offered import Direction, Security
+from gateway.transports.media.sdes import Crypto, OwnKeys
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.sip import ua_events as ua
 from gateway.transports.sip.asking import Credentials
@@ -49,6 +51,7 @@ class SipPeer:
         transfers: What the target of a transfer says, such as 200 or 404; None: transfers are refused.
         delay: See `RtpEar`.
         keep: Seconds of what was heard that are kept; None: all.
+        encrypts: It offers keys in its SDP, and takes no audio without.
 
     Attributes:
         retry_after: Seconds, where a refusal named them.
@@ -69,6 +72,7 @@ class SipPeer:
         transfers: int | None = None,
         delay: float = 0.0,
         keep: float | None = None,
+        encrypts: bool = False,
     ) -> None:
         self.format = FORMATS[codec]
         self.ear = Ear(self.format, keep)
@@ -88,7 +92,9 @@ class SipPeer:
             chance=random.random,
             credentials=credentials,
         )
-        self._negotiation = Negotiation([codec], session_id=1 + secrets.randbelow(1 << 31))
+        self._secrets = OwnKeys() if encrypts else None
+        security: tuple[Security, ...] = ("sdes",) if encrypts else ("none", "dtls")
+        self._negotiation = Negotiation([codec], session_id=1 + secrets.randbelow(1 << 31), security=security)
         self._mouth = RtpMouth(self.format)
         self.rtp = RtpEar(self.ear, delay=delay, complain=self._complain, keyed=self._keyed)
         self._call: CallKey | None = None
@@ -97,11 +103,11 @@ class SipPeer:
         self._messages: list[Message] = []
         self._events: list[FarEvent] = []
 
-    def placed_by(self, flow: Flow, local: LocalMedia, aim: Callable[[AgreedAudio], None]) -> None:
+    def placed_by(self, flow: Flow, local: LocalMedia, aim: Callable[[AgreedAudio, Crypto | None], None]) -> None:
         """Know the sockets.
 
         Args:
-            aim: Told where the gateway's media are, each time that was agreed on.
+            aim: Told where the gateway's media are, each time that was agreed on, and our key, if there is one.
         """
         self._flow, self._local, self._aim = flow, local, aim
 
@@ -111,7 +117,7 @@ class SipPeer:
         headers = [(name if name[:2].lower() == "x-" else f"X-{name}", value) for name, value in self._custom.items()]
         self._call = self._agent.invite(
             self._target,
-            self._negotiation.offer(self._local),
+            self._negotiation.offer(self._with_keys()),
             self._flow,
             sender=NameAddress("", sender),
             headers=headers,
@@ -154,7 +160,7 @@ class SipPeer:
 
     def _reoffer(self, direction: Direction, now: float) -> None:
         assert self._call is not None
-        self._agent.reinvite(self._call, self._negotiation.offer(self._local, direction), now=now)
+        self._agent.reinvite(self._call, self._negotiation.offer(self._with_keys(), direction), now=now)
         self._drain(now)
 
     # --- the gateway's side ----------------------------------------------------------------------------------------
@@ -241,6 +247,8 @@ class SipPeer:
             return
         try:
             agreed = self._negotiation.read_answer(sdp)
+            if self._secrets is not None and agreed.crypto is not None:
+                self._secrets.answered(agreed.crypto)
         except SdpError as error:
             self._complain(now, str(error))
             return
@@ -250,10 +258,9 @@ class SipPeer:
         assert self._call is not None
         try:
             if sdp is None:
-                answer = self._negotiation.offer(self._local)
+                answer = self._negotiation.offer(self._with_keys())
             else:
-                self._negotiation.read_offer(sdp)
-                answer = self._negotiation.answer(self._local)
+                answer = self._negotiation.answer(self._with_keys(self._negotiation.read_offer(sdp)))
         except SdpError as error:
             self._complain(now, str(error))
             self._agent.refuse_reoffer(self._call, error.status, now=now)
@@ -265,7 +272,18 @@ class SipPeer:
     def _adopt(self, agreed: AgreedAudio) -> None:
         event = agreed.event.payload_type if agreed.event else None
         self._agreed = Agreed(audio_type=agreed.codec.payload_type, event_type=event)
-        self._aim(agreed)
+        ours = (
+            self._secrets.matching(agreed.crypto) if self._secrets is not None and agreed.crypto is not None else None
+        )
+        self._aim(agreed, ours)
+
+    def _with_keys(self, offered: AgreedAudio | None = None) -> LocalMedia:
+        """Our media, with keys for an offer, or for the answer to what was offered."""
+        if self._secrets is None:
+            return self._local
+        theirs = offered.crypto if offered is not None else None
+        keys = (self._secrets.for_answer(theirs),) if theirs is not None else self._secrets.for_offer()
+        return replace(self._local, crypto=keys)
 
     # --- transfer --------------------------------------------------------------------------------------------------
     def _refer(self, data: bytes) -> SipRequest | None:

@@ -1,23 +1,28 @@
-"""The sockets of a placed call by SIP: signalling over UDP, TCP or a WebSocket, and media over UDP or WebRTC, as one
-`Connection`. Text is signalling, bytes are media; an empty text says that the media are up.
+"""The sockets of a placed call by SIP: signalling over UDP, TCP, TLS or a WebSocket, and media over UDP, as it is or by
+SRTP, or WebRTC, as one `Connection`. Text is signalling, bytes are media; an empty text says that the media are up.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
+from audio.rtp.packet import is_rtcp
 from gateway.caller.connection import OPEN_TIMEOUT, LineClosed, open_socket
-from gateway.caller.peer import Message
+from gateway.caller.peer import CallerTrust, Message
 from gateway.caller.sip_inbox import Datagrams, Inbox, Part, Stream, WebSocketPart
 from gateway.clock import Clock
 from gateway.transports.media.described import AgreedAudio, LocalMedia
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.ports import MediaOptions, PortRange
-from gateway.transports.sip.flow import Flow
+from gateway.transports.media.sdes import Crypto
+from gateway.transports.sip.flow import Flow, FlowTransport
 from gateway.transports.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from gateway.transports.media.srtp import Srtp
 
 BYE_WITHIN = 2.0
 """Seconds from the end of WebRTC media to the end of the call, at most."""
@@ -40,8 +45,8 @@ class SipConnection:
         self.flow = flow
         self.local = media.local
 
-    def aim(self, agreed: AgreedAudio) -> None:
-        self._media.aim(agreed)
+    def aim(self, agreed: AgreedAudio, ours: Crypto | None) -> None:
+        self._media.aim(agreed, ours)
 
     async def send(self, message: Message) -> None:
         if (closed := self._inbox.closed) is not None:
@@ -76,8 +81,8 @@ class Media(Part, Protocol):
 
     local: LocalMedia
 
-    def aim(self, agreed: AgreedAudio) -> None:
-        """Know where the far side is; `Inbox.media_up` follows the first time."""
+    def aim(self, agreed: AgreedAudio, ours: Crypto | None) -> None:
+        """Know where the far side is, and our key, if there is one; `Inbox.media_up` follows the first time."""
         ...
 
 
@@ -88,16 +93,37 @@ class _PlainMedia:
         self._inbox = inbox
         self._socket = socket
         self._far: tuple[str, int] | None = None
+        self._srtp: Srtp | None = None
         self.local = local
 
-    def aim(self, agreed: AgreedAudio) -> None:
+    def aim(self, agreed: AgreedAudio, ours: Crypto | None) -> None:
         if self._far is None:
             self._inbox.media_up()
         self._far = (agreed.peer.address, agreed.peer.port)
+        if ours is not None and agreed.crypto is not None:
+            self._encrypt(ours, agreed.crypto)
+
+    def _encrypt(self, ours: Crypto, theirs: Crypto) -> None:
+        from gateway.transports.media.srtp import Srtp  # calls without keys do without libsrtp
+
+        if self._srtp is None:
+            self._srtp = Srtp(ours, theirs)
+            self._socket.opened_by(self._opened)
+        else:
+            self._srtp.change(ours, theirs, asyncio.get_running_loop().time())
+
+    def _opened(self, data: bytes) -> bytes | None:
+        """A packet without its protection; None: it is nobody's who has the key."""
+        assert self._srtp is not None
+        opened = self._srtp.open(data, asyncio.get_running_loop().time(), is_rtcp=is_rtcp(data))
+        return None if isinstance(opened, str) else opened
 
     def send(self, message: bytes) -> None:
-        if self._far is not None and not self._socket.transport.is_closing():
-            self._socket.transport.sendto(message, self._far)
+        if self._far is None or self._socket.transport.is_closing():
+            return
+        sealed = message if self._srtp is None else self._srtp.protect(message, is_rtcp=is_rtcp(message))
+        if sealed is not None:
+            self._socket.transport.sendto(sealed, self._far)
 
     def abort(self) -> None:
         self._socket.abort()
@@ -117,7 +143,7 @@ class _WebRtcMedia:
         self.local = local
         path.deliver_to(self)
 
-    def aim(self, agreed: AgreedAudio) -> None:
+    def aim(self, agreed: AgreedAudio, ours: Crypto | None) -> None:
         if self._connecting is None and agreed.remote_ice is not None:
             self._connecting = asyncio.create_task(self._connect(agreed))
 
@@ -155,14 +181,20 @@ class _WebRtcMedia:
 
 
 # --- opening -------------------------------------------------------------------------------------------------------
-async def open_trunk(uri: SipUri) -> SipConnection:
-    """Sockets for a call by UDP, or TCP where the URI says so, with plain RTP. Raises OSError, TimeoutError."""
-    is_tcp, host, port = (uri.param("transport") or "udp").lower() == "tcp", uri.host.strip("[]"), uri.port or 5060
+def transport_of(uri: SipUri) -> str:
+    """By which a URI wants to be called, in lower case; ``sips`` means TLS (RFC 3261 section 26.2.2)."""
+    return "tls" if uri.scheme == "sips" else (uri.param("transport") or "udp").lower()
+
+
+async def open_trunk(uri: SipUri, trust: CallerTrust) -> SipConnection:
+    """Sockets for a call by UDP, or TCP or TLS where the URI says so, with RTP. Raises OSError, TimeoutError."""
+    kind, host = cast(FlowTransport, transport_of(uri)), uri.host.strip("[]")
+    port, context = uri.port or (5061 if kind == "tls" else 5060), trust.context() if kind == "tls" else None
     inbox, loop = Inbox(), asyncio.get_running_loop()
     signalling: Part
     async with asyncio.timeout(OPEN_TIMEOUT):
-        if is_tcp:
-            reader, writer = await asyncio.open_connection(host, port)
+        if kind != "udp":
+            reader, writer = await asyncio.open_connection(host, port, ssl=context)
             signalling, ours, peer = (
                 Stream(inbox, reader, writer),
                 writer.get_extra_info("sockname"),
@@ -173,7 +205,7 @@ async def open_trunk(uri: SipUri) -> SipConnection:
                 lambda: Datagrams(inbox, is_media=False), remote_addr=(host, port)
             )
             ours, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-    flow = Flow(f"caller {_at(ours)} {_at(peer)}", "tcp" if is_tcp else "udp", _at(peer), _at(ours))
+    flow = Flow(f"caller {_at(ours)} {_at(peer)}", kind, _at(peer), _at(ours))
     try:
         transport, media = await loop.create_datagram_endpoint(
             lambda: Datagrams(inbox, is_media=True), local_addr=(ours[0], 0)
@@ -186,11 +218,13 @@ async def open_trunk(uri: SipUri) -> SipConnection:
     return SipConnection(inbox, signalling, _PlainMedia(inbox, media, local), flow)
 
 
-async def open_websocket(url: str, headers: Mapping[str, str], token: str, clock: Clock) -> SipConnection:
+async def open_websocket(
+    url: str, headers: Mapping[str, str], token: str, clock: Clock, trust: CallerTrust
+) -> SipConnection:
     """A WebSocket for a call, with WebRTC. Raises OSError, TimeoutError, `websockets.exceptions.InvalidStatus`."""
     from gateway.transports.media.webrtc import WebRtcPath  # brings aiortc, which trunks do without
 
-    socket = await open_socket(url, headers, "sip")
+    socket = await open_socket(url, headers, "sip", trust=trust)
     parts, inbox = urlsplit(url), Inbox()
     signalling = WebSocketPart(inbox, socket)
     options = MediaOptions(ports=PortRange(), addresses=(socket.local_address,))

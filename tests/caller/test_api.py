@@ -35,7 +35,7 @@ def test_the_api_lies_beside_the_media_sockets(to: str | None, base: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "to", ["host:8080", "ftp://host/", "ws:///media/twilio", "", "sip:", "sip:a@host", "sip:host;transport=tls"]
+    "to", ["host:8080", "ftp://host/", "ws:///media/twilio", "", "sip:", "sip:a@host", "sip:host;transport=sctp"]
 )
 def test_what_is_no_address(to: str) -> None:
     with pytest.raises(CallFailed, match="no address"):

@@ -19,6 +19,7 @@ from gateway.caller.peer import (
     Answered,
     AudioHeard,
     CallerAuth,
+    CallerTrust,
     FarEvent,
 )
 from gateway.caller.sip import SipCaller
@@ -34,6 +35,7 @@ from gateway.transports.sip.transport import SipTransport
 from gateway.transports.sockets import LineContext
 from gateway.transports.twilio.settings import TwilioLine
 from gateway.transports.twilio.transport import TwilioTransport
+from tests.fakes.certificates import shared, tls_settings
 from tests.fakes.desk import Desk, TakenCall, open_line
 from tests.fakes.page import token_for
 from tests.fakes.page_caller import PageCaller
@@ -92,12 +94,17 @@ def asterisk(
 
 
 def sip(trunk: str = "") -> Kind:
-    """Over UDP or TCP with RTP, or over WebSocket with WebRTC."""
+    """Over UDP or TCP with RTP, over TLS with SRTP, or over WebSocket with WebRTC."""
+    is_tls = trunk == "tls"
     door = {"listen": f"{trunk}:127.0.0.1:0", "auth": DIGEST} if trunk else {"path": "/sip", "auth": BASIC}
-    line = SipLine.model_validate({**door, "rtp": {"host": "127.0.0.1", "ports": rtp_ports()}})
+    door |= {"tls": tls_settings()} if is_tls else {}
+    encryption = "required" if is_tls else "optional"
+    rtp = {"host": "127.0.0.1", "ports": rtp_ports(), "encryption": encryption}
+    line = SipLine.model_validate({**door, "rtp": rtp})
+    trust = CallerTrust(cafile=shared()[0].file) if is_tls else None
     return Kind(
         lambda: SipTransport("line", line, context()),
-        lambda _: SipCaller(),
+        lambda _: SipCaller(encrypts=is_tls, trust=trust),
         CallerAuth(username="pbx", password="secret"),
         path="" if trunk else "/sip",
         trunk=trunk_url if trunk else None,
@@ -135,6 +142,7 @@ KINDS = {
     "asterisk-20.16": asterisk(lambda: AsteriskCaller(is_old=True), carries_caller=False),
     "sip-udp-rtp": sip("udp"),
     "sip-tcp-rtp": sip("tcp"),
+    "sip-tls-srtp": sip("tls"),
     "sip-ws-webrtc": sip(),
     "browser": browser(),
 }

@@ -17,7 +17,8 @@ async def trunk_url(transport: Transport) -> str:
     door = next(door for door in transport._doors if isinstance(door, UdpDoor | TcpDoor))
     async with asyncio.timeout(5):
         await door.is_up.wait()
-    return f"sip:127.0.0.1:{door.port}" + (";transport=tcp" if isinstance(door, TcpDoor) else "")
+    transport_name = door._listening.transport
+    return f"sip:127.0.0.1:{door.port}" + (f";transport={transport_name}" if transport_name != "udp" else "")
 
 
 def rtp_ports() -> str:
