@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from gateway.errors import VendorError, VendorUnavailable
 from gateway.speech.local.pool import MAX_ATTEMPTS, PoolLimits, WorkerPool
-from gateway.speech.local.process import PROJECT
+from gateway.speech.local.process import NICENESS, PROJECT
 from gateway.speech.local.recognizer import WORKER as LISTEN_WORKER
 from gateway.speech.local.synthesizer import WORKER as SPEAK_WORKER
 from gateway.speech.local.wire import HEADER, Kind, Message, to_wire
@@ -74,6 +74,14 @@ async def test_a_job_is_done_and_forgotten() -> None:
     async with pool() as workers:
         assert (await ask(workers, "echo hello"))["text"] == "hello"
         assert workers.jobs == 0
+
+
+@pytest.mark.asyncio
+async def test_workers_let_the_process_that_carries_calls_go_first() -> None:
+    async with pool() as workers:
+        pid = (await ask(workers, "echo x"))["pid"]
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(ours + NICENESS, 19)
 
 
 @pytest.mark.asyncio
