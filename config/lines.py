@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -152,6 +153,11 @@ class LineSection(Section):
         """Why the gateway cannot call the target of a transfer before it sends a caller of this line there; None where
         it can."""
         return "transfers are blind there"
+
+    def faults(self, now: datetime) -> Iterator[tuple[Literal["error", "warning"], str, str]]:
+        """What `talkpath check` finds beyond the settings themselves, such as files that cannot be read: severity, the
+        line's key (``tls.key``), and a sentence."""
+        yield from ()
 
     @property
     def proof(self) -> str | None:

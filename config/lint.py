@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from config.call import NumberSettings
 from config.contradictions import RULES, Abilities, Subject
@@ -90,6 +91,8 @@ def _lines(settings: Settings) -> Iterator[Finding]:
         if line.auth and line.auth.twilio_signature and server.public_url is None:
             text = "signs the public address, and `server.public_url` is not set: the Host header is taken for it"
             yield Finding("warning", (*path, "auth", "twilio_signature"), text)
+        for severity, key, text in line.faults(datetime.now(UTC)):
+            yield Finding(severity, (*path, *key.split(".")), text)
 
 
 def _unused(settings: Settings) -> Iterator[Finding]:

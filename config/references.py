@@ -43,7 +43,7 @@ class Finding:
 
 
 def check_lines(lines: Mapping[str, LineSection]) -> Iterator[Finding]:
-    """Errors in the paths of lines: each line has its own, and none takes one of the gateway's."""
+    """Errors in the paths and sockets of lines: each line has its own, and none takes one of the gateway's."""
     taken: dict[str, str] = {}
     for name, line in lines.items():
         if line.path is None:
@@ -54,6 +54,12 @@ def check_lines(lines: Mapping[str, LineSection]) -> Iterator[Finding]:
         elif line.path in taken:
             yield Finding("error", where, f"{line.path} is the path of the line {taken[line.path]!r} already")
         taken.setdefault(line.path, name)
+    sockets: dict[str, str] = {}
+    for name, line in lines.items():
+        for socket in line.listens:
+            if sockets.setdefault(socket, name) != name:
+                text = f"{socket} is a socket of the line {sockets[socket]!r} already"
+                yield Finding("error", ("lines", name, "listen"), text)
 
 
 def check_number(

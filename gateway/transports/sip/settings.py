@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self, cast
@@ -214,6 +216,17 @@ class SipLine(LineSection):
         if self.tls is not None and not has_tls:
             raise PydanticCustomError("tls", "has `tls`, and `listen` has no socket such as tls:0.0.0.0:5061 for it")
         return self
+
+    def faults(self, now: datetime) -> Iterator[tuple[Literal["error", "warning"], str, str]]:
+        if self.tls is not None:
+            from gateway.transports.sip.tls import faults  # it brings a library that no other line needs
+
+            yield from faults(self.tls, now)
+        ways = {str(it.transport) for it in self.sockets}
+        ways |= {section.registrar.partition(":")[0] for section in self.registrations}
+        if self.rtp.encryption == "required" and (in_the_clear := sorted(ways - {"tls", "wss"})):
+            text = f"is required, and whoever sees what goes by {' and '.join(in_the_clear)} can read keys in the SDP"
+            yield "warning", "rtp.encryption", text
 
     @property
     def _takes_strangers(self) -> bool:
