@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from audio.codecs.live import Codec
 from audio.format import MediaError
 from audio.frame import Frame
@@ -30,6 +32,8 @@ REFILL = 0.1
 """Seconds of room after which somebody who waits in `send_audio` goes on: twice a message is better than every slot."""
 PHASE = 2 * PTIME
 """Seconds by which the beat may be behind the clock of somebody who keeps just the lookahead: he is not to wait."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,10 @@ class MediaSession:
         self._is_started = self._is_closed = False
         self._heard_at = now
         self._speak_at = 0.0  # until then audio waits, unless the peer is heard
+        self._goodbye_at: float | None = None
         self.malformed = 0
+        self.goodbyes = 0
+        """How often the peer has said that the stream we hear ends (RTCP BYE)."""
 
     def start(self) -> None:
         """Send from the next slot on, and pass on what comes."""
@@ -259,10 +266,18 @@ class MediaSession:
         self._heard(self._ear.push(arrived, now))
 
     def rtcp_received(self, packet: bytes) -> None:
+        """Reports. A goodbye ends nothing: peers say it when they hold, change their SSRC, or hand the call to somebody
+        else, anybody may write one (RFC 3550 section 9), and that a call is over is for its signalling to say."""
+        now = self._clock.now()
         try:
-            self._reporter.reported(read_reports(packet), self._clock.now())
+            is_goodbye = self._reporter.reported(read_reports(packet), now)
         except MediaError:
             self.malformed += 1
+            return
+        if is_goodbye:
+            self.goodbyes += 1
+            self._goodbye_at = now
+            log.debug("the peer's stream says goodbye; the call goes on", goodbyes=self.goodbyes)
 
     def path_lost(self, failure: PathFailed) -> None:
         self._fail(str(failure))
@@ -289,7 +304,13 @@ class MediaSession:
             self._path.send_rtcp(self._reporter.report(now))
         limit = self._silence_limit if self._terms.receiving else self._hold_limit
         if limit is not None and now - self._heard_at > limit:
-            self._fail(self._path.trouble or f"no media from the peer for {limit:g} s")
+            self._fail(self._path.trouble or self._silence(limit))
+
+    def _silence(self, limit: float) -> str:
+        has_left = self._goodbye_at is not None and self._goodbye_at >= self._heard_at
+        return f"no media from the peer for {limit:g} s" + (
+            ", since its stream said goodbye (RTCP)" if has_left else ""
+        )
 
     def _send_slot(self, now: float) -> None:
         """Keys, else audio, else silence: NAT, the peer's timers and its jitter buffer want something in every slot."""

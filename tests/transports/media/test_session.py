@@ -418,6 +418,31 @@ async def test_goodbye_is_said_once() -> None:
         assert len(made.path.reports) == 1
 
 
+@pytest.mark.parametrize(("ssrc", "goodbyes"), [(PEER_SSRC, 1), (PEER_SSRC + 1, 0)])
+@virtual_time
+async def test_a_peers_goodbye_is_counted_and_ends_nothing(ssrc: int, goodbyes: int) -> None:
+    async with call(silence_limit=20.0) as made:
+        made.hear(at=0)
+        made.path.sink.rtcp_received(rtcp.to_wire(rtcp.Goodbye(ssrcs=(ssrc,)), "peer"))
+        assert made.media.goodbyes == goodbyes
+        await made.slots(50)
+        made.hear(at=160)
+        await made.slots(5)
+        assert len(made.frames()) == 2, "as after a hold, or a codec that has changed"
+        assert (len(made.path.packets), made.lost) == (55, [])
+
+
+@virtual_time
+async def test_a_peer_that_has_said_goodbye_and_stays_silent_is_told_apart() -> None:
+    async with call(silence_limit=20.0) as made:
+        made.hear(at=0)
+        made.path.sink.rtcp_received(rtcp.to_wire(rtcp.Goodbye(ssrcs=(PEER_SSRC,)), "peer"))
+        await made.slots(1002)
+        assert [why for _, why in made.lost] == [
+            "no media from the peer for 20 s, since its stream said goodbye (RTCP)"
+        ]
+
+
 # --- hold, other terms, ends ---------------------------------------------------------------------------------------
 @virtual_time
 async def test_on_hold_nothing_goes_either_way_and_then_it_goes_on() -> None:
