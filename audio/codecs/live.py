@@ -5,6 +5,7 @@ Whole prompts and recordings take `audio.codecs.convert`.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from audio.codecs import g711
@@ -47,6 +48,10 @@ class Codec(Protocol):
         ...
 
 
+_KEPT = 8
+"""Payloads: `HISTORY` of the shortest that are sent, 5 ms."""
+
+
 class G711Codec:
     """PCMU or PCMA (RFC 3551). Nothing is computed for packets that arrive.
 
@@ -61,27 +66,26 @@ class G711Codec:
         self.format = audio_format or AudioFormat(law, self.clock_rate)
         self._law = law
         self._encoding = self.format.encoding
-        self._kept = round(HISTORY * self.clock_rate)
-        self._recent = b""  # as the wire wrote it
+        self._recent: deque[bytes] = deque(maxlen=_KEPT)  # payloads, as the wire wrote them
         self._concealer = Concealer(self.clock_rate)
 
     def encode(self, data: bytes) -> bytes:
-        return g711.transcode(data, self._encoding, self._law)
+        return data if self._law is self._encoding else g711.transcode(data, self._encoding, self._law)
 
     def decode(self, payload: bytes) -> bytes:
         if self._concealer.is_active:
             payload = self._compress(self._concealer.rejoin(samples_of(g711.decode(payload, self._law))))
-        self._recent = (self._recent + payload)[-self._kept :]
+        self._recent.append(payload)
         return payload if self._law is self._encoding else g711.transcode(payload, self._law, self._encoding)
 
     def conceal(self, samples: int) -> bytes:
-        recent = samples_of(g711.decode(self._recent, self._law))
-        payload = self._compress(self._concealer.conceal(recent, samples))
-        self._recent = (self._recent + payload)[-self._kept :]
+        recent = b"".join(self._recent)[-round(HISTORY * self.clock_rate) :]
+        payload = self._compress(self._concealer.conceal(samples_of(g711.decode(recent, self._law)), samples))
+        self._recent.append(payload)
         return g711.transcode(payload, self._law, self._encoding)
 
     def reset(self) -> None:
-        self._recent = b""
+        self._recent.clear()
         self._concealer.reset()
 
     def _compress(self, samples: Samples) -> bytes:

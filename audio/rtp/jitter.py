@@ -59,7 +59,7 @@ class Ear:
         self.undecodable = 0
         self._codecs = dict(codecs)
         self._unheard: set[int] = set()  # payload types that were learned, and have not come yet
-        self._width = self.format.encoding.bytes_per_sample
+        self._width, self._rate = self.format.encoding.bytes_per_sample, self.format.rate
         self._held: dict[int, tuple[RtpPacket, float]] = {}  # by sequence, with the time of arrival
         self._ssrc = -1
         self._next = 0  # sequence
@@ -160,16 +160,21 @@ class Ear:
         missing = (follower.timestamp - self._expected) & _TIME_MASK
         if not 0 < missing <= self.MOST_CONCEALED * codec.clock_rate:
             return []
-        return self._pass_on(codec, None, self._expected, min(missing, self._ticks))
+        samples = min(missing, self._ticks) * self._rate // codec.clock_rate
+        return self._pass_on(codec, codec.conceal(samples), self._expected)
 
     def _hear(self, packet: RtpPacket) -> list[Frame]:
         codec = self._codecs.get(packet.payload_type)
         if codec is None or not packet.payload:
             return []
-        timestamp = packet.timestamp
-        if timestamp != self._expected or packet.payload_type != self._payload_type:
+        if packet.timestamp != self._expected or packet.payload_type != self._payload_type:
             self._pause(packet, codec)
-        return self._pass_on(codec, packet.payload, timestamp)
+        try:
+            data = codec.decode(packet.payload)
+        except MediaError:
+            self.undecodable += 1
+            data = codec.conceal(self._ticks * self._rate // codec.clock_rate)
+        return self._pass_on(codec, data, packet.timestamp)
 
     def _pause(self, packet: RtpPacket, codec: Codec) -> None:
         """Move the position by what the timestamp says is missing, where it can be believed."""
@@ -181,24 +186,14 @@ class Ear:
             return
         pause = (packet.timestamp - self._expected) & _TIME_MASK
         if pause <= self.LONGEST_PAUSE * codec.clock_rate:
-            self._position += pause * self.format.rate // codec.clock_rate
+            self._position += pause * self._rate // codec.clock_rate
 
-    def _pass_on(self, codec: Codec, payload: bytes | None, timestamp: int, ticks: int = 0) -> list[Frame]:
-        rate, clock_rate = self.format.rate, codec.clock_rate
-        data = self._decoded(codec, payload) if payload is not None else codec.conceal(ticks * rate // clock_rate)
+    def _pass_on(self, codec: Codec, data: bytes, timestamp: int) -> list[Frame]:
         if not data:
             return []
         samples = len(data) // self._width
         frame = Frame(data, self.format, self._position)
         self._position += samples
-        self._ticks = samples * clock_rate // rate
+        self._ticks = samples * codec.clock_rate // self._rate
         self._expected = (timestamp + self._ticks) & _TIME_MASK
         return [frame]
-
-    def _decoded(self, codec: Codec, payload: bytes) -> bytes:
-        """The audio of a payload; one that cannot be decoded is concealed."""
-        try:
-            return codec.decode(payload)
-        except MediaError:
-            self.undecodable += 1
-            return codec.conceal(self._ticks * self.format.rate // codec.clock_rate)

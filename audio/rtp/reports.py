@@ -36,7 +36,9 @@ class Reception:
         """Another packet of this source, whatever is in it."""
         self._received += 1
         ahead = (packet.sequence - self._highest) & 0xFFFF
-        if ahead < 0x8000:
+        if ahead == 1:
+            self._highest += 1
+        elif ahead < 0x8000:
             if ahead > _LEAP:
                 self._base += ahead - 1  # nobody lost those
             self._highest += ahead

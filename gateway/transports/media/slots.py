@@ -24,14 +24,16 @@ class SlotQueue:
     def __init__(self, audio_format: AudioFormat, slot: float) -> None:
         self._size = audio_format.size(slot)
         self._silence = audio_format.silence(audio_format.samples(self._size))
-        self._data = bytearray()  # bounded by who pushes: see `MediaSession.send_audio`
+        self._slots: deque[bytes] = deque()  # bounded by who pushes: see `MediaSession.send_audio`
+        self._part = b""  # behind them, less than a slot
+        self._waiting = 0  # bytes of both
         self._pushed = self._taken = 0  # bytes since the beginning, those that were cleared included
         self._marks: deque[tuple[int, str]] = deque()
         self._rest = 0  # bytes that were too few for a slot the last time
 
     def __len__(self) -> int:
         """Bytes that wait."""
-        return len(self._data)
+        return self._waiting
 
     @property
     def silence(self) -> bytes:
@@ -39,8 +41,12 @@ class SlotQueue:
         return self._silence
 
     def push(self, data: bytes) -> None:
-        self._data += data
         self._pushed += len(data)
+        self._waiting += len(data)
+        data = self._part + data
+        whole = len(data) - len(data) % self._size
+        self._slots.extend(data[start : start + self._size] for start in range(0, whole, self._size))
+        self._part = data[whole:]
 
     def mark(self, mark_id: str) -> None:
         """Have a mark reached when everything pushed so far was taken.
@@ -58,23 +64,20 @@ class SlotQueue:
         What is less than a slot is filled up with silence if a mark is behind it, or if nothing came to complete it
         for one slot.
         """
-        waiting = len(self._data)
-        if waiting >= self._size:
-            slot = bytes(self._data[: self._size])
-            del self._data[: self._size]
+        if self._slots:
+            self._waiting -= self._size
             self._taken += self._size
-            return slot
-        if not waiting:
+            return self._slots.popleft()
+        part = self._part
+        if not part:
             return None
         has_end = self._marks and self._marks[-1][0] == self._pushed
-        if not has_end and waiting != self._rest:
-            self._rest = waiting
+        if not has_end and len(part) != self._rest:
+            self._rest = len(part)
             return None
-        slot = bytes(self._data) + self._silence[waiting:]
-        self._data.clear()
-        self._taken += waiting
-        self._rest = 0
-        return slot
+        self._part, self._waiting, self._rest = b"", 0, 0
+        self._taken += len(part)
+        return part + self._silence[len(part) :]
 
     def reached(self) -> list[str]:
         """Marks before which nothing waits any more; each once."""
@@ -85,7 +88,7 @@ class SlotQueue:
 
     def clear(self) -> None:
         """Drop everything, marks included."""
-        self._taken += len(self._data)
-        self._data.clear()
+        self._slots.clear()
         self._marks.clear()
-        self._rest = 0
+        self._taken += self._waiting
+        self._part, self._waiting, self._rest = b"", 0, 0

@@ -145,7 +145,11 @@ class UdpPath:
         self._sink = sink
 
     def send_rtp(self, packet: bytes) -> None:
-        if self._target is not None and self._rtp is not None:
+        if self._target is None or self._rtp is None:
+            return
+        if self._shield is None:
+            self._rtp.sendto(packet, self._target)
+        else:
             self._send(self._rtp, packet, self._target, is_rtcp=False)
 
     def send_rtcp(self, packet: bytes) -> None:
@@ -273,8 +277,8 @@ class _Socket(asyncio.DatagramProtocol):
         self._path = path
         self._arrived = path.rtcp_arrived if is_rtcp else path.rtp_arrived
 
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        self._arrived(data, cast(Address, addr[:2]))
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._arrived(data, addr[:2])
 
     def error_received(self, exc: Exception) -> None:
         """The peer's machine says that nobody listens there (ICMP). It may listen later, and tells by its packets."""
