@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import ipaddress
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,14 +24,16 @@ ANSWERS_WITHIN = 1.0
 """Seconds the gateway has for the answer to the upgrade; a proxy with such a bound spares callers a frozen gateway."""
 
 
-def make_certificates(folder: Path, keys: Path) -> None:
+def make_certificates(folder: Path, keys: Path, addresses: Sequence[str] = ()) -> None:
     """Write certificate and key into a folder, for the proxy, and where the PBX looks for them, with their authority's
-    certificate."""
+    certificate. ``addresses``: that they are good for, beside the names."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Talkpath test authority")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST_NAMES[0])])
-    ca = _certificate(ca_name, ca_name, ca_key, ca_key, is_authority=True)
-    own = _certificate(name, ca_name, key, ca_key, is_authority=False)
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOST_NAMES]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    ca = _certificate(ca_name, ca_name, ca_key, ca_key, None)
+    own = _certificate(name, ca_name, key, ca_key, names)
     (keys / AUTHORITY).write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
@@ -42,17 +46,16 @@ def _certificate(
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     signer: ec.EllipticCurvePrivateKey,
-    *,
-    is_authority: bool,
+    names: Sequence[x509.GeneralName] | None,
 ) -> x509.Certificate:
+    """``names``: of whom it is good for; None: it is an authority's."""
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
     builder = builder.not_valid_after(now + datetime.timedelta(days=1))
-    builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-    if not is_authority:
-        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in HOST_NAMES])
-        builder = builder.add_extension(names, critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
+    if names is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(signer, hashes.SHA256())
 
 

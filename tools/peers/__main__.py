@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools import fetch_recordings
 from tools.debian import Unavailable
-from tools.peers import baresip_calls, kamailio_calls, network, network_calls, sipp_calls
+from tools.peers import attended_calls, baresip_calls, kamailio_calls, network, network_calls, sipp_calls
 from tools.peers.bench import GREETING, HOURS, Bench, Check, Lengths
 from tools.peers.capture import Capture
 from tools.peers.house import House
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 PEERS: dict[str, tuple[Check, ...]] = {
-    "sipp": (*network_calls.TOGETHER, *sipp_calls.TOGETHER, *sipp_calls.ALONE),
+    "sipp": (*network_calls.TOGETHER, *sipp_calls.TOGETHER, *attended_calls.TOGETHER, *sipp_calls.ALONE),
     "baresip": baresip_calls.TOGETHER,
     "kamailio": (*kamailio_calls.TOGETHER, *kamailio_calls.ALONE),
 }

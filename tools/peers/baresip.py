@@ -25,6 +25,8 @@ POLL = 0.1
 MEDIA_PORTS = 10  # for each telephone
 LIVES = 120  # s
 Codec = Literal["ulaw", "alaw", "g722", "opus"]
+Encryption = Literal["srtp", "srtp-mand", "srtp-mandf"]
+"""As baresip calls it: keys beside RTP/AVP, RTP/SAVP, RTP/SAVPF."""
 CODECS: dict[Codec, str] = {
     "ulaw": "PCMU/8000/1",
     "alaw": "PCMA/8000/1",
@@ -34,8 +36,12 @@ CODECS: dict[Codec, str] = {
 RATES: dict[Codec, int] = {"ulaw": 8000, "alaw": 8000, "g722": 16000, "opus": 48000}
 
 
-def configuration(folder: Path, place: int, codec: Codec) -> str:
-    """A telephone that hears a file (`in.wav`) and keeps what it decodes."""
+def configuration(folder: Path, place: int, codec: Codec, believes: Path | None = None) -> str:
+    """A telephone that hears a file (`in.wav`) and keeps what it decodes.
+
+    Args:
+        believes: The authority whose certificates it takes.
+    """
     first = media_ports(place)[0]
     lines = [
         f"sip_listen {BARESIP}:{sip_port(place)}",
@@ -47,8 +53,9 @@ def configuration(folder: Path, place: int, codec: Codec) -> str:
         f"rtp_ports {first}-{first + MEDIA_PORTS - 2}",
         f"snd_path {folder}",
         f"ctrl_tcp_listen {BARESIP}:{control_port(place)}",
+        *([f"sip_cafile {believes}", "sip_verify_server yes"] if believes is not None else []),
         f"module_path {MODULES}",
-        *(f"module {name}.so" for name in ("g711", "g722", "opus", "aufile", "aubridge", "sndfile")),
+        *(f"module {name}.so" for name in ("g711", "g722", "opus", "srtp", "aufile", "aubridge", "sndfile")),
         *(f"module_tmp {name}.so" for name in ("uuid", "account")),
         *(f"module_app {name}.so" for name in ("ctrl_tcp", "menu")),
     ]
@@ -128,7 +135,15 @@ class Baresip:
                 await self._writer.wait_closed()
 
 
-def _furnish(folder: Path, place: int, number: str, codec: Codec, says: bytes) -> None:
+def _furnish(
+    folder: Path,
+    place: int,
+    number: str,
+    codec: Codec,
+    says: bytes,
+    encryption: Encryption | None,
+    believes: Path | None,
+) -> None:
     folder.mkdir(parents=True)
     rate = RATES[codec]
     wide = resample(says, 8000, rate)
@@ -136,15 +151,25 @@ def _furnish(folder: Path, place: int, number: str, codec: Codec, says: bytes) -
         write_wav(folder / "in.wav", np.repeat(np.frombuffer(wide, "<i2"), 2).tobytes(), rate, channels=2)
     else:
         write_wav(folder / "in.wav", wide, rate)
-    (folder / "config").write_text(configuration(folder, place, codec), encoding="ascii")
-    account = f"<sip:{number}@{BARESIP}>;regint=0;audio_codecs={CODECS[codec]}\n"
+    (folder / "config").write_text(configuration(folder, place, codec, believes), encoding="ascii")
+    media = f";mediaenc={encryption}" if encryption is not None else ""
+    account = f"<sip:{number}@{BARESIP}>;regint=0;audio_codecs={CODECS[codec]}{media}\n"
     (folder / "accounts").write_text(account, encoding="ascii")
 
 
 @asynccontextmanager
-async def baresip(folder: Path, place: int, number: str, codec: Codec, says: bytes) -> AsyncIterator[Baresip]:
+async def baresip(
+    folder: Path,
+    place: int,
+    number: str,
+    codec: Codec,
+    says: bytes,
+    *,
+    encryption: Encryption | None = None,
+    believes: Path | None = None,
+) -> AsyncIterator[Baresip]:
     """A telephone within the block, registered nowhere; it says PCM at 8 kHz from when it is answered."""
-    _furnish(folder, place, number, codec, says)
+    _furnish(folder, place, number, codec, says, encryption, believes)
     telephone = Baresip(folder, place)
     with Process("baresip", ["baresip", "-f", str(folder), "-v", "-t", str(LIVES)], folder) as process:
         deadline = time.monotonic() + STARTS_WITHIN

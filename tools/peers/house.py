@@ -18,6 +18,8 @@ import numpy as np
 
 from audio.files import read
 from audio.format import L16_8K
+from tools.asterisk.tls import make_certificates
+from tools.peers.network import GATEWAY
 from tools.peers.process import Process
 
 API_TOKEN = "change-me-too"
@@ -50,6 +52,7 @@ class House:
         self._configuration = folder / "talkpath.yaml"
         text = configuration.read_text(encoding="utf-8")
         self._configuration.write_text(text + ("" if "\nprompts:" in text else KEEPS_PROMPTS), encoding="utf-8")
+        make_certificates(folder, folder, [GATEWAY])
         if prompts is not None:
             shutil.copytree(prompts, folder / "prompts", dirs_exist_ok=True)
         self.bot = Process("bot", [*TALKPATH, "lab", "talkr", "--port", str(BOT_PORT)], folder)
