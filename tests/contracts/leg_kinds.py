@@ -14,7 +14,7 @@ from audio.format import AudioFormat
 from audio.frame import Frame
 from config.lines import AuthSection
 from gateway.caller.asterisk_line import AsteriskCaller
-from gateway.caller.line import CallerClient
+from gateway.caller.line import CallerClient, CallerLine
 from gateway.caller.peer import (
     Answered,
     AudioHeard,
@@ -23,6 +23,7 @@ from gateway.caller.peer import (
     FarEvent,
 )
 from gateway.caller.sip import SipCaller
+from gateway.caller.sip_sockets import SipConnection
 from gateway.caller.twilio import TwilioCaller
 from gateway.events import LegClosed
 from gateway.interfaces import Transport
@@ -38,7 +39,7 @@ from gateway.transports.twilio.transport import TwilioTransport
 from tests.fakes.certificates import shared, tls_settings
 from tests.fakes.desk import Desk, TakenCall, open_line
 from tests.fakes.page import token_for
-from tests.fakes.page_caller import PageCaller
+from tests.fakes.page_caller import PageCaller, PageConnection
 from tests.fakes.sip_line import rtp_ports, trunk_url
 
 TICK = 0.02
@@ -61,6 +62,7 @@ class Kind:
         trunk: Finds the address of a line with a socket of its own.
         custom: A name for call data, as the line has it; empty: there is none.
         has_buffer: Sound waits at the far side to be heard, which answers marks and clears; in RTP it waits on ours.
+        close_media: Has the far side say goodbye by DTLS, before it has hung up; None: there is no such thing.
     """
 
     transport: Callable[[], Transport]
@@ -74,6 +76,7 @@ class Kind:
     has_buffer: bool = True
     can_transfer: bool = False
     can_send_digits: bool = False
+    close_media: Callable[[CallerLine], Awaitable[None]] | None = None
 
 
 def size_of(event: FarEvent) -> int:
@@ -112,7 +115,14 @@ def sip(trunk: str = "") -> Kind:
         has_buffer=False,
         can_transfer=True,
         can_send_digits=True,
+        close_media=None if trunk else _close_media,
     )
+
+
+async def _close_media(line: CallerLine) -> None:
+    connection = line._connection
+    assert isinstance(connection, SipConnection | PageConnection)
+    await (connection._media if isinstance(connection, SipConnection) else connection._peer).close()
 
 
 def browser() -> Kind:
@@ -126,6 +136,7 @@ def browser() -> Kind:
         custom="",
         has_buffer=False,
         can_send_digits=True,
+        close_media=_close_media,
     )
 
 
@@ -150,6 +161,8 @@ BUFFERED = {name: kind for name, kind in KINDS.items() if kind.has_buffer}
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 each_buffered_kind = pytest.mark.parametrize("kind", BUFFERED.values(), ids=BUFFERED)
 RTP = {name: kind for name, kind in KINDS.items() if not kind.has_buffer}
+WEBRTC = {name: kind for name, kind in KINDS.items() if kind.close_media is not None}
+each_webrtc_kind = pytest.mark.parametrize("kind", WEBRTC.values(), ids=WEBRTC)
 each_rtp_kind = pytest.mark.parametrize("kind", RTP.values(), ids=RTP)
 
 

@@ -27,7 +27,17 @@ from gateway.errors import LocalProtocolError
 from gateway.events import AudioReceived, DigitPressed, LegClosed, MarkReached
 from gateway.interfaces import DirectLeg, TransferTarget
 from gateway.speech_interfaces import Utterance
-from tests.contracts.leg_kinds import TICK, Call, Kind, each_buffered_kind, each_kind, each_rtp_kind, size_of, tone
+from tests.contracts.leg_kinds import (
+    TICK,
+    Call,
+    Kind,
+    each_buffered_kind,
+    each_kind,
+    each_rtp_kind,
+    each_webrtc_kind,
+    size_of,
+    tone,
+)
 from tests.fakes.virtual_loop import virtual_time
 
 
@@ -195,6 +205,16 @@ async def test_we_hang_up_and_twice_is_harmless(kind: Kind) -> None:
         assert await call.closed() == LegClosed(by="gateway", reason="no_input")
         over = await call.line.wait_until_over()
         assert (over.by, over.code) == ("gateway", 1000 if kind.has_buffer else None)
+
+
+@each_webrtc_kind
+@virtual_time
+async def test_a_caller_whose_media_say_goodbye_has_hung_up(kind: Kind) -> None:
+    """Browsers close their media at once, and the BYE comes behind, or the page was closed and none comes."""
+    async with Call(kind) as call:
+        assert kind.close_media is not None
+        await kind.close_media(call.line)
+        assert (await call.closed()).by == "caller"
 
 
 @each_kind

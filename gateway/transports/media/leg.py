@@ -17,7 +17,7 @@ from gateway.interfaces import LegCapabilities
 from gateway.speech_interfaces import Utterance
 from gateway.transports.media.call_media import LOOKAHEAD, CallMedia
 from gateway.transports.media.mailbox import Mailbox
-from gateway.transports.media.path import PathFailed
+from gateway.transports.media.path import PEER_CLOSED, PathFailed
 from gateway.transports.media.session import MediaSession
 
 MESSAGE = 0.1
@@ -138,6 +138,7 @@ class MediaLeg:
                 self.pressed(digit, "tone")
 
     def _media_lost(self, reason: str) -> None:
+        """A peer that says goodbye by DTLS has hung up: browsers close their media at once, and BYE may be behind."""
         if not self.is_closed:
-            self.end(LegClosed(by="failure", reason=reason))
+            self.end(LegClosed(by="caller" if reason == PEER_CLOSED else "failure", reason=reason))
             self.broken()
