@@ -24,6 +24,7 @@ from gateway.transports.media.described import AgreedAudio, LocalMedia
 from gateway.transports.media.offered import Security
 from gateway.transports.media.path import MediaPath, PathFailed
 from gateway.transports.media.ports import MediaOptions
+from gateway.transports.media.reachable import is_misnamed, warn
 from gateway.transports.media.sdes import OwnKeys
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.media.session import MediaOrigin, MediaSession, MediaTerms
@@ -77,6 +78,7 @@ class CallMedia:
         self._post = post
         self._lost = lost
         self._toward = toward
+        self._has_warned = False  # of an address that is not the peer's
         self._negotiation = Negotiation(
             settings.codecs, session_id=1 + secrets.randbelow(1 << 31), security=settings.security
         )
@@ -133,7 +135,7 @@ class CallMedia:
             self._webrtc = path(self._settings.options, now=now, controlling=agreed is None, rtcp_mux=mux)
             self._local = LocalMedia.of(await self._webrtc.open())
             return
-        toward = agreed.peer.address if agreed is not None and agreed.peer.address else self._toward
+        toward = self._place_of(agreed) if agreed is not None and agreed.peer.address else self._toward
         self._udp = UdpPath(
             self._settings.options,
             is_ipv6=":" in toward,
@@ -276,8 +278,18 @@ class CallMedia:
 
     def _aim(self, udp: UdpPath, agreed: AgreedAudio) -> None:
         self._types |= _types_of(agreed)
-        udp.aim(_remote_of(agreed, self._types))
+        udp.aim(replace(_remote_of(agreed, self._types), address=self._place_of(agreed)))
         udp.secure(self._shield(agreed))
+
+    def _place_of(self, agreed: AgreedAudio) -> str:
+        """Where the peer's audio is, as far as we know; told the first time, where the peer has said something else."""
+        named = agreed.peer.address
+        if not self._settings.latching or not is_misnamed(named, self._toward):
+            return named
+        if not self._has_warned:
+            self._has_warned = True
+            warn(named, self._toward)
+        return self._toward
 
     def _shield(self, agreed: AgreedAudio) -> Srtp | None:
         """SRTP by the keys of both; the same object as long as there is any."""
