@@ -87,6 +87,11 @@ def _target(caller: Caller, *steps: str) -> tuple[str, str]:
     return "-oocsf", str(file)
 
 
+def _as_target(status: str, extra: str = "", body: str = "") -> str:
+    """What he says to the INVITE, under a tag of his own."""
+    return reply(status, extra, body).replace("[last_To:]", "[last_To:];tag=target")
+
+
 async def _transferring(bench: Bench, caller: Caller) -> None:
     record = await until_said(bench.house, caller.number, "Hello, this is Acme.")
     await bench.house.transfer(record["call_id"], TARGET)
@@ -95,13 +100,13 @@ async def _transferring(bench: Bench, caller: Caller) -> None:
 async def attended(bench: Bench, way: Way) -> str:
     """The target is called and answers, the caller is sent into that call, and both are hung up on."""
     caller = bench.caller(way=way)
-    answers = reply("200 OK", "Supported: replaces", sdp("ulaw"))
-    target = _target(caller, request("INVITE"), reply("180 Ringing"), pause(1), answers, request("ACK"), *until_bye())
+    rings, answers = _as_target("180 Ringing"), _as_target("200 OK", "Supported: replaces", sdp("ulaw"))
+    target = _target(caller, request("INVITE"), rings, pause(1), answers, request("ACK"), *until_bye())
     async with asyncio.TaskGroup() as group:
         group.create_task(_transferring(bench, caller))
         await caller.run(
             *(inviting("[pid]t[call_number]"), answered(), play(caller.plays(caller.talk().silence(30)))),
-            *(referred_to(f"{TARGET}.Replaces="), reply("202 Accepted")),
+            *(referred_to(f"{TARGET}[?]Replaces=[^;]*to-tag%3Dtarget"), reply("202 Accepted")),
             *(*notify("100 Trying", "active;expires=60", 2), pause(0.3)),
             *notify("200 OK", "terminated;reason=noresource", 3),
             *until_bye(),
@@ -124,7 +129,7 @@ async def attended_tcp(bench: Bench) -> str:
 async def attended_busy(bench: Bench) -> str:
     """The target is busy: the caller is told, and talks to the bot again."""
     caller = bench.caller()
-    target = _target(caller, request("INVITE"), reply("486 Busy Here"), request("ACK"))
+    target = _target(caller, request("INVITE"), _as_target("486 Busy Here"), request("ACK"))
     talk = caller.talk().until(GREETED + 8).say(recording("hours")).silence(ANSWERED_IN)
     async with asyncio.TaskGroup() as group:
         group.create_task(_transferring(bench, caller))
