@@ -63,6 +63,10 @@ class Tab:
             raise ScriptFailed(f"{method}: {told['error'].get('message')}")
         return dict(told["result"])
 
+    async def before_pages(self, script: str) -> None:
+        """Have a script run in each page that is opened from now on, before its own."""
+        await self.ask("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     async def open(self, url: str) -> None:
         await self.ask("Page.navigate", url=url)
         await self.until("document.readyState === 'complete'")

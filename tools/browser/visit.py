@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 
+from tools.browser.books import last_call, recording_of
 from tools.browser.devtools import Tab
-from tools.browser.sound import RATE, TAP, Samples, likeness, tapped
+from tools.browser.sound import RATE, TAP, from_first_sound, likeness, said_by_us, tapped
 
 NUMBER = "+441632960000"
 GREETING = "this is acme"
@@ -85,15 +84,14 @@ class Visit:
 
     async def compare(self) -> None:
         """What the page heard is what the gateway said, and what the gateway heard was understood."""
-        call = await self.last_call()
+        call = await last_call(self.api)
         assert (call["result"], call["by"]) == ("completed", "caller"), (call["result"], call["by"])
         kinds = [(turn["kind"], turn["caller"]) for turn in call["exchange"]]
         assert ("digits", "1234") in kinds, kinds
-        sound = await self.api.get(f"/api/calls/{call['call_id']}/recording")
-        said = _right(sound.content, self.pictures / "recording.wav")
+        recording = await recording_of(self.api, call["call_id"])
+        (self.pictures / "recording.wav").write_bytes(recording)
         heard = tapped(await self.tab.run("window.tapped"))
-        greeting = said[: int(6 * RATE)]
-        alike = likeness(heard[: int(30 * RATE)], greeting[_begin(greeting) :])
+        alike = likeness(heard[: int(30 * RATE)], from_first_sound(said_by_us(recording)[: int(6 * RATE)]))
         self.figures["greeting as said, 1 is the same"] = round(alike, 3)
         answers = [turn["answer_seconds"] for turn in call["exchange"] if turn["answer_seconds"] is not None]
         self.figures["answers (s)"] = [round(seconds, 2) for seconds in answers]
@@ -115,7 +113,7 @@ class Visit:
         await self.tab.until("document.querySelector('main.talk').dataset.heardMs", 20)
         await self.tab.open(f"{self.url}/?refresh=off")
         await self.picture("console")
-        call = await self.last_call(is_over=True)
+        call = await last_call(self.api)
         assert call["by"] == "caller", call
         await self.tab.open(f"{self.url}/talk")
 
@@ -144,16 +142,6 @@ class Visit:
         """The page shows these words."""
         await self.tab.until(f"{SPOKEN}.includes({json.dumps(words)})", within)
 
-    async def last_call(self, *, is_over: bool = True) -> dict[str, Any]:
-        calls: list[dict[str, Any]] = []
-        for _ in range(100):
-            calls = (await self.api.get("/api/calls")).json()
-            if calls and all(call["state"] == "over" for call in calls) is is_over:
-                break
-            await self.tab.run("new Promise((done) => setTimeout(done, 100))")
-        newest = max(calls, key=lambda call: str(call["started_at"]))
-        return dict((await self.api.get(f"/api/calls/{newest['call_id']}")).json())
-
     async def picture(self, name: str) -> None:
         """Wide and narrow, light and dark."""
         for size, (width, height) in SIZES.items():
@@ -164,14 +152,7 @@ class Visit:
         await self.tab.look(*SIZES["wide"], "light")
 
 
-def _right(wav: bytes, copy: Path) -> Samples:
-    """What was said to the caller: the right channel, at 16 kHz."""
-    copy.write_bytes(wav)
-    with wave.open(str(copy)) as file:
-        assert (file.getframerate(), file.getnchannels()) == (RATE, 2), file.getparams()
-        both = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    return both[1::2].astype(float)
-
-
-def _begin(samples: Samples) -> int:
-    return int(np.argmax(np.abs(samples) > 500))
+CASES = (
+    *(Visit.log_in, Visit.talk, Visit.hang_up, Visit.compare),
+    *(Visit.gateway_hangs_up, Visit.page_is_closed, Visit.troubles),
+)
