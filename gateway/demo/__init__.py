@@ -13,15 +13,15 @@ import random
 import socket
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from asyncio.subprocess import PIPE
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from gateway.demo.bundle import opened
+from gateway.demo.parts import PartEnded, started, unless_one_ends
 from gateway.errors import ConfigError
 
 LAB_PORT = 9101
@@ -29,7 +29,6 @@ SPARE_PORTS = (20_000, 32_000)
 PICKS = 50
 STARTS_WITHIN = 60.0
 CALL_WITHIN = 180.0
-STOPS_WITHIN = 10.0
 SUM_TOLERANCE = 0.020  # s by which the parts of a waterfall may differ from the whole
 
 
@@ -53,24 +52,33 @@ async def run_demo(*, bot: str, call: str, once: bool, port: int) -> int:
             "TALKPATH_PORT": str(port),
             "TALKPATH_RECORDS": str(Path(scratch) / "records"),
         }
-        lab = ["lab", bot, *shown.lab_arguments(**urls), "--port", str(lab_port)]
-        gateway = ["serve", "-c", str(configuration)]
-        log = Path(scratch) / "gateway.log"
-        with log.open("wb") as sink:
-            async with _started(lab, environment, sink), _started(gateway, environment, sink):
-                if not await _is_ready(port):
+        lab = ["gateway", "lab", bot, *shown.lab_arguments(**urls), "--port", str(lab_port)]
+        gateway = ["gateway", "serve", "-c", str(configuration)]
+        bot_log, log = Path(scratch) / "lab.log", Path(scratch) / "gateway.log"
+        async with (
+            started("the lab bot", lab, environment, bot_log) as lab_part,
+            started("the gateway", gateway, environment, log) as gateway_part,
+        ):
+            parts = [lab_part, gateway_part]
+            try:
+                if not await unless_one_ends(parts, _is_ready(port)):
                     print(log.read_text(errors="replace"), file=sys.stderr)
                     print("talkpath: the gateway did not start", file=sys.stderr)
                     return 1
                 print(
                     f"The gateway is up at {urls['gateway']}, a {bot} bot behind it. A caller rings {shown.number}:\n"
                 )
-                code = await _place_call(shown.number, urls["gateway"], folder / shown.steps, environment)
+                calling = _place_call(shown.number, urls["gateway"], folder / shown.steps, environment)
+                code = await unless_one_ends(parts, calling)
                 if code != 0:
                     print(f"\nThe gateway's log:\n{log.read_text(errors='replace')}", file=sys.stderr)
                 if not once:
-                    await _stay(shown.number, urls["gateway"])
+                    with suppress(asyncio.CancelledError):  # Ctrl-C
+                        await unless_one_ends(parts, _stay(shown.number, urls["gateway"]))
                 return code
+            except PartEnded as ended:
+                print(f"talkpath: {ended.part.obituary()}", file=sys.stderr)
+                return 1
 
 
 def ports(asked: int) -> tuple[int, int]:
@@ -91,27 +99,6 @@ def _free(port: int) -> int:
             probe.bind(("127.0.0.1", candidate))
             return int(probe.getsockname()[1])
     raise ConfigError("no port is free")
-
-
-@asynccontextmanager
-async def _started(arguments: Sequence[str], environment: dict[str, str], sink: Any) -> AsyncIterator[Process]:
-    """A `talkpath` process, ended as an operator would end it."""
-    command = [sys.executable, "-m", "gateway", *arguments]
-    process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **environment}, stdout=sink, stderr=sink
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(STOPS_WITHIN):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
 
 
 async def _is_ready(port: int) -> bool:
@@ -135,10 +122,12 @@ async def _place_call(number: str, gateway: str, steps: Path, environment: dict[
         async with asyncio.timeout(CALL_WITHIN):
             out, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
         print("talkpath: the call did not end in time", file=sys.stderr)
         return 1
+    finally:
+        if process.returncode is None:  # too late, or nobody is left to call
+            process.kill()
+            await process.wait()
     report = _report_of(out)
     _print_summary(report)
     wrong = wrong_sums(report)
@@ -196,5 +185,4 @@ async def _stay(number: str, gateway: str) -> None:
     print(f"  talkpath chat {number} --to {gateway}")
     print(f"  talkpath call {number} --to {gateway} --say YOUR.wav --expect .")
     print("Ctrl-C ends it.", flush=True)
-    with suppress(asyncio.CancelledError):
-        await asyncio.Event().wait()
+    await asyncio.Event().wait()
