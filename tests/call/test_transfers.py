@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.fakes.playbook import Commands, Playbook
 SORRY = Catalogue.for_language("en-GB").say("transfer_failed")
 TOLD = BackendCapabilities(transfer_feedback=True)
 DESK = "sip:100@pbx"
+Mode = Literal["blind", "attended", "auto"]
 
 
 def call(*, can_transfer: bool = True, backend: BackendCapabilities | None = None, **number: Any) -> Playbook:
@@ -62,10 +63,10 @@ def test_a_transfer_waits_for_the_words_before_it_and_takes_the_caller_away() ->
         ("blind", "attended", "attended"),
     ],
 )
-def test_where_the_bot_does_not_say_how_the_number_does(kind: str, asked: str, done: str) -> None:
+def test_where_the_bot_does_not_say_how_the_number_does(kind: str, asked: Mode, done: Mode) -> None:
     play = call(transfer={"allow": ["sip:*@pbx"], "kind": kind})
-    commands = play.reply(Transfer(transfer_id="t1", target=DESK, mode=asked), at=5.0)  # type: ignore[arg-type]
-    commands.expect(TransferCall(target=TransferTarget(transfer_id="t1", target=DESK, mode=done)))  # type: ignore[arg-type]
+    commands = play.reply(Transfer(transfer_id="t1", target=DESK, mode=asked), at=5.0)
+    commands.expect(TransferCall(target=TransferTarget(transfer_id="t1", target=DESK, mode=done)))
 
 
 def test_nothing_is_said_or_taken_down_while_the_target_rings() -> None:

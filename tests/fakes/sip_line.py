@@ -6,19 +6,15 @@ import asyncio
 import os
 
 from gateway.interfaces import Transport
-from gateway.transports.sip.tcp import TcpDoor
 from gateway.transports.sip.transport import SipTransport
-from gateway.transports.sip.udp import UdpDoor
 
 
 async def trunk_url(transport: Transport) -> str:
     """The address of the first socket for trunks, once it is open."""
     assert isinstance(transport, SipTransport)
-    door = next(door for door in transport._doors if isinstance(door, UdpDoor | TcpDoor))
     async with asyncio.timeout(5):
-        await door.is_up.wait()
-    transport_name = door._listening.transport
-    return f"sip:127.0.0.1:{door.port}" + (f";transport={transport_name}" if transport_name != "udp" else "")
+        first = (await transport.bound())[0]
+    return f"sip:127.0.0.1:{first.port}" + (f";transport={first.transport}" if first.is_stream else "")
 
 
 def rtp_ports() -> str:

@@ -52,13 +52,16 @@ class Outgoing:
             fields.add(name, value)
         return call, SipRequest("INVITE", target, fields, sdp)
 
-    def begin(self, call: Call, request: SipRequest, now: float) -> None:
-        """Send it."""
+    def begin(self, call: Call, request: SipRequest, now: float, ring_limit: float | None = None) -> None:
+        """Send it.
+
+        Args:
+            ring_limit: Seconds; None: that of all calls.
+        """
         numbers = iter(range(2, 1000))
         self._context.add(call)
-        call.limit = self._context.timers.start(
-            now + self._context.timing.ring_limit, lambda at: self._cancel(call, at)
-        )
+        limit = now + (self._context.timing.ring_limit if ring_limit is None else ring_limit)
+        call.limit = self._context.timers.start(limit, lambda at: self._cancel(call, at))
         call.calling = self._context.ask(request, call.flow, lambda: next(numbers), self._received(call), now)
 
     def give_up(self, call: Call, reason: str, now: float) -> None:

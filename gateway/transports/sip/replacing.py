@@ -53,6 +53,8 @@ def invitation_to_replace(call: Call) -> SipUri | None:
 
 
 def can_be_sent_to_another_call(call: Call) -> bool:
-    """Whether the peer says that it takes a REFER, and can replace the call that this one names."""
+    """Whether the peer says that it takes a REFER and can replace the call that this one names; and no REFER is open,
+    for it would be the last one to be told of."""
     takes_refer = not call.peer_allows or "REFER" in call.peer_allows
-    return call.state is CallState.UP and takes_refer and "replaces" in call.peer_supports
+    is_free = call.refer is None or call.refer.is_over
+    return call.state is CallState.UP and is_free and takes_refer and "replaces" in call.peer_supports

@@ -17,6 +17,8 @@ from gateway.transports.sip.user_agent import UserAgent
 
 NORMAL = "Q.850;cause=16"
 MAX_DISPLAY = 64
+SLACK = 5.0
+"""Seconds by which the core gives a target up later than who has asked for him."""
 UNSUPPORTED = TransferOutcome(ok=False, cause="unsupported")
 
 
@@ -96,8 +98,15 @@ class Transfers:
         uri, origin = refer_uri(target.target, self._domain(caller)), self._origins.get(caller)
         if uri is None or origin is None:
             return TransferOutcome(ok=False, cause="no_target")
-        headers, now = refer_headers(target.headers), self._clock.now()
-        consulted = self._agent.consult(caller, uri, sdp, display=origin.display, headers=headers, now=now)
+        consulted = self._agent.consult(
+            caller,
+            uri,
+            sdp,
+            display=origin.display,
+            headers=refer_headers(target.headers),
+            ring_limit=target.ring + SLACK,
+            now=self._clock.now(),
+        )
         if consulted is None:
             return UNSUPPORTED
         self._consultations[consulted] = consultation

@@ -28,10 +28,11 @@ from gateway.transports.sip.leg import Offered, SipLeg
 from gateway.transports.sip.listening import is_known, is_overheard, trunk_doors
 from gateway.transports.sip.message import SipRequest, SipResponse
 from gateway.transports.sip.seldom import Seldom
-from gateway.transports.sip.settings import RegistrationSection, SipLine
+from gateway.transports.sip.settings import Listening, RegistrationSection, SipLine
 from gateway.transports.sip.signalling import Door, Flushes, Signalling
 from gateway.transports.sip.timers import Timing
 from gateway.transports.sip.transfers import Origin, Transfers, shown_as
+from gateway.transports.sip.trunks import TrunkDoor
 from gateway.transports.sip.ua_events import (
     CallEvent,
     Invited,
@@ -126,6 +127,10 @@ class SipTransport:
         settings = self._settings
         expects = settings.path is not None or any(it.registrar.startswith("wss:") for it in settings.registrations)
         return warming.needed(settings.codecs, expects_webrtc=expects)
+
+    async def bound(self) -> list[Listening]:
+        """The sockets of `listen`, once they are open."""
+        return [await door.bound() for door in self._doors if isinstance(door, TrunkDoor)]
 
     def drain(self) -> None:
         """No new calls: registrars and peers that ask are told to send theirs elsewhere."""

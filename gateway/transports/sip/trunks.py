@@ -92,6 +92,11 @@ class TrunkDoor:
     def routes(self) -> Sequence[SocketRoute]:
         return ()
 
+    async def bound(self) -> Listening:
+        """Where we listen, once that is so, with the port also where it was left to the system."""
+        await self.is_up.wait()
+        return self._listening._replace(port=self.port)
+
     @property
     def refused(self) -> int:
         """How many connections, or datagrams, were of addresses that are not in `allow`."""

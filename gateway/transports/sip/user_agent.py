@@ -163,12 +163,24 @@ class UserAgent:
 
     # --- commands: our calls ---------------------------------------------------------------------------------------
     def invite(
-        self, target: SipUri, sdp: bytes, flow: Flow, *, sender: NameAddress, headers: Extra = (), now: float
+        self,
+        target: SipUri,
+        sdp: bytes,
+        flow: Flow,
+        *,
+        sender: NameAddress,
+        headers: Extra = (),
+        ring_limit: float | None = None,
+        now: float,
     ) -> CallKey:
-        """Call somebody. `Ringing` may follow, and `Answered` or the end of the call do."""
+        """Call somebody. `Ringing` may follow, and `Answered` or the end of the call do.
+
+        Args:
+            ring_limit: Seconds until it is given up; None: those of `Timing`.
+        """
         routes = next((each.service_route for each in self._registrations.values() if each.flow == flow), ())
         call, request = self._outgoing.invite(target, flow, sender, sdp, routes, headers)
-        self._outgoing.begin(call, request, now)
+        self._outgoing.begin(call, request, now, ring_limit)
         return call.key
 
     # --- commands: every call --------------------------------------------------------------------------------------
@@ -196,20 +208,29 @@ class UserAgent:
             self._transferring.begin(known, target, headers, now)
 
     def consult(
-        self, call: CallKey, target: SipUri, sdp: bytes, *, display: str = "", headers: Extra = (), now: float
+        self,
+        call: CallKey,
+        target: SipUri,
+        sdp: bytes,
+        *,
+        display: str = "",
+        headers: Extra = (),
+        ring_limit: float | None = None,
+        now: float,
     ) -> CallKey | None:
         """For an attended transfer: call somebody by the way by which a call came, as whom it called. None where that
         call is not up, or its peer does not say that it can be referred to another call.
 
         Args:
             display: What the target is to read of who calls.
+            ring_limit: As for `invite`.
         """
         known = self._call(call)
         if known is None or known.dialog is None or not can_be_sent_to_another_call(known):
             return None
         registered = (each.settings.aor for each in self._registrations.values() if each.flow == known.flow)
-        sender = NameAddress(display, next(registered, known.dialog.local.uri))
-        return self.invite(replace(target, headers=()), sdp, known.flow, sender=sender, headers=headers, now=now)
+        sender, plain = NameAddress(display, next(registered, known.dialog.local.uri)), replace(target, headers=())
+        return self.invite(plain, sdp, known.flow, sender=sender, headers=headers, ring_limit=ring_limit, now=now)
 
     def replacing(self, call: CallKey) -> SipUri | None:
         """For an attended transfer: the target that lets whoever calls it take our place in a call that is up. None

@@ -252,6 +252,28 @@ def test_whose_peer_cannot_be_sent_there_is_not_called_for(extra: list[str]) -> 
     assert line.requests() == []
 
 
+def test_of_a_call_with_a_transfer_that_is_open_nobody_is_called() -> None:
+    line = AgentAndPeer()
+    call, _ = with_abilities(line, CAN_ALL)
+    line.agent.refer(call, TARGET, now=line.now)  # type: ignore[arg-type]
+    (refer,) = line.requests()
+    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is None  # type: ignore[arg-type]
+    line.respond(refer, 603)
+    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is not None  # type: ignore[arg-type]
+
+
+def test_it_rings_as_long_as_it_may() -> None:
+    line = AgentAndPeer()
+    call, _ = with_abilities(line, CAN_ALL)
+    line.agent.consult(call, TARGET, OFFER, ring_limit=300, now=line.now)  # type: ignore[arg-type]
+    (invite,) = line.requests()
+    line.respond(invite, 180)
+    line.wait(299)
+    assert line.requests() == []
+    line.wait(1)
+    assert [request.method for request in line.requests()] == ["CANCEL"]
+
+
 def test_of_a_call_that_is_over_nobody_is_called() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
