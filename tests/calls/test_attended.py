@@ -17,7 +17,6 @@ from tests.fakes.talkr_office import open_office
 from tests.fakes.virtual_loop import virtual_time
 
 TRANSFER = {"transfer": {"allow": ["2*"], "kind": "attended", "ring": 3}}
-GREETED = 6.0
 
 
 @asynccontextmanager
@@ -25,7 +24,7 @@ async def transferring(office: Office) -> AsyncIterator[tuple[Exchange, Side]]:
     """An exchange whose caller the operator sends to somebody else, and his call."""
     async with exchange(office.trunk) as trunk:
         caller = await trunk.calls(called=NUMBER)
-        await asyncio.sleep(GREETED)  # in virtual time
+        await hears_something(trunk)
         (call,) = office.operator.calls()
         await office.operator.transfer(call["call_id"], "200")
         yield trunk, caller
@@ -60,7 +59,6 @@ async def test_a_target_who_answers_gets_the_caller(tmp_path: Path) -> None:
     async with open_office(tmp_path, number=TRANSFER) as office, transferring(office) as (trunk, caller):
         invite = await trunk.request("INVITE")
         trunk.answers(invite, 180, tag="target")
-        await asyncio.sleep(1.0)  # it rings, in virtual time
         target = trunk.answers(invite, tag="target", extra=["Supported: replaces"], body=trunk.sdp())
         refer = await trunk.request("REFER")
         assert (sent_to(refer).header("Replaces") or "").startswith(f"{invite.call_id};to-tag=target;")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.message import SipRequest
 from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import Invited, Reoffered
@@ -23,6 +23,7 @@ HEADERS = [
     *("Event: refer", "Subscription-State: terminated", "Reason: SIP;cause=200", "Require: timer", "Require: 100rel"),
     *("Session-Expires: 90;refresher=uas", "Session-Expires: x", "Min-SE: 5", "RAck: 1 1 INVITE", "Contact: *"),
     *("Record-Route: <sip:p.example.com;lr>", "Supported: timer, 100rel", "Refer-Sub: false", "Expires: 0"),
+    *("Supported: replaces", "Allow: INVITE, REFER", "Replaces: call-1;to-tag=OURS;from-tag=caller-tag", "Join: x"),
     *("Authorization: Digest realm", "Replaces: a;to-tag=b;from-tag=c", "RSeq: 7", "Content-Encoding: gzip"),
 ]
 
@@ -35,7 +36,7 @@ class Fuzzed:
             flow, settings=UserAgentSettings(takes_registers=True), registrations=[(REGISTRATION, None)]
         )
         line.agent.register("pbx", flow, now=line.now)
-        line.give(line.request(body=OFFER))
+        line.give(line.request(body=OFFER, extra=["Supported: replaces"]))
         (invited,) = line.seen
         assert isinstance(invited, Invited)
         self.call = invited.call
@@ -43,6 +44,13 @@ class Fuzzed:
         self.tag = line.responses()[-1].to.tag
         line.give(line.request("ACK", to_tag=self.tag))
         self.asked: list[SipRequest] = []
+        self.consulted: CallKey | None = None
+        self.let_in: set[CallKey] = set()
+
+    def ask(self, *, extra: list[str], **fields: object) -> None:
+        """A request of the peer's, which may name our call."""
+        extra = [header.replace("OURS", self.tag or "") for header in extra]
+        self.line.give(self.line.request(extra=extra, **fields))  # type: ignore[arg-type]
 
     def answer(self, status: int, extra: list[str], body: bytes) -> None:
         """Answer something of the agent's, or again."""
@@ -58,6 +66,15 @@ class Fuzzed:
                 agent.bye(call, now=now)  # type: ignore[arg-type]
             case "refer":
                 agent.refer(call, parse_uri("sip:c@example.com"), now=now)  # type: ignore[arg-type]
+            case "consult":
+                key = agent.consult(call, parse_uri("sip:c@example.com"), OFFER, now=now)  # type: ignore[arg-type]
+                self.consulted = key or self.consulted
+            case "join":
+                target = agent.replacing(self.consulted) if self.consulted is not None else None
+                if target is not None:
+                    agent.refer(call, target, now=now)  # type: ignore[arg-type]
+            case "take over":
+                self._take_over()
             case "reinvite":
                 agent.reinvite(call, OFFER, now=now)  # type: ignore[arg-type]
             case "closed":
@@ -70,6 +87,15 @@ class Fuzzed:
                 for event in self.line.seen:
                     if isinstance(event, Reoffered):
                         agent.answer_reoffer(event.call, ANSWER, now=now)
+
+    def _take_over(self) -> None:
+        """Let in who wants to take the place of a call."""
+        agent, now = self.line.agent, self.line.now
+        for event in self.line.seen:
+            if isinstance(event, Invited) and event.replaces is not None and event.call not in self.let_in:
+                self.let_in.add(event.call)
+                agent.accept(event.call, ANSWER, now=now)
+                agent.bye(event.replaces, now=now)
 
     def end(self) -> None:
         line = self.line
@@ -104,7 +130,9 @@ answers = st.builds(
 commands = st.builds(
     dict,
     kind=st.just("command"),
-    name=st.sampled_from(["bye", "refer", "reinvite", "closed", "register", "unregister", "agree"]),
+    name=st.sampled_from(
+        ["bye", "refer", "reinvite", "closed", "register", "unregister", "agree", "consult", "join", "take over"]
+    ),
 )
 waits = st.builds(dict, kind=st.just("wait"), seconds=st.sampled_from([0.5, 5.0, 40.0]))
 course = st.lists(st.one_of(requests, requests, answers, answers, commands, waits), max_size=25)
@@ -120,7 +148,7 @@ def test_any_course_of_well_formed_messages(flow: Flow, steps: list[dict[str, ob
             case "request":
                 if fields["to_tag"] == "ours":
                     fields["to_tag"] = fuzzed.tag
-                fuzzed.line.give(fuzzed.line.request(**fields))  # type: ignore[arg-type]
+                fuzzed.ask(**fields)  # type: ignore[arg-type]
             case "answer":
                 fuzzed.answer(**fields)  # type: ignore[arg-type]
             case "command":
