@@ -72,7 +72,7 @@ test-peers: $(VENV)/.developing ## calls by SIPp, baresip, Kamailio with rtpengi
 	@$(BIN)/python -m tools.fetch_recordings
 	@$(BIN)/python -m tools.real_peers $(ARGS)
 
-test-browser: $(VENV)/.developing ## a call from the console's page in a real Chromium, which has to be installed
+test-browser: $(VENV)/.developing ## the calls of test-peers by Chromium alone: console and JsSIP; installs what is missing, as root
 	@$(BIN)/python -m tools.browser $(ARGS)
 
 detach: $(VENV)/.developing ## prove that a vendor is a folder: VENDOR=haptik, VENDOR=speech:google, by default each in turn (ARGS=--quick)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.browser.devtools import Tab
+from tools.peers.names import is_named
 
 Case = Callable[[Any], Awaitable[None]]
 """What one person does; a method of theirs."""
@@ -18,11 +19,11 @@ class Cases:
     """Those of one part whose name contains one of the words; without words, all.
 
     Args:
-        part: Its name, and the beginning of each case's.
+        part: Its name, which is a part of each case's.
         folder: For figures and what the page complained of.
     """
 
-    def __init__(self, part: str, folder: Path, words: Sequence[str]) -> None:
+    def __init__(self, part: str, folder: Path, words: list[str]) -> None:
         self.part = part
         self.folder = folder
         self.chosen: list[Case] = []
@@ -31,20 +32,12 @@ class Cases:
 
     def choose(self, cases: Sequence[Case], *, are_one: bool = False) -> list[Case]:
         """``are_one``: they build on each other, so that it is all or none."""
-        found = [case for case in cases if not self._words or any(word in self.name(case) for word in self._words)]
+        found = [case for case in cases if is_named(self.name(case), self._words)]
         self.chosen = list(cases) if are_one and found else found
         return self.chosen
 
-    @property
-    def summary(self) -> str:
-        return f"{self.part}: {self.good} of {len(self.chosen)} cases as promised"
-
-    @property
-    def is_good(self) -> bool:
-        return self.good == len(self.chosen)
-
     def name(self, case: Case) -> str:
-        return f"{self.part} {getattr(case, '__name__', '').replace('_', ' ')}"
+        return f"chromium {self.part} {getattr(case, '__name__', '').replace('_', ' ')}"
 
     async def run(self, person: Any, tab: Tab, figures: dict[str, Any]) -> None:
         """One after the other. The first that is not as promised is the last, because the page is left as it is."""

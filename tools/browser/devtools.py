@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -128,6 +129,7 @@ class Tab:
 async def chromium(program: str, folder: Path, extra: Sequence[str] = ()) -> AsyncIterator[Tab]:
     """Chromium with one tab, and a profile that ends with it."""
     profile = folder / "profile"
+    shutil.rmtree(profile, ignore_errors=True)  # of an earlier run, whose port would be read as ours
     flags = [*FLAGS, f"--user-data-dir={profile}", *extra, "about:blank"]
     with Process("chromium", [program, *flags], folder) as process:
         port = await _port_of(profile / "DevToolsActivePort", process)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+from tools.debian import Unavailable, install
+
 NPM_WITHIN = 300.0
-APT_WITHIN = 1200.0
 PROGRAMS = ("chromium", "npm")
 """Each is in Debian's package of the same name."""
 SOFTPHONE = Path(__file__).parents[2] / "examples" / "jssip"
-
-
-class Unavailable(Exception):
-    """Something cannot be had on this machine; the message is one sentence for whoever asked."""
 
 
 def prepare(chromium: str | None = None) -> str:
@@ -28,38 +24,15 @@ def prepare(chromium: str | None = None) -> str:
     Raises:
         Unavailable: a program is missing and cannot be installed.
     """
-    missing = [name for name in PROGRAMS if shutil.which(name) is None and not (name == "chromium" and chromium)]
-    if missing:
-        _install(missing)
-    browser = chromium or shutil.which("chromium")
-    if browser is None or shutil.which("npm") is None:
-        raise Unavailable(f"apt-get said that it installed {' '.join(missing)}, but they are not there")
-    return browser
+    if missing := [name for name in PROGRAMS if not _is_there(name, chromium)]:
+        install(missing)
+    if still := [name for name in PROGRAMS if not _is_there(name, chromium)]:
+        raise Unavailable(f"these programs are not to be had here: {', '.join(still)}")
+    return chromium or shutil.which("chromium") or "chromium"
 
 
-def _install(packages: list[str]) -> None:
-    wish = f"apt-get install {' '.join(packages)}"
-    if os.geteuid() != 0:
-        raise Unavailable(f"calls from a browser need {' and '.join(packages)}: sudo {wish}")
-    if shutil.which("apt-get") is None:
-        raise Unavailable(f"calls from a browser need {' and '.join(packages)}, and this machine has no apt-get")
-    print(f"installing {', '.join(packages)}", flush=True)
-    if (reason := _apt("install", *packages)) is None:
-        return
-    _apt("update")  # a fresh machine knows no packages yet
-    if (reason := _apt("install", *packages)) is not None:
-        raise Unavailable(f"{wish} failed: {reason}")
-
-
-def _apt(action: str, *packages: str) -> str | None:
-    """Why it failed; None where it did not."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-    options = ["-y", "--no-install-recommends"] if action == "install" else []
-    try:
-        done = _run(["apt-get", "-q", action, *options, *packages], Path("/"), APT_WITHIN, quiet)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return None if done.returncode == 0 else _last_line(done)
+def _is_there(name: str, chromium: str | None) -> bool:
+    return shutil.which(chromium if name == "chromium" and chromium else name) is not None
 
 
 def build_softphone(folder: Path) -> str:
@@ -96,18 +69,8 @@ def chromium_version(program: str) -> str:
     return found.group() if found else "of an unknown version"
 
 
-def _run(
-    command: list[str], folder: Path, within: float, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=within,
-        stdin=subprocess.DEVNULL,
-    )
+def _run(command: list[str], folder: Path, within: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=within, stdin=subprocess.DEVNULL)
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:
