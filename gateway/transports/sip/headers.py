@@ -20,6 +20,7 @@ from gateway.transports.sip.grammar import (
     split_outside,
     with_param,
 )
+from gateway.transports.sip.remembering import remembering
 from gateway.transports.sip.uri import MAX_PORT
 
 COMPACT = {
@@ -207,6 +208,7 @@ class Via:
         return Via(self.transport, self.host, self.port, with_param(self.params, name, value))
 
 
+@remembering
 def parse_via(text: str) -> Via:
     """Read one value of Via; blanks may stand around its slashes, colon and equals signs.
 

@@ -22,6 +22,7 @@ from gateway.transports.sip.grammar import (
     unquote,
     with_param,
 )
+from gateway.transports.sip.remembering import remembering
 
 SIP_SCHEMES = frozenset({"sip", "sips"})
 MAX_PORT = 65535
@@ -121,6 +122,7 @@ class NameAddress:
         return replace(self, params=with_param(self.params, name, value))
 
 
+@remembering
 def parse_uri(text: str) -> SipUri:
     """Read a URI, without blanks or angle brackets around it.
 
@@ -150,6 +152,7 @@ def parse_uri(text: str) -> SipUri:
     )
 
 
+@remembering
 def parse_name_address(text: str) -> NameAddress:
     """Read one address: ``"Name" <uri>;params``, ``Name <uri>`` or a bare URI, whose parameters are the header's.
 
