@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tools.peers import sipp_calls
+from tools.peers import attended_calls, sipp_calls
 from tools.peers.bench import GREETING, Bench, Caller, Check, heard, must_have_said, recording, until_said
 from tools.peers.kamailio import registrations, until_registered
 from tools.peers.scenario import NEW_TARGET, answered, bye, invite, pause, play, refused, reinvited, until_bye
@@ -52,6 +52,11 @@ async def refer(bench: Bench) -> str:
 
 async def refer_fails(bench: Bench) -> str:
     return await sipp_calls.refer_fails(bench)
+
+
+async def replaced(bench: Bench) -> str:
+    """A customer takes the place of a colleague: another call from the trunk, with DTLS-SRTP of its own."""
+    return await attended_calls.replaced(bench, "udp")
 
 
 ROUTES = "Record-Route: *<sip:192[.]0[.]2[.]10:8088;transport=ws;r2=on.*Record-Route: *<sip:192[.]0[.]2[.]10;r2=on"
@@ -129,6 +134,7 @@ TOGETHER: tuple[Check, ...] = (
     hold,
     refer,
     refer_fails,
+    replaced,
     record_routes,
     refused_number,
 )
