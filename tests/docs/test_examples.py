@@ -10,18 +10,21 @@ import pytest
 from config.loading import load
 from gateway.checking import examine
 from gateway.plugins import installed
+from tests.fakes.certificates import shared
 from tests.pages import ROOT, name_of
 
 CONFIGURATIONS = sorted(ROOT.glob("examples/**/*.yaml"))
 VALUES = {
+    "TLS_CERTIFICATE": str(shared()[1].certificate),
+    "TLS_KEY": str(shared()[1].key),
     "PUBLIC_URL": "https://voice.example.com",
     "TALKR_URL": "https://bot.example.com/api/{company}/{bot_id}/{channel}",
 }
 
 
 def _environment(file: Path) -> dict[str, str]:
-    """A value for each variable that has no default of its own."""
-    names = re.findall(r"\$\{(\w+)\}", file.read_text(encoding="utf-8"))
+    """A value for each variable that has no default of its own, also in files beside this one that it may include."""
+    names = re.findall(r"\$\{(\w+)\}", "".join(path.read_text(encoding="utf-8") for path in file.parent.glob("*.yaml")))
     return {name: VALUES.get(name, "a-secret-of-the-test") for name in names}
 
 

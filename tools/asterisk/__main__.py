@@ -126,7 +126,13 @@ async def _over_media_sockets(root: Path, folder: Path, checks: Mapping[str, Che
 async def _by_sip(root: Path, folder: Path, checks: Mapping[str, Check]) -> list[bool]:
     (folder / "hosts").write_text(by_sip.NAMES, encoding="utf-8")
     by_sip.connect_machines()
-    environment = {**by_sip.ENVIRONMENT, "SSL_CERT_FILE": str(root / KEYS / tls.AUTHORITY)}
+    certificate = str(folder / tls.OWN)
+    environment = {
+        **by_sip.ENVIRONMENT,
+        "SSL_CERT_FILE": str(root / KEYS / tls.AUTHORITY),
+        "TLS_CERTIFICATE": certificate,
+        "TLS_KEY": certificate,
+    }
     house = House(folder, by_sip.CONFIGURATION, environment)
     with _pbx(root, folder, by_sip.SETUP) as pbx:
         try:

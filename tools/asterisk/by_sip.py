@@ -1,4 +1,4 @@
-"""The same promises for the line that speaks SIP: four ways for Asterisk to call it, with the files of `asterisk-sip`.
+"""The same promises for the line that speaks SIP: five ways for Asterisk to call it, with the files of `asterisk-sip`.
 
 Asterisk is a machine of its own here (a network namespace): ICE wants addresses that are not the loopback's, and both
 sides want port 5060.
@@ -41,18 +41,18 @@ PLACE = Place(phones=GATEWAY, pbx=PBX)
 # A machine has to know itself by name: Asterisk writes that address into what it offers by TCP and WebSocket.
 NAMES = f"127.0.0.1 localhost\n{GATEWAY} talkpath.example.com\n{PBX} pbx.example.com {socket.gethostname()}\n"
 NAMESPACE = "pbx"
-CONFIGURATION = ROOT / "examples" / "asterisk-sip" / "talkpath.yaml"
+CONFIGURATION = ROOT / "examples" / "asterisk-sip" / "with-tls.yaml"
 ENVIRONMENT = {"PBX_ADDRESS": NEIGHBOURS}
 SETTLED_WITHIN = 20.0
 LOST_AT_MOST = 0.1  # s of the greeting
 ACCOUNTS = ("talkpath", "talkpath-webrtc")
-TRUNKS = ("talkpath-trunk", "talkpath-digest")
+TRUNKS = ("talkpath-trunk", "talkpath-digest", "talkpath-tls")
 CODECS: tuple[Codec, ...] = ("ulaw", "alaw")
 LEARNING_PORT = 5990
 ATTENDED = "603"  # whose callers are transferred to somebody who is called first
 LEARNED_WITHIN = 4
 LEARNED_DRIFT = 0.02  # s
-WAYS = {"account": "bot", "webrtc": "bot-webrtc", "trunk": "bot-trunk", "digest": "bot-digest"}
+WAYS = {"account": "bot", "webrtc": "bot-webrtc", "trunk": "bot-trunk", "digest": "bot-digest", "tls": "bot-tls"}
 LEAVING = {"account": "CHANUNAVAIL, cause 3", "trunk": "CONGESTION, cause 34"}
 
 PJSIP = """

@@ -18,6 +18,8 @@ from cryptography.x509.oid import NameOID
 
 HOST_NAMES = ("talkpath.example.com", "pbx.example.com")
 AUTHORITY = "talkpath-ca.crt"
+OWN = "proxy.pem"
+"""Certificate and key of our side, in one file."""
 PORT = 443
 GATEWAY_PORT = 8080
 ANSWERS_WITHIN = 1.0
@@ -37,7 +39,7 @@ def make_certificates(folder: Path, keys: Path, addresses: Sequence[str] = ()) -
     (keys / AUTHORITY).write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    for file in (folder / "proxy.pem", keys / "pbx.pem"):
+    for file in (folder / OWN, keys / "pbx.pem"):
         file.write_bytes(pem + own.public_bytes(serialization.Encoding.PEM))
 
 
@@ -62,7 +64,7 @@ def _certificate(
 async def serve(folder: Path) -> asyncio.Server:
     """Take TLS connections and pass what is in them on to the gateway."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "proxy.pem")
+    context.load_cert_chain(folder / OWN)
     return await asyncio.start_server(_pass_on, "127.0.0.1", PORT, ssl=context)
 
 
