@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.transports.sip.context import UserAgentSettings
 from gateway.transports.sip.digest import DigestServer
+from gateway.transports.sip.flow import CallKey
 from gateway.transports.sip.message import NameAddress, SipRequest
 from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import Acked, Answered, Cancelled, Invited, Refused, Released, Ringing
 from gateway.transports.sip.uri import parse_name_address, parse_uri
-from tests.fakes.sip_agent import ANSWER, OFFER, UDP, WS, AgentAndPeer, counting, up
+from tests.fakes.sip_agent import ANSWER, OFFER, UDP, WS, AgentAndPeer, counting
+from tests.fakes.sip_agent import up as up_with_text
 
 TARGET = parse_uri("sip:carol@pbx.example.com;user=phone?Subject=x")
 CAN_ALL = ["Supported: replaces, timer", "Allow: INVITE, ACK, BYE, CANCEL, REFER, NOTIFY"]
 
 
-def takes_over(line: AgentAndPeer, tag: str, flags: str = "", **fields: object) -> bytes:
+def up(**more: Any) -> tuple[AgentAndPeer, CallKey, str]:
+    """A call of theirs that is up."""
+    line, call, tag = up_with_text(**more)
+    return line, CallKey(call), tag
+
+
+def takes_over(line: AgentAndPeer, tag: str, flags: str = "", **fields: Any) -> bytes:
     """An INVITE of somebody who wants to take the place of `up`'s caller."""
     replaces = f"Replaces: call-1;to-tag={tag};from-tag=caller-tag{flags}"
-    more = {"call_id": "call-2", "from_tag": "customer", "body": OFFER, "extra": [replaces], **fields}
-    return line.request("INVITE", **more)  # type: ignore[arg-type]
+    more: dict[str, Any] = {"call_id": "call-2", "from_tag": "customer", "body": OFFER, "extra": [replaces], **fields}
+    return line.request("INVITE", **more)
 
 
 def refused(line: AgentAndPeer, data: bytes) -> int:
@@ -45,13 +55,13 @@ def test_a_call_that_takes_the_place_of_another_says_so_and_the_other_is_hung_up
     invited = line.event(Invited)
     assert invited.replaces == old
     line.agent.accept(invited.call, ANSWER, now=line.now)
-    line.agent.bye(old, now=line.now)  # type: ignore[arg-type]
+    line.agent.bye(old, now=line.now)
     answer, bye = line.take()
-    assert (bye.method, bye.call_id) == ("BYE", "call-1")  # type: ignore[union-attr]
+    assert isinstance(bye, SipRequest)
+    assert (bye.method, bye.call_id) == ("BYE", "call-1")
     assert "replaces" in answer.headers.all("Supported")
     line.give(line.request("ACK", to_tag=answer.to.tag, call_id="call-2", from_tag="customer"))
     line.event(Acked)
-    assert isinstance(bye, SipRequest)
     line.respond(bye, 200)
     line.event(Released)
     line.give(line.request("BYE", number=2, to_tag=answer.to.tag, call_id="call-2", from_tag="customer"))
@@ -80,7 +90,7 @@ def test_a_call_of_nobody_replaces_nobody() -> None:
 def test_what_names_no_call_of_ours_is_refused_and_the_call_stays(replaces: str, status: int) -> None:
     line, old, tag = up()
     assert refused(line, takes_over(line, tag, extra=[f"Replaces: {replaces.format(tag=tag)}"])) == status
-    line.agent.info(old, "text/plain", b"", now=line.now)  # type: ignore[arg-type]
+    line.agent.info(old, "text/plain", b"", now=line.now)
     assert [request.method for request in line.requests()] == ["INFO"]
 
 
@@ -123,7 +133,7 @@ def test_a_call_that_is_not_acknowledged_yet_is_one_and_its_bye_waits() -> None:
 
 def test_a_call_that_we_are_hanging_up_is_declined_also_before_its_bye() -> None:
     line, old, tag = up()
-    line.agent.bye(old, now=line.now)  # type: ignore[arg-type]
+    line.agent.bye(old, now=line.now)
     assert refused(line, takes_over(line, tag)) == 603
     line = AgentAndPeer()
     line.give(line.request(body=OFFER))
@@ -136,7 +146,7 @@ def test_a_call_that_we_are_hanging_up_is_declined_also_before_its_bye() -> None
 
 def test_a_call_that_was_transferred_and_is_over_is_declined_and_later_unknown() -> None:
     line, old, tag = up()
-    line.agent.refer(old, TARGET, now=line.now)  # type: ignore[arg-type]
+    line.agent.refer(old, TARGET, now=line.now)
     line.give(line.request("BYE", number=2, to_tag=tag))
     line.seen.clear()
     assert refused(line, takes_over(line, tag)) == 603
@@ -171,7 +181,7 @@ def test_who_takes_it_back_leaves_the_call_as_it_was() -> None:
     line.give(line.request("CANCEL", call_id="call-2", from_tag="customer", branch="z9hG4bKtaker"))
     line.event(Cancelled)
     line.take()
-    line.agent.info(old, "text/plain", b"", now=line.now)  # type: ignore[arg-type]
+    line.agent.info(old, "text/plain", b"", now=line.now)
     assert [request.method for request in line.requests()] == ["INFO"]
 
 
@@ -189,7 +199,7 @@ def test_a_peer_without_a_tag_is_named_by_a_zero() -> None:
 @pytest.mark.parametrize("method", ["OPTIONS", "INFO", "BYE"])
 def test_only_an_invite_may_replace(method: str) -> None:
     line, _, tag = up()
-    more = {} if method == "OPTIONS" else {"to_tag": tag, "number": 2}
+    more: dict[str, Any] = {} if method == "OPTIONS" else {"to_tag": tag, "number": 2}
     extra = [f"Replaces: call-1;to-tag={tag};from-tag=caller-tag"]
     assert line.ask(method, extra=extra, **more).status == 400
 
@@ -200,7 +210,7 @@ PBX = RegistrationSettings(
 )
 
 
-def with_abilities(line: AgentAndPeer, extra: list[str]) -> tuple[str, str]:
+def with_abilities(line: AgentAndPeer, extra: list[str]) -> tuple[CallKey, str]:
     """A call of theirs that is up, and what its INVITE said."""
     line.give(line.request(body=OFFER, extra=extra))
     call = line.event(Invited).call
@@ -216,7 +226,7 @@ def with_abilities(line: AgentAndPeer, extra: list[str]) -> tuple[str, str]:
 def test_the_target_is_called_by_the_way_of_the_call() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    key = line.agent.consult(call, TARGET, OFFER, display="Alice", now=line.now)  # type: ignore[arg-type]
+    key = line.agent.consult(call, TARGET, OFFER, display="Alice", now=line.now)
     assert key not in (None, call)
     (invite,) = line.requests()
     assert str(parse_name_address(invite.headers.get("From") or "").uri) == "sip:bot@example.com"
@@ -234,7 +244,7 @@ def test_at_a_registrar_the_account_calls_and_says_its_password() -> None:
     line.respond(register, 200, extra=["Service-Route: <sip:edge.example.com;lr>"])
     line.seen.clear()
     call, _ = with_abilities(line, CAN_ALL)
-    line.agent.consult(call, TARGET, OFFER, now=line.now)  # type: ignore[arg-type]
+    line.agent.consult(call, TARGET, OFFER, now=line.now)
     (invite,) = line.requests()
     assert str(invite.from_.uri) == "sip:bot@pbx.example.com"
     assert invite.headers.all("Route") == ["<sip:edge.example.com;lr>"]
@@ -247,7 +257,7 @@ def test_at_a_registrar_the_account_calls_and_says_its_password() -> None:
 def test_whose_peer_cannot_be_sent_there_is_not_called_for(extra: list[str]) -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, extra)
-    can = line.agent.consult(call, TARGET, OFFER, now=line.now)  # type: ignore[arg-type]
+    can = line.agent.consult(call, TARGET, OFFER, now=line.now)
     assert can is None
     assert line.requests() == []
 
@@ -255,17 +265,17 @@ def test_whose_peer_cannot_be_sent_there_is_not_called_for(extra: list[str]) -> 
 def test_of_a_call_with_a_transfer_that_is_open_nobody_is_called() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    line.agent.refer(call, TARGET, now=line.now)  # type: ignore[arg-type]
+    line.agent.refer(call, TARGET, now=line.now)
     (refer,) = line.requests()
-    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is None  # type: ignore[arg-type]
+    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is None
     line.respond(refer, 603)
-    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is not None  # type: ignore[arg-type]
+    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is not None
 
 
 def test_it_rings_as_long_as_it_may() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    line.agent.consult(call, TARGET, OFFER, ring_limit=300, now=line.now)  # type: ignore[arg-type]
+    line.agent.consult(call, TARGET, OFFER, ring_limit=300, now=line.now)
     (invite,) = line.requests()
     line.respond(invite, 180)
     line.wait(299)
@@ -277,9 +287,9 @@ def test_it_rings_as_long_as_it_may() -> None:
 def test_of_a_call_that_is_over_nobody_is_called() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    line.agent.bye(call, now=line.now)  # type: ignore[arg-type]
+    line.agent.bye(call, now=line.now)
     line.take()
-    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is None  # type: ignore[arg-type]
+    assert line.agent.consult(call, TARGET, OFFER, now=line.now) is None
     assert line.requests() == []
 
 
@@ -293,7 +303,7 @@ def test_of_a_call_that_is_over_nobody_is_called() -> None:
 def test_the_caller_is_sent_to_the_address_that_leads_there(contact: str, called: str) -> None:
     line = AgentAndPeer(UDP)
     call, _ = with_abilities(line, CAN_ALL)
-    consulted = line.agent.consult(call, TARGET, OFFER, now=line.now)  # type: ignore[arg-type]
+    consulted = line.agent.consult(call, TARGET, OFFER, now=line.now)
     assert consulted is not None
     (invite,) = line.requests()
     line.respond(invite, 180, to_tag="first", extra=["Supported: replaces"])
@@ -304,7 +314,7 @@ def test_the_caller_is_sent_to_the_address_that_leads_there(contact: str, called
     uri = line.agent.replacing(consulted)
     assert uri is not None
     line.take()
-    line.agent.refer(call, uri, now=line.now)  # type: ignore[arg-type]
+    line.agent.refer(call, uri, now=line.now)
     (refer,) = line.requests()
     target = parse_name_address(refer.headers.get("Refer-To") or "").uri
     assert str(target).partition("?")[0] == called
@@ -316,7 +326,7 @@ def test_the_caller_is_sent_to_the_address_that_leads_there(contact: str, called
 def test_a_target_whose_telephone_cannot_be_replaced() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    consulted = line.agent.consult(call, TARGET, OFFER, now=line.now)  # type: ignore[arg-type]
+    consulted = line.agent.consult(call, TARGET, OFFER, now=line.now)
     assert consulted is not None
     (invite,) = line.requests()
     line.respond(invite, 200, extra=["Contact: <sip:carol@192.0.2.9>", "Supported: timer"], body=ANSWER)
@@ -327,7 +337,7 @@ def test_a_target_whose_telephone_cannot_be_replaced() -> None:
 def test_an_answer_that_crosses_the_cancel_of_a_consultation_is_hung_up_on() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    consulted = line.agent.consult(call, TARGET, OFFER, now=line.now)  # type: ignore[arg-type]
+    consulted = line.agent.consult(call, TARGET, OFFER, now=line.now)
     assert consulted is not None
     (invite,) = line.requests()
     line.respond(invite, 180)
@@ -338,14 +348,14 @@ def test_an_answer_that_crosses_the_cancel_of_a_consultation_is_hung_up_on() -> 
     line.respond(cancel, 200)
     assert [request.method for request in line.requests()] == ["ACK", "BYE"]
     assert line.kinds() == []
-    line.agent.info(call, "text/plain", b"", now=line.now)  # type: ignore[arg-type]
+    line.agent.info(call, "text/plain", b"", now=line.now)
     assert [request.method for request in line.requests()] == ["INFO"]
 
 
 def test_a_redirection_is_not_followed() -> None:
     line = AgentAndPeer()
     call, _ = with_abilities(line, CAN_ALL)
-    line.agent.consult(call, TARGET, OFFER, now=line.now)  # type: ignore[arg-type]
+    line.agent.consult(call, TARGET, OFFER, now=line.now)
     (invite,) = line.requests()
     line.respond(invite, 302, extra=["Contact: <sip:+990012345@elsewhere.example>"])
     assert line.event(Refused).status == 302
