@@ -404,3 +404,27 @@ def test_wider_audio_is_counted_by_its_own_rate() -> None:
     assert [(frame.pts_samples, frame.samples) for frame in frames] == [(n * 320, 320) for n in (1, 2, 3, 4)]
     (late,) = listener.push(replace(packet, sequence=5, timestamp=7 * 160), 0.2)
     assert late.pts_samples == 7 * 320
+
+
+# --- codecs that are learned ---------------------------------------------------------------------------------------
+def test_a_codec_that_is_learned_goes_on_where_the_last_one_has_ended() -> None:
+    listener = Ear({PCMU: G711Codec(Encoding.PCMU)})
+    law = G711Codec(Encoding.PCMA, PCMU_8K)
+    unknown = replace(audio(2), payload_type=PCMA)
+    assert [frame.pts_samples for frame in listener.push(audio(1), 0.0)] == [0]
+    assert listener.push(unknown, 0.02) == []
+    listener.learn(PCMA, law)
+    leap = replace(audio(3, timestamp=900_000), payload_type=PCMA)
+    assert [frame.pts_samples for frame in listener.push(leap, 0.04)] == [SLOT]
+    listener.learn(PCMA, law)  # nothing new
+    pause = replace(audio(4, timestamp=900_000 + 3 * SLOT), payload_type=PCMA)
+    assert [frame.pts_samples for frame in listener.push(pause, 0.08)] == [4 * SLOT]
+    assert [frame.pts_samples for frame in listener.push(audio(5, timestamp=900_000 + 4 * SLOT), 0.1)] == [5 * SLOT]
+    listener.forget(PCMA)
+    listener.forget(96)
+    assert listener.push(replace(audio(6), payload_type=PCMA), 0.12) == []
+
+
+def test_a_codec_of_another_format_cannot_be_learned() -> None:
+    with pytest.raises(MediaError, match="this stream is heard as"):
+        ear().learn(96, G711Codec(Encoding.PCMA))

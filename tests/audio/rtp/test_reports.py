@@ -159,3 +159,18 @@ def test_reports_about_others_and_impossible_round_trips_are_left_alone() -> Non
     side.reporter.reported([ReceiverReport(ssrc=7, blocks=(replace(block, ssrc=1, last_report=tomorrow),))], 1.0)
     assert side.reporter.quality.peer_lost == 0
     assert side.reporter.quality.round_trip is None
+
+
+def test_a_clock_that_changes_with_the_codec_is_no_jitter() -> None:
+    reporter = Reporter(RtpSender(ssrc=1, payload_type=0), cname="us")
+    for number, packet in enumerate(stream(50)):
+        reporter.received(packet, number * PTIME + (0.004 if number % 2 else 0.0))
+    before = reporter.quality.jitter
+    assert before > 0.001
+    reporter.change_clock(48000)
+    assert reporter.quality.jitter == pytest.approx(before)
+    for number in range(50, 300):
+        packet = RtpPacket(96, number, 50 * SLOT + (number - 50) * 960, 7, b"x")
+        reporter.received(packet, number * PTIME)
+    assert reporter.quality.jitter < 0.0001
+    assert reporter.quality.lost == 0

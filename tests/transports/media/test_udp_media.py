@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.ports import MediaOptions, PortRange
-from gateway.transports.media.udp_media import LocalUdp, RemoteUdp, UdpPath
+from gateway.transports.media.sdes import fresh
+from gateway.transports.media.srtp import Srtp
+from gateway.transports.media.udp_media import SILENCE, UNDECRYPTED, LocalUdp, RemoteUdp, UdpPath
 from tests.fakes.virtual_loop import virtual_time
 from tests.fakes.webrtc_peer import LOOPBACK, Ears
 
@@ -408,3 +410,79 @@ class _Still:
 
     def wall(self) -> Any:
         raise NotImplementedError
+
+
+# --- SRTP ----------------------------------------------------------------------------------------------------------
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+
+
+def keys() -> tuple[Srtp, Srtp]:
+    """Ours and the peer's side."""
+    ours, theirs = fresh(SUITE, "1"), fresh(SUITE, "1")
+    return Srtp(ours, theirs), Srtp(theirs, ours)
+
+
+def sealed(by: Srtp, packet: bytes, *, is_rtcp: bool = False) -> bytes:
+    data = by.protect(packet, is_rtcp=is_rtcp)
+    assert data is not None
+    return data
+
+
+@virtual_time
+async def test_with_keys_nothing_else_goes_either_way() -> None:
+    async with Call() as call:
+        ours, theirs = keys()
+        call.path.secure(ours)
+        call.phone.send(rtp(1), call.local.port)
+        call.phone.send(sealed(theirs, rtp(2)), call.local.port)
+        call.phone.send(sealed(theirs, report(), is_rtcp=True), call.local.rtcp_port or 0)
+        call.phone.send(report(), call.local.rtcp_port or 0)
+        await call.ears.until(rtp=1, rtcp=1)
+        await asyncio.sleep(0.1)
+        assert (call.ears.rtp, call.ears.rtcp, call.path.refused) == ([rtp(2)], [report()], 2)
+        call.path.send_rtp(rtp(9))
+        call.path.send_rtcp(report(5))
+        await asyncio.sleep(0.1)
+        (heard,) = [it for it in call.phone.heard if it[1] & 0x7F == PCMU]
+        assert heard != rtp(9)
+        assert theirs.open(heard, 0.0, is_rtcp=False) == rtp(9)
+        call.path.secure(None)
+        call.phone.send(rtp(3), call.local.port)
+        await call.ears.until(rtp=2)
+
+
+@virtual_time
+async def test_who_has_no_key_takes_over_nothing_however_long_the_peer_is_silent() -> None:
+    async with Call() as call:
+        ours, theirs = keys()
+        call.path.secure(ours)
+        call.nat.send(sealed(theirs, rtp(1)), call.local.port)
+        await call.ears.until(rtp=1)
+        await asyncio.sleep(10 * SILENCE)
+        repeated = sealed(theirs, rtp(2))
+        call.nat.send(repeated, call.local.port)
+        await call.ears.until(rtp=2)
+        await asyncio.sleep(10 * SILENCE)
+        for packet in (rtp(3), repeated, sealed(keys()[1], rtp(4))):
+            call.thief.send(packet, call.local.port)
+        await asyncio.sleep(0.1)
+        call.path.send_rtp(rtp(9))
+        await asyncio.sleep(0.1)
+        assert (len(call.ears.rtp), call.thief.heard, len(call.nat.heard)) == (2, [], 1)
+        assert call.path.trouble == "", "a stranger's packets are no trouble of the call's"
+
+
+@virtual_time
+async def test_what_cannot_be_decrypted_is_trouble_until_something_can() -> None:
+    async with Call() as call:
+        ours, theirs = keys()
+        call.path.secure(ours)
+        _, wrong = keys()
+        for number in range(UNDECRYPTED):
+            assert call.path.trouble == ""
+            call.phone.send(sealed(wrong, rtp(number)), call.local.port)
+            await asyncio.sleep(0.02)
+        assert call.path.trouble.startswith(f"audio could not be decrypted ({UNDECRYPTED} packets)")
+        call.phone.send(sealed(theirs, rtp(1)), call.local.port)
+        await call.ears.until(rtp=1)
+        assert call.path.trouble == ""
