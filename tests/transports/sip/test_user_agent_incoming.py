@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.errors import LocalProtocolError
+from gateway.transports.sip.context import UserAgentSettings
+from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.ua_events import (
     Acked,
     ByeReceived,
@@ -13,13 +17,12 @@ from gateway.transports.sip.ua_events import (
     Invited,
     Released,
 )
-from gateway.transports.sip.user_agent import UserAgentSettings
 from tests.fakes.sip_agent import ANSWER, OFFER, UDP, WS, AgentAndPeer, up
 
 
-def invited(line: AgentAndPeer, **fields: object) -> tuple[str, bytes]:
+def invited(line: AgentAndPeer, **fields: Any) -> tuple[CallKey, bytes]:
     """A call that was offered: its key, and the INVITE."""
-    invite = line.request(body=OFFER, **fields)  # type: ignore[arg-type]
+    invite = line.request(body=OFFER, **fields)
     line.give(invite)
     return line.event(Invited).call, invite
 
@@ -95,9 +98,9 @@ def test_the_200_has_what_a_200_needs() -> None:
 
 
 @pytest.mark.parametrize("flow", [UDP, WS])
-def test_a_200_is_said_until_it_is_acknowledged(flow: object) -> None:
+def test_a_200_is_said_until_it_is_acknowledged(flow: Flow) -> None:
     """Over WebSocket too: somebody behind the proxy may lose it."""
-    line = AgentAndPeer(flow)  # type: ignore[arg-type]
+    line = AgentAndPeer(flow)
     call, _ = invited(line)
     line.agent.accept(call, ANSWER, now=line.now)
     answer = line.responses()[-1]
@@ -106,7 +109,7 @@ def test_a_200_is_said_until_it_is_acknowledged(flow: object) -> None:
     line.wait(4.5)
     assert line.statuses() == [200, 200]  # at 3.5 and 7.5
     line.give(line.request("ACK", to_tag=answer.to.tag))
-    assert line.event(Acked) == Acked(call=call, sdp=None)  # type: ignore[arg-type]
+    assert line.event(Acked) == Acked(call=call, sdp=None)
     line.wait(60)
     assert line.take() == []
 
@@ -316,7 +319,7 @@ def test_a_repeated_cancel_is_one() -> None:
 def test_a_bye_ends_the_call_and_says_why() -> None:
     line, call, tag = up()
     assert line.ask("BYE", number=2, to_tag=tag, extra=["Reason: Q.850;cause=17"]).status == 200
-    assert line.event(ByeReceived) == ByeReceived(call=call, reason="Q.850;cause=17")  # type: ignore[arg-type]
+    assert line.event(ByeReceived) == ByeReceived(call=call, reason="Q.850;cause=17")
     assert line.ask("BYE", number=3, to_tag=tag).status == 481
     line.wait(100)
     assert len(line.agent) == 0
@@ -414,3 +417,33 @@ def test_an_optional_body_that_we_do_not_know_is_overlooked() -> None:
     extra = ["Content-Disposition: icon ; handling = optional"]
     line.give(line.request(body=b"GIF89a", content_type="image/gif", extra=extra))
     assert line.event(Invited).sdp is None
+
+
+# --- sips ----------------------------------------------------------------------------------------------------------
+TLS = Flow("tls-1", "tls", "192.0.2.7:40000", "198.51.100.1:5061")
+SIPS_CONTACT = "Contact: <sips:alice@192.0.2.7:5061>"
+ROUTE = "Record-Route: <sip:192.0.2.1:5061;transport=tls;lr>"
+
+
+@pytest.mark.parametrize(
+    ("uri", "extra", "contact"),
+    [
+        ("sip:bot@198.51.100.1", [], "sip:talkpath@198.51.100.1:5061;transport=tls"),
+        ("sips:bot@198.51.100.1", [], "sips:talkpath@198.51.100.1:5061"),
+        ("sip:bot@198.51.100.1", [SIPS_CONTACT], "sips:talkpath@198.51.100.1:5061"),
+        ("sip:bot@198.51.100.1", [ROUTE, SIPS_CONTACT], "sip:talkpath@198.51.100.1:5061;transport=tls"),
+        ("sip:bot@198.51.100.1", [ROUTE.replace("sip:", "sips:")], "sips:talkpath@198.51.100.1:5061"),
+    ],
+)
+def test_who_calls_by_sips_is_answered_by_sips(uri: str, extra: list[str], contact: str) -> None:
+    line = AgentAndPeer(TLS)
+    call, _ = invited(line, uri=uri, extra=extra)
+    line.agent.accept(call, ANSWER, now=line.now)
+    answer = line.responses()[-1]
+    assert [str(it.uri) for it in answer.contacts] == [contact]
+    tag = answer.to.tag
+    line.give(line.request("ACK", to_tag=tag))
+    line.give(line.request("OPTIONS", number=2, to_tag=tag))
+    line.take()
+    line.give(line.request("UPDATE", number=3, to_tag=tag))
+    assert [str(it.uri) for it in line.responses()[-1].contacts] == [contact], "for all of the dialog"
