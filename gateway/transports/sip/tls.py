@@ -5,6 +5,7 @@ Certificates that renew themselves are replaced every few weeks, at night; nobod
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 60.0
 """Seconds between two looks at the files, at a new connection."""
+WARNS_EVERY = 24 * 3600.0
 EXPIRES_SOON = timedelta(days=14)
 """Who renews automatically has done so by then."""
 NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING"})
@@ -65,8 +67,10 @@ class ServerIdentity:
         self._clock = clock
         self._log = log.bind(line=line)
         self._stamp = _stamp(section)
+        self._until = clock.wall()
         self._context = self._made()
         self._looked_at = clock.now()
+        self._warned_at = -math.inf
 
     def context(self) -> ssl.SSLContext:
         """For the next connection. Files that have changed are read; if they cannot be used, what was read stays."""
@@ -74,6 +78,7 @@ class ServerIdentity:
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             self._look()
+            self._warn(now)
         return self._context
 
     def _look(self) -> None:
@@ -86,12 +91,17 @@ class ServerIdentity:
         except ConfigError as error:
             self._log.error("new certificate cannot be used, the old one stays", reason=str(error))
 
+    def _warn(self, now: float) -> None:
+        """Tell once a day that nobody has renewed it."""
+        if self._until <= self._clock.wall() + EXPIRES_SOON and now - self._warned_at >= WARNS_EVERY:
+            self._warned_at = now
+            self._log.warning("certificate expires soon, or has expired", valid_until=self._until.isoformat())
+
     def _made(self) -> ssl.SSLContext:
         chain = _read(self._section)
         context = _context(self._section)
-        until = chain[0].not_valid_after_utc
-        tell = self._log.info if until > self._clock.wall() else self._log.warning
-        tell("certificate read", file=str(self._section.certificate), valid_until=until.isoformat())
+        self._until = chain[0].not_valid_after_utc
+        self._log.info("certificate read", file=str(self._section.certificate), valid_until=self._until.isoformat())
         return context
 
 

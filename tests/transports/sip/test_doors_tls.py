@@ -270,6 +270,22 @@ async def test_a_certificate_that_cannot_be_used_leaves_the_old_one(tmp_path: Pa
     assert "does not belong" in errors[0]
 
 
+@pytest.mark.parametrize(("days", "warnings"), [(40, 0), (13, 3), (-1, 3)])
+def test_a_certificate_that_nobody_renews_is_told_of_once_a_day(tmp_path: Path, days: int, warnings: int) -> None:
+    clock = ManualClock()
+    begins, ends = clock.wall() - datetime.timedelta(60), clock.wall() + datetime.timedelta(days)
+    files = Authority(tmp_path).signs(begins=begins, ends=ends)
+    with structlog.testing.capture_logs() as logs:
+        section = TlsSection(certificate=files.certificate, key=files.key)
+        identity = ServerIdentity(section, line="trunk", clock=clock)
+        for _ in range(3 * 24):
+            clock.advance(3600)
+            identity.context()
+    assert [it["valid_until"] for it in logs if it["log_level"] == "warning"] == [
+        ends.isoformat(timespec="seconds")
+    ] * warnings
+
+
 def test_what_can_be_wrong_with_the_files(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     good, other = authority.signs("good"), authority.signs("other")
