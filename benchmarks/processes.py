@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,10 +18,27 @@ TICKS = os.sysconf("SC_CLK_TCK")
 READY_WITHIN = 60.0
 
 
+@cache
 def cores() -> tuple[set[int], set[int]]:
-    """For what is measured, and for all that measures: one core, and the others. On one core both share it."""
+    """For what is measured, and for all that measures: one core, and the others. On one core both share it.
+
+    As it was when first asked: sections keep this process off the core of what they measure.
+    """
     available = sorted(os.sched_getaffinity(0))
     return {available[0]}, set(available[1:]) or {available[0]}
+
+
+def memory_of(pid: int) -> float:
+    """Megabytes of a process: the proportional set size, or what is resident where that cannot be had."""
+    for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        try:
+            text = Path(f"/proc/{pid}/{name}").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith(key):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 class Process:
@@ -89,16 +107,8 @@ class Process:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self) -> float:
-        """Megabytes of its own: the proportional set size, or what is resident where that cannot be had."""
-        for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
-            try:
-                text = Path(f"/proc/{self.pid}/{name}").read_text()
-            except OSError:
-                continue
-            for line in text.splitlines():
-                if line.startswith(key):
-                    return int(line.split()[1]) / 1024
-        return 0.0
+        """Megabytes of its own."""
+        return memory_of(self.pid)
 
     def files(self) -> int:
         """Open file descriptors."""

@@ -16,6 +16,35 @@ MIN_SPEECH = 0.25  # of `barge_in.min_speech`, the built-in default
 BARGE_IN_BEYOND = 0.060
 
 
+class Budgets:
+    """A section's figures beside what was promised, and what bounds each; and whether they may be believed."""
+
+    def __init__(self, title: str) -> None:
+        self._table = Table("what", "measured", "budget", "", "bound by", title=title, title_justify="left")
+        self._flaws: list[str] = []
+
+    def row(self, what: str, measured: str, budget: str, holds: bool, *, bound: str = "") -> None:
+        """One figure. Without a budget there is no verdict."""
+        self._table.add_row(what, measured, budget, _verdict(budget, holds), bound)
+
+    def flaw(self, where: str, flaw: str | None) -> None:
+        """Why something must not be believed; None: it may."""
+        if flaw is not None:
+            self._flaws.append(f"{where}: {flaw}")
+
+    def tell(self, say: Console) -> None:
+        say.print(self._table)
+        say.print(_validity(self._flaws))
+
+
+def _validity(flaws: list[str]) -> str:
+    return "[green]valid run[/green]" if not flaws else f"[bold red]INVALID RUN[/bold red]: {'; '.join(flaws)}"
+
+
+def _verdict(budget: str, holds: bool) -> str:
+    return "" if not budget else "[green]held[/green]" if holds else "[red]missed[/red]"
+
+
 def line(step: Step) -> str:
     """One step, in one line."""
     verdict = f"[red]{step.limit}[/red]" if step.limit else f"[yellow]{step.flaw}[/yellow]" if step.flaw else "held"
@@ -48,8 +77,7 @@ def tell(results: Results, say: Console) -> None:
     say.print(f"bound by: {results.bound}")
     for note in results.notes:
         say.print(f"note: {note}")
-    flaws = flaws_of(results)
-    say.print("[green]valid run[/green]" if not flaws else f"[bold red]INVALID RUN[/bold red]: {'; '.join(flaws)}")
+    say.print(_validity(flaws_of(results)))
 
 
 def flaws_of(results: Results) -> list[str]:
@@ -114,5 +142,4 @@ def _half_load(table: Table, half: Step, echo: Step | None) -> None:
 
 
 def _row(table: Table, what: str, measured: str, budget: str, holds: bool) -> None:
-    verdict = "" if not budget else "[green]held[/green]" if holds else "[red]missed[/red]"
-    table.add_row(what, measured, budget, verdict)
+    table.add_row(what, measured, budget, _verdict(budget, holds))

@@ -1,18 +1,16 @@
-"""`make bench`: how many calls a core carries and what each costs, beside a bare echo on the same server.
+"""The whole gateway: how many calls a core carries and what each costs, beside a bare echo on the same server.
 
 Calls are stepped up until the pacing gives way or something is lost. What design section 9 promises at half load is
 measured at half of what was carried. Every figure belongs to this machine and this run: compare within a run only.
 
-python -m benchmarks.run [--pipecat] [--json FILE]; BENCH_SECONDS and BENCH_CALLS shorten it.
+python -m benchmarks gateway [--pipecat] [--json FILE]; BENCH_SECONDS and BENCH_CALLS shorten it.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -137,18 +135,9 @@ def run(say: Console, *, with_pipecat: bool) -> Results:
     return results
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--pipecat", action="store_true", help="add Pipecat running the equivalent loop")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
-    given = parser.parse_args(arguments)
-    say = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    results = run(say, with_pipecat=given.pipecat)
+def measure(say: Console, *, with_pipecat: bool = False, into: Path | None = None) -> None:
+    """The section: its figures, printed beside their budgets, and written to a file if one is named."""
+    results = run(say, with_pipecat=with_pipecat)
     report.tell(results, say)
-    if given.json:
-        given.json.write_text(json.dumps(dataclasses.asdict(results)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if into:
+        into.write_text(json.dumps(dataclasses.asdict(results)))

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.pipecat` is `python -m benchmarks.run --pipecat`."""
+"""`python -m benchmarks.pipecat` is `python -m benchmarks gateway --pipecat`."""
 
 import sys
 
-from benchmarks.run import main
+from benchmarks.__main__ import main
 
-sys.exit(main(["--pipecat", *sys.argv[1:]]))
+sys.exit(main(["gateway", "--pipecat", *sys.argv[1:]]))
