@@ -12,6 +12,7 @@ from tools.debian import Unavailable, install
 NPM_WITHIN = 300.0
 PROGRAMS = ("chromium", "npm")
 """Each is in Debian's package of the same name."""
+_TRACE = re.compile(r"npm warn|>|at |code |errno |syscall |A complete log|If you are behind")
 SOFTPHONE = Path(__file__).parents[2] / "examples" / "jssip"
 
 
@@ -50,7 +51,7 @@ def build_softphone(folder: Path) -> str:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{' '.join(command)} failed: {error}") from error
         if done.returncode:
-            raise Unavailable(f"{' '.join(command)} failed: {_last_line(done)}")
+            raise Unavailable(f"{' '.join(command)} failed: {_reason(done)}")
     return version_in((folder / "node_modules" / "jssip" / "package.json").read_text(encoding="utf-8"))
 
 
@@ -73,6 +74,8 @@ def _run(command: list[str], folder: Path, within: float) -> subprocess.Complete
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=within, stdin=subprocess.DEVNULL)
 
 
-def _last_line(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"it ended with {done.returncode}"
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """What npm or the builder complained of in words: not codes, traces and places of logs."""
+    lines = [re.sub(r"^npm (error|ERR!) ?", "", line).strip() for line in (done.stdout + done.stderr).splitlines()]
+    worded = [line for line in lines if line.count(" ") >= 2 and not _TRACE.match(line)]
+    return worded[0] if worded else f"it ended with {done.returncode}"
