@@ -6,27 +6,18 @@ import asyncio
 from functools import partial
 
 from tools.asterisk.bench import Bench, heard
-from tools.asterisk.by_sip import WAYS, goes_on
+from tools.asterisk.by_sip import WAYS, goes_on, transfer
 from tools.asterisk.calls import Check
 
 ATTENDED = "603"  # whose callers are transferred so
 
 
 async def transfer_attended(bench: Bench, way: str) -> str:
-    """The colleague is called first, and the caller sent into that call."""
-    async with bench.call(WAYS[way], ATTENDED) as call:
-        await call.answered()
-        seen = await call.hears("Hello, this is Acme.")
-        began = asyncio.get_running_loop().time()
-        await bench.house.transfer(seen["call_id"], "100")
-        await call.reaches_people()
-        record = await call.record()
-        seconds = asyncio.get_running_loop().time() - began
-        assert not call.phone.over.is_set(), "the caller lost his colleague"
-    assert (record["result"], record["by"]) == ("transferred", "transfer"), record
+    """The colleague is called first, the caller is sent into that call, and the gateway is out of both."""
+    figures = await transfer(bench, way, ATTENDED)
     channels = bench.pbx.ask("core show channels concise")
     assert "talkpath" not in channels, channels
-    return f"recorded as {record['result']}, {seconds:.1f} s"
+    return figures
 
 
 async def transfer_attended_refused(bench: Bench, way: str) -> str:

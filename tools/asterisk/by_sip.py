@@ -211,9 +211,9 @@ async def bot_hangs_up(bench: Bench, way: str) -> str:
     return f"answered in {answered:.2f} s; {greeting}; {said}"
 
 
-async def transfer(bench: Bench, way: str) -> str:
+async def transfer(bench: Bench, way: str, number: str = "600") -> str:
     """The caller and the colleague hear each other, and the call is over for the gateway."""
-    async with bench.call(WAYS[way], "600") as call:
+    async with bench.call(WAYS[way], number) as call:
         await call.answered()
         seen = await call.hears("Hello, this is Acme.")
         began = asyncio.get_running_loop().time()
