@@ -7,6 +7,7 @@ A level gate on the encoded bytes, then the WebRTC detector on what passes. What
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import webrtcvad
@@ -21,6 +22,7 @@ LOUD_SAMPLES = 16  # of 160 that a frame needs to pass
 AGGRESSIVENESS = 2  # 3 is deaf to quiet talkers (-44 dBFS), 0 and 1 are open all the time in babble
 
 
+@cache
 def _quiet_codes(encoding: Encoding) -> bytes:
     samples = np.frombuffer(g711.decode(bytes(range(256)), encoding), "<i2")
     return bytes(code for code in range(256) if abs(int(samples[code])) < QUIET_BELOW)
