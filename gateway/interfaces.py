@@ -189,6 +189,15 @@ class RegistrationStatus:
 
 
 @runtime_checkable
+class ListensLater(Protocol):
+    """A leg whose peer does not listen yet when the call is answered, so that the first word would be lost."""
+
+    async def until_heard(self) -> None:
+        """Until the peer listens, as far as we can tell; a fraction of a second at most."""
+        ...
+
+
+@runtime_checkable
 class RegistersAtPeers(Protocol):
     """A line with accounts at PBXs, which send it calls while it is registered."""
 

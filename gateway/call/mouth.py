@@ -22,7 +22,7 @@ from gateway.call.playout import Clear, Ended, Heard, Mark, Playout, PlayoutOutp
 from gateway.call.rendering import Piece, Renderer, text_of
 from gateway.errors import GatewayError, RemoteProtocolError
 from gateway.events import CallEvent, LegClosed, PromptEnded, PromptStarted
-from gateway.interfaces import Leg
+from gateway.interfaces import Leg, ListensLater
 from gateway.kit.closing import closing
 from gateway.speech_interfaces import Utterance
 
@@ -79,6 +79,7 @@ class Mouth:
         self._now = now
         self._playout = Playout(leg.capabilities, track=track)
         self.watcher: Watcher | None = None
+        self._listens_later = leg if isinstance(leg, ListensLater) else None
         self._keys = 0
         self._renders: dict[int, asyncio.Task[None]] = {}
         self._asked: dict[int, float] = {}
@@ -170,12 +171,20 @@ class Mouth:
                 if data and not has_sound:
                     has_sound = True
                     self._ready[prompt_id] = self._now() - self._asked[prompt_id]
+                    bound.reschedule(None)
+                    await self._until_heard()
                 self._playout.feed(prompt_id, data, chars)
                 self._step()
                 bound.reschedule(None)
                 await self._wait_for_room(prompt_id)
                 bound.reschedule(asyncio.get_running_loop().time() + AUDIO_WITHIN)
         return has_sound
+
+    async def _until_heard(self) -> None:
+        """The first word of a call waits here, and not on the wire, where its time would count as heard."""
+        if self._listens_later is not None:
+            await self._listens_later.until_heard()
+            self._listens_later = None
 
     async def _wait_for_room(self, prompt_id: int) -> None:
         while self._playout.buffered(prompt_id) > BUFFER:

@@ -440,6 +440,25 @@ async def test_a_leg_whose_events_end_without_a_word_is_closed():
 
 
 @virtual_time
+async def test_the_first_word_waits_for_a_peer_that_listens_later_and_does_not_count_as_heard():
+    class Late(FakeLeg):
+        async def until_heard(self):
+            self.actions.append("until_heard")
+            await asyncio.sleep(0.4)
+
+    text = "one two three four five"
+    decider = ScriptedDecider(
+        {CallAnswered: [prompt(1, text)]},
+        at=[(1.15, [StopPlayout()]), (2.0, [prompt(2, text)]), (2.75, [StopPlayout()]), (3.0, [OVER])],
+    )
+    leg = Late()
+    await conduct(decider, leg)
+    assert leg.actions.count("until_heard") == 1
+    assert [(ended.result, ended.seconds) for ended in decider.of(PromptEnded)] == [("stopped", 0.75)] * 2
+    assert decider.times(PromptStarted) == pytest.approx([0.4, 2.0], abs=0.011)
+
+
+@virtual_time
 async def test_when_sending_fails_because_the_caller_hung_up_the_caller_did_it():
     class Gone(FakeLeg):
         async def send_audio(self, frame):

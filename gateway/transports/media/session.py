@@ -130,7 +130,7 @@ class MediaSession:
         self._clears = 0
         self._is_started = self._is_closed = False
         self._heard_at = now
-        self._speak_at = 0.0  # until then audio waits, unless the peer is heard
+        self._is_heard = asyncio.Event()
         self._goodbye_at: float | None = None
         self.malformed = 0
         self.goodbyes = 0
@@ -186,11 +186,9 @@ class MediaSession:
         if (terms.event_type, terms.event_clock) != (self._terms.event_type, self._terms.event_clock):
             self._keys_in, self._keys_out = DigitReceiver(terms.event_clock), _digit_sender(terms)
 
-    def hold_audio(self, until: float) -> None:
-        """Send silence, and let audio wait, until a time or the peer's first packet; said again with another time. What
-        is said before the peer's two sides are joined is lost."""
-        if self._reporter.quality.received == 0:
-            self._speak_at = until
+    async def until_peer_sends(self) -> None:
+        """Until the peer's first packet; for good, if there is none."""
+        await self._is_heard.wait()
 
     # --- what the leg is asked for ---------------------------------------------------------------------------------
     async def send_audio(self, frame: Frame) -> None:
@@ -256,7 +254,7 @@ class MediaSession:
             self.malformed += 1
             return
         now = self._heard_at = self._clock.now()
-        self._speak_at = 0.0
+        self._is_heard.set()
         self._reporter.received(arrived, now)
         if arrived.payload_type in self._others:
             self._ear.learn(arrived.payload_type, self._others.pop(arrived.payload_type)())
@@ -296,7 +294,7 @@ class MediaSession:
         if left_out:
             self._sender.skip(left_out)
         if self._terms.sending:
-            self._send_slot(now)
+            self._send_slot()
         else:
             self._sender.skip()
         if now >= self._report_at:
@@ -312,7 +310,7 @@ class MediaSession:
             ", since its stream said goodbye (RTCP)" if has_left else ""
         )
 
-    def _send_slot(self, now: float) -> None:
+    def _send_slot(self) -> None:
         """Keys, else audio, else silence: NAT, the peer's timers and its jitter buffer want something in every slot."""
         keys = self._keys_out
         if keys is not None and keys.is_busy:
@@ -323,7 +321,7 @@ class MediaSession:
                 return
             if not keys.is_busy:
                 self._wake()
-        audio = self._queue.take() if now >= self._speak_at else None
+        audio = self._queue.take()
         is_silent = audio is None
         payload = self._terms.codec.encode(audio or self._queue.silence)
         self._path.send_rtp(self._sender.audio(payload, marker=self._was_silent and not is_silent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -42,8 +42,8 @@ from gateway.transports.sip.ua_events import (
 
 RINGBACK_SECONDS = 6.0
 ACKED_WITHIN, JOINED_AFTER = 0.5, 0.06
-"""Seconds for which audio waits for the ACK, and behind that for the peer's first packet: a PBX joins its two sides
-behind its ACK, and what comes before that is lost (Asterisk 22: 20 ms). Telephones send something at once."""
+"""Seconds for which a first word waits for the ACK, and behind that for the peer's first packet: a PBX joins its two
+sides behind its ACK, and what comes before that is lost (Asterisk 22: 20 ms). Telephones send something at once."""
 NOT_NOW, FAILED = 480, 500
 
 log = structlog.get_logger(__name__)
@@ -105,6 +105,8 @@ class SipLeg(MediaLeg):
         self._description: bytes | None = None  # ours, once it was told
         self._has_accepted = False
         self._acked: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._accepted_at = 0.0
+        self._acked_at: float | None = None
         self._referred: asyncio.Future[TransferOutcome] | None = None
         self._consultation: Consultation | None = None
         self._tone: asyncio.Task[None] | None = None
@@ -134,8 +136,26 @@ class SipLeg(MediaLeg):
         self._control.accept(self._offered.call, description)
         if self._offered.sdp is None:
             await self._read_late_answer()
-        session = await self.connected()
-        session.hold_audio(self._clock.now() + (JOINED_AFTER if self._acked.done() else ACKED_WITHIN))
+        await self.connected()
+        self._accepted_at = self._clock.now()
+
+    async def until_heard(self) -> None:
+        """The peer listens when it sends something, or a moment after its ACK."""
+        session = self.media.session
+        if session is None or self.is_closed:
+            return
+        sends = asyncio.ensure_future(session.until_peer_sends())
+        try:
+            await self._first_of(sends, self._acked, until=self._accepted_at + ACKED_WITHIN)
+            if self._acked_at is not None:
+                await self._first_of(sends, until=self._acked_at + JOINED_AFTER)
+        finally:
+            sends.cancel()
+            await asyncio.wait([sends])
+
+    async def _first_of(self, *waits: asyncio.Future[Any], until: float) -> None:
+        left = max(0.0, until - self._clock.now())
+        await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
 
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
         if self.is_closed:
@@ -275,8 +295,7 @@ class SipLeg(MediaLeg):
     def _was_acked(self, sdp: bytes | None) -> None:
         if not self._acked.done():
             self._acked.set_result(sdp)
-            if self.media.session is not None:
-                self.media.session.hold_audio(self._clock.now() + JOINED_AFTER)
+            self._acked_at = self._clock.now()
         elif sdp is not None:  # to an offer of ours that a re-INVITE has asked for
             self._reanswered(sdp)
 

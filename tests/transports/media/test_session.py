@@ -123,34 +123,16 @@ async def test_speech_leaves_as_it_was_said_with_a_marker_where_it_begins() -> N
         assert [index for index, packet in enumerate(made.path.packets) if packet.marker] == [0, 3]
 
 
-@pytest.mark.parametrize("is_heard", [False, True])
 @virtual_time
-async def test_audio_waits_for_the_peer_and_not_for_long(is_heard: bool) -> None:
+async def test_whether_the_peer_sends_can_be_waited_for() -> None:
     async with call() as made:
-        made.media.hold_audio(now() + 0.5)
-        said = tone(0.1)
-        await made.say(said)
-        made.media.mark("said")
-        await made.slots(5)
-        if is_heard:
-            made.hear(at=0)
-        else:
-            made.media.hold_audio(now() + 0.058)  # sooner, by better knowledge
-        await made.slots(12)
-        waited = 5 if is_heard else 7
-        assert made.path.audio(PCMU)[: 160 * 12] == SILENCE * waited + said + SILENCE * (7 - waited)
-        assert made.marks()["said"] == pytest.approx((waited + 5) * PTIME, abs=0.003)
-        assert made.path.packets[waited].marker
-
-
-@virtual_time
-async def test_a_peer_that_was_heard_already_is_not_waited_for() -> None:
-    async with call() as made:
+        waiting = asyncio.create_task(made.media.until_peer_sends())
+        await made.slots(50)
+        assert not waiting.done()
         made.hear(at=0)
-        made.media.hold_audio(now() + 0.5)
-        await made.say(tone(0.02))
-        await made.slots(1)
-        assert made.path.audio(PCMU) == tone(0.02)
+        await waiting
+        await made.media.until_peer_sends()  # it does
+        assert now() - made.start == pytest.approx(1.0, abs=0.01)
 
 
 @virtual_time
