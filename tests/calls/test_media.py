@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -72,7 +73,7 @@ async def shelf(**replies: LabReply) -> AsyncIterator[LabServer]:
 
 @asynccontextmanager
 async def office_that_plays(
-    folder: Path, *actions: Action, root: Path | None = None, **bounds: float
+    folder: Path, *actions: Action, root: Path | None = None, **bounds: Any
 ) -> AsyncIterator[Office]:
     """A call there is recorded, and its bot does these things at once."""
 
@@ -80,7 +81,7 @@ async def office_that_plays(
         return (await fetcher.fetch(url)).data
 
     number = {"recording": {"mode": "on"}}
-    fetcher = MediaFetcher(allow=("127.0.0.0/8",), **bounds)  # type: ignore[arg-type]
+    fetcher = MediaFetcher(allow=("127.0.0.0/8",), **bounds)
     async with aclosing(fetcher), open_office(folder, number=number) as office:
         reception = office.reception
         reception.house = replace(reception.house, backends={"reception": ScriptedBackend([list(actions)])})

@@ -17,6 +17,7 @@ from gateway.caller.sip import SipCaller
 from gateway.caller.sip_peer import Keys, SipPeer
 from gateway.lab.talkr_bot import BOTS
 from gateway.speech.scripted.signal import duration_of
+from gateway.transports.sip.transport import SipTransport
 from tests.fakes.callers import Phone, sound
 from tests.fakes.office import Office, dial
 from tests.fakes.talkr_office import open_office
@@ -327,5 +328,6 @@ async def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
                 await caller.until(0.0 if way == "leaves" else 0.5)
         await office.calls_over()
         await asyncio.sleep(70)  # what is kept for those who repeat themselves
-        assert len(transport._agent) == 0  # type: ignore[attr-defined]
-        assert not transport._legs  # type: ignore[attr-defined]
+        assert isinstance(transport, SipTransport)
+        assert len(transport._agent) == 0
+        assert not transport._legs

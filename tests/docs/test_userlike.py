@@ -40,7 +40,7 @@ def test_ul02_every_behavior_mode_has_its_settings() -> None:
     rows = [line for line in PAGE.splitlines() if re.match(r"\| (Firewall|Service time|Backup|Human):", line)]
     modes = set(re.findall(r"mode: (\w+)", "".join(rows)))
     assert len(rows) == 4
-    assert modes == set(AnswerWhenSection.model_fields["mode"].annotation.__args__)  # type: ignore[union-attr]
+    assert modes == set(AnswerWhenSection.model_fields["mode"].annotation.__args__)  # type: ignore[union-attr]  # a Literal
 
 
 def test_bounds_and_statuses_are_right() -> None:
@@ -57,7 +57,7 @@ def test_settings_that_are_named_exist_with_their_defaults() -> None:
     assert f"`timeout` ({settings.timeout:g} s)" in PAGE
     for name in re.findall(r"^    (\w+):", PAGE, re.MULTILINE):
         assert name in {*UserlikeBotSection.model_fields, *NumberSection.model_fields}
-    for policy in UnassignedSection.model_fields["then"].annotation.__args__:  # type: ignore[union-attr]
+    for policy in UnassignedSection.model_fields["then"].annotation.__args__:  # type: ignore[union-attr]  # a Literal
         assert f"| `{policy}` |" in PAGE
 
 

@@ -39,7 +39,7 @@ async def serving(app: Any, connections: Connections) -> AsyncIterator[str]:
     """Serve an ASGI application; yields ``127.0.0.1:PORT``."""
 
     class Protocol(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as h11's own
             super().connection_made(transport)
             connections.transports[transport.get_extra_info("peername")[:2]] = transport
 

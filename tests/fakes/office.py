@@ -344,7 +344,7 @@ def _furnish(
     settings: Settings, bot: Bot, http: HttpClient, folder: Path, fittings: Fittings
 ) -> tuple[Office, DiskWriter]:
     plugins, clock, disk, store = installed(), LoopClock(), DiskWriter(), KeptRecords()
-    vendors = {name: ScriptedSpeech(name, section, http) for name, section in settings.speech.items()}  # type: ignore[arg-type]
+    vendors = {name: ScriptedSpeech(name, section, http) for name, section in settings.speech.items()}  # type: ignore[arg-type]  # scripted
     config = folder / "talkpath.yaml"
     cache = open_cache(config, settings.prompts)
     salts = {name: salt_of(section) for name, section in settings.speech.items()}
@@ -375,7 +375,7 @@ def _furnish(
         clock=clock,
         registry=Registry(clock, settings.server.max_calls),
         metrics=Metrics(),
-        store=store,  # type: ignore[arg-type]
+        store=store,  # type: ignore[arg-type]  # as far as it is asked
         disk=disk,
         detector=fittings.detector,
         canceller=fittings.canceller,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.transports.sip.asking import Credentials
-from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.context import UserAgentSettings
+from gateway.transports.sip.flow import CallKey, Flow
 from gateway.transports.sip.grammar import split_outside
 from gateway.transports.sip.message import Message, SipRequest, SipResponse, parse
+from gateway.transports.sip.reception import Welcome
 from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import UserAgentEvent
-from gateway.transports.sip.user_agent import UserAgent, UserAgentSettings, Welcome
+from gateway.transports.sip.user_agent import UserAgent
 
 E = TypeVar("E", bound=UserAgentEvent)
 
@@ -114,10 +116,10 @@ class AgentAndPeer:
         self.agent.receive(data, flow or self.flow, self.now)
         self.collect()
 
-    def ask(self, method: str, **fields: object) -> SipResponse:
+    def ask(self, method: str, **fields: Any) -> SipResponse:
         """Send a request, and return the one response to it."""
         self.sent.clear()
-        self.give(self.request(method, **fields))  # type: ignore[arg-type]
+        self.give(self.request(method, **fields))
         (response,) = self.responses()
         return response
 
@@ -194,11 +196,11 @@ class AgentAndPeer:
         return [type(event).__name__ for event in events]
 
 
-def up(flow: Flow = UDP, **more: object) -> tuple[AgentAndPeer, str, str]:
+def up(flow: Flow = UDP, **more: Any) -> tuple[AgentAndPeer, CallKey, str]:
     """A call of theirs that is up: the agent, the call's key, and our tag."""
     from gateway.transports.sip.ua_events import Acked, Invited
 
-    line = AgentAndPeer(flow, **more)  # type: ignore[arg-type]
+    line = AgentAndPeer(flow, **more)
     line.give(line.request(body=OFFER, extra=["Allow: INVITE, ACK, BYE, CANCEL, UPDATE, INFO, REFER"]))
     call = line.event(Invited).call
     line.agent.accept(call, ANSWER, now=line.now)

@@ -7,13 +7,15 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from gateway.transports.sip.flow import Flow
+from gateway.transports.sip.context import UserAgentSettings
+from gateway.transports.sip.flow import CallKey, Flow, FlowTransport
 from gateway.transports.sip.message import NameAddress, SipRequest, parse, response_to
 from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import Invited, Reoffered, UserAgentEvent
 from gateway.transports.sip.uri import parse_uri
-from gateway.transports.sip.user_agent import UserAgent, UserAgentSettings
+from gateway.transports.sip.user_agent import UserAgent
 from tests.fakes.sip_agent import ANSWER, OFFER, counting
 
 CALLER = "192.0.2.1:5060"
@@ -39,14 +41,14 @@ class Trouble:
 class Network:
     """See the module. `caller` and `callee` are at time `now`; what they say arrives by `run`."""
 
-    def __init__(self, chance: random.Random, trouble: Trouble, *, transport: str = "udp") -> None:
+    def __init__(self, chance: random.Random, trouble: Trouble, *, transport: FlowTransport = "udp") -> None:
         self.now = 0.0
         self.chance = chance
         self.trouble = trouble
         self.caller = self._agent("a")
         self.callee = self._agent("b")
-        self.to_callee = Flow(f"{transport}-a", transport, CALLEE, CALLER)  # type: ignore[arg-type]
-        self.to_caller = Flow(f"{transport}-b", transport, CALLER, CALLEE)  # type: ignore[arg-type]
+        self.to_callee = Flow(f"{transport}-a", transport, CALLEE, CALLER)
+        self.to_caller = Flow(f"{transport}-b", transport, CALLER, CALLEE)
         self.events: dict[str, list[tuple[float, UserAgentEvent]]] = {"caller": [], "callee": []}
         self.listener: Callable[[str, UserAgentEvent], None] = self._polite
         self._order = itertools.count()
@@ -65,7 +67,7 @@ class Network:
         """Do something at a time."""
         heapq.heappush(self._due, (when, next(self._order), act))
 
-    def call(self) -> str:
+    def call(self) -> CallKey:
         """The caller calls the callee."""
         return self.caller.invite(TARGET, OFFER, self.to_callee, sender=SENDER, now=self.now)
 
@@ -125,7 +127,7 @@ class Network:
                 self.at(when, lambda: agent.receive(data, flow, self.now))
 
     # --- what is asked afterwards ----------------------------------------------------------------------------------
-    def of(self, who: str, *kinds: type) -> Sequence[UserAgentEvent]:
+    def of(self, who: str, *kinds: type) -> Sequence[Any]:
         """The events of some kinds that one side was told."""
         return [event for _, event in self.events[who] if isinstance(event, kinds)]
 

@@ -196,7 +196,7 @@ def furnish(settings: Settings, http: HttpClient) -> tuple[House, Mapping[str, S
     synthesizers = {name: CachedSynthesizer(vendor.synthesizer, cache) for name, vendor in vendors.items()}
     house = House(
         settings=settings,
-        backends={name: TalkrBackend(name, section, http) for name, section in settings.bots.items()},  # type: ignore[arg-type]
+        backends={name: TalkrBackend(name, section, http) for name, section in settings.bots.items()},  # type: ignore[arg-type]  # all are TALKR's
         speech=SpeechDirectory(synthesizers, recognizers),
         recognizers={name: recognizer.capabilities for name, recognizer in recognizers.items()},
         synthesizers=tuple(synthesizers),
@@ -230,7 +230,7 @@ async def talkr_gateway(
             clock=clock,
             registry=Registry(clock, settings.server.max_calls),
             metrics=Metrics(),
-            store=store,  # type: ignore[arg-type]
+            store=store,  # type: ignore[arg-type]  # as far as it is asked
             disk=disk,
             detector=CleanDetector,
             canceller=lambda format: NoCanceller(),

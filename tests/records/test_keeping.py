@@ -15,11 +15,12 @@ from audio.format import L16_8K
 from audio.frame import Frame
 from gateway.actions import Listen
 from gateway.call.facts import CallSetup
-from gateway.events import DigitPressed, SpeechStarted, SpeechStopped, Transcript, TranscriptUpdated
+from gateway.events import CallEvent, DigitPressed, SpeechStarted, SpeechStopped, Transcript, TranscriptUpdated
 from gateway.records.disk import DiskWriter
 from gateway.records.keeping import CallKeeping, day_folder
 from gateway.records.recording import CallRecorder
 from tests.fakes.journalling import COMPLETED, STARTED, KeptPlaybook, assert_replays
+from tests.fakes.playbook import Commands
 from tests.fakes.trouble import folder_in_a_file
 
 RATE = 8000
@@ -38,7 +39,7 @@ class RecordedPlaybook(KeptPlaybook):
         recording = {"mode": "on", **settings}
         super().__init__(folder, disk=disk, recorder=self.recorder, number={"recording": recording})
 
-    def _give(self, event):  # type: ignore[no-untyped-def]
+    def _give(self, event: CallEvent) -> Commands:
         while self.heard_until + 0.02 <= self.now:
             samples = np.full(RATE // 50, VOICE, "<i2").tobytes()
             self.recorder.caller(Frame(samples, L16_8K), self.heard_until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_any_payload_is_decoded_or_refused(codec: Codec, payload: bytes) -> None
     assert len(data) <= 2 * 16000 * 0.12  # the most that an Opus packet holds; G.722 has two samples a byte
 
 
-def _stranger(options: dict[str, str], layout: str, samples: int):  # type: ignore[no-untyped-def]
+def _stranger(options: dict[str, str], layout: str, samples: int) -> Callable[[bytes], bytes]:
     """Another encoder than ours, at 16 kHz."""
     from fractions import Fraction
 

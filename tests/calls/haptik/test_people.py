@@ -282,7 +282,7 @@ async def test_hp21_a_transfer_that_fails_brings_the_caller_back(tmp_path: Path,
             back = {"pbx_channel": CHANNEL, "__talkpath_call": "call-1", "__talkpath_status": "BUSY"}
             client = AsteriskCaller(answers_itself=False)
             async with client.connect(office.url_of("pbx"), custom=back, auth=auth_of("pbx")) as line:
-                again = Phone(office, line)  # type: ignore[arg-type]
+                again = Phone(office, line)  # type: ignore[arg-type]  # a line of its own
                 if team == "Support":
                     await again.hears(HOLD)
                     await again.hears("How can I help you?")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -43,9 +44,9 @@ def say(text: str, voice: str, rate: int) -> Iterable[bytes]:
     return (pcm[start : start + 999] for start in range(0, len(pcm), 999))
 
 
-def understand(pcm: bytes, rate: int, start: dict[str, object]) -> str:
+def understand(pcm: bytes, rate: int, start: dict[str, Any]) -> str:
     known = recognizers.known()
-    assert set(known) == set(start["phrases"])  # type: ignore[call-overload]
+    assert set(known) == set(start["phrases"])
     return " ".join(heard_in(pcm, AudioFormat(Encoding.L16, rate), known))
 
 

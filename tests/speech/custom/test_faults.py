@@ -137,7 +137,7 @@ async def test_a_turn_is_told_as_it_comes() -> None:
 async def test_an_engine_ends_a_turn_only_where_it_may(endpointing: str, ends: bool) -> None:
     emulator = CustomEmulator()
     emulator.answers = [transcription("yes", ends_turn=True)]
-    settings = replace(SETTINGS, tuning=Tuning(endpointing=endpointing))  # type: ignore[arg-type]
+    settings = replace(SETTINGS, tuning=Tuning(endpointing=endpointing))  # type: ignore[arg-type]  # one of the two
     async with engine(emulator, ends_turns=True) as vendor, listening(vendor, settings) as stream:
         assert [result.ends_turn for result in await rest(stream) if isinstance(result, Transcript)] == [ends]
 

@@ -141,8 +141,8 @@ def test_addresses_follow_from_one_another() -> None:
 
 
 def test_an_engine_may_do_one_thing_only() -> None:
-    speaks = CustomSpeech("house", CustomSpeechSection(speak_url="http://a/tts"), None)  # type: ignore[arg-type]
-    hears = CustomSpeech("house", CustomSpeechSection(listen_url="ws://a/stt"), None)  # type: ignore[arg-type]
+    speaks = CustomSpeech("house", CustomSpeechSection(speak_url="http://a/tts"), None)  # type: ignore[arg-type]  # nothing is sent
+    hears = CustomSpeech("house", CustomSpeechSection(listen_url="ws://a/stt"), None)  # type: ignore[arg-type]  # nothing is sent
     assert (speaks.recognizer, hears.synthesizer) == (None, None)
     assert speaks.synthesizer is not None
     assert hears.recognizer is not None

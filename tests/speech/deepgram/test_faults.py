@@ -77,7 +77,7 @@ async def closed(request: Request) -> float:
 async def test_a_stream_that_breaks_says_how(model: str, faults: Faults, kind: type[VendorError]) -> None:
     async with emulated(NAME, model=model) as (_, office):
         office.faults = faults
-        settings = DeepgramSpeechSection(api_key=KEY, url=office.url, model=model)  # type: ignore[arg-type]
+        settings = DeepgramSpeechSection(api_key=KEY, url=office.url, model=model)  # type: ignore[arg-type]  # pydantic makes it a secret
         recognizer = DeepgramRecognizer("deepgram", settings, SHORT)
         async with recognizer.listen(QUESTION) as stream:
             with pytest.raises(kind) as raised:
@@ -98,7 +98,7 @@ async def test_a_wrong_key_is_refused() -> None:
 async def test_a_final_that_only_closing_brings_is_heard(model: str) -> None:
     async with emulated(NAME) as (_, office):
         office.faults = Faults(late_final=True)
-        settings = DeepgramSpeechSection(api_key=KEY, url=office.url, model=model)  # type: ignore[arg-type]
+        settings = DeepgramSpeechSection(api_key=KEY, url=office.url, model=model)  # type: ignore[arg-type]  # pydantic makes it a secret
         recognizer = DeepgramRecognizer("deepgram", settings, SHORT)
         async with recognizer.listen(QUESTION) as stream:
             assert finals(await heard(stream, frames())) == words()
@@ -145,7 +145,7 @@ async def test_a_vendor_that_takes_nothing_does_not_hold_up_the_call() -> None:
 async def test_the_vendor_ends_turns_where_it_may(model: str) -> None:
     async with emulated(NAME, model=model) as (vendor, _):
         for endpointing, ends in (("vendor", True), ("gateway", False)):
-            settings = replace(QUESTION, tuning=Tuning(endpointing=endpointing))  # type: ignore[arg-type]
+            settings = replace(QUESTION, tuning=Tuning(endpointing=endpointing))  # type: ignore[arg-type]  # one of the two
             async with vendor.recognizer.listen(settings) as stream:
                 results = await heard(stream, frames(quiet=1.5))
             assert finals(results) == words()
@@ -178,7 +178,7 @@ async def test_another_question_has_a_connection_of_its_own() -> None:
 
 async def test_a_connection_that_waits_is_kept_alive() -> None:
     async with emulated(NAME) as (_, office):
-        settings = DeepgramSpeechSection(api_key=KEY, url=office.url)  # type: ignore[arg-type]
+        settings = DeepgramSpeechSection(api_key=KEY, url=office.url)  # type: ignore[arg-type]  # pydantic makes it a secret
         recognizer = DeepgramRecognizer("deepgram", settings, SHORT)
         async with recognizer.listen(QUESTION) as stream:
             await heard(stream, frames())

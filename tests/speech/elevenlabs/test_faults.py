@@ -77,7 +77,7 @@ async def test_a_stream_that_breaks_says_how(faults: Faults, kind: type[VendorEr
         office.faults = faults
         recognizer = ElevenLabsRecognizer(
             "elevenlabs",
-            ElevenLabsSpeechSection(api_key=KEY, url=office.url),  # type: ignore[arg-type]
+            ElevenLabsSpeechSection(api_key=KEY, url=office.url),  # type: ignore[arg-type]  # pydantic makes it a secret
             SHORT,
         )
         async with recognizer.listen(QUESTION) as stream:
@@ -114,7 +114,7 @@ async def test_odd_orders_of_finals_are_put_right(faults: Faults) -> None:
 async def test_the_vendor_ends_turns_where_it_may() -> None:
     async with emulated(NAME) as (vendor, office):
         for endpointing, ends in (("vendor", True), ("gateway", False)):
-            settings = replace(QUESTION, tuning=Tuning(endpointing=endpointing))  # type: ignore[arg-type]
+            settings = replace(QUESTION, tuning=Tuning(endpointing=endpointing))  # type: ignore[arg-type]  # one of the two
             async with vendor.recognizer.listen(settings) as stream:
                 office.requests.clear()
                 await pushed_and_taken(stream, office, frames(quiet=2.0))
@@ -128,14 +128,14 @@ async def test_the_next_turn_has_no_handshake_to_wait_for(format: AudioFormat) -
     async with emulated(NAME) as (_, office):
         recognizer = ElevenLabsRecognizer(
             "elevenlabs",
-            ElevenLabsSpeechSection(api_key=KEY, url=office.url),  # type: ignore[arg-type]
+            ElevenLabsSpeechSection(api_key=KEY, url=office.url),  # type: ignore[arg-type]  # pydantic makes it a secret
             replace(SHORT, rest=5.0, close=5.0),
         )
         for turn in range(3):
             async with recognizer.listen(replace(QUESTION, format=format)) as stream:
                 assert finals(await heard(stream, audio(NAME, format))) == words()
             signs = len(office.requests[0].messages)
-            await until(lambda known=signs: len(office.requests[0].messages) > known)  # type: ignore[misc]
+            await until(lambda known=signs: len(office.requests[0].messages) > known)  # type: ignore[misc]  # mypy cannot infer it
             assert len(office.requests) == 1, f"turn {turn} opened a connection"
         await recognizer.close()
         await office.requests[0].closed.wait()

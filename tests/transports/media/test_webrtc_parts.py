@@ -96,7 +96,7 @@ def test_attributes_of_a_connection() -> None:
 
 def test_attributes_of_a_dtls_transport() -> None:
     async def look() -> None:
-        transport = RTCDtlsTransport(object(), [RTCCertificate.generateCertificate()])  # type: ignore[arg-type]
+        transport = RTCDtlsTransport(object(), [RTCCertificate.generateCertificate()])  # type: ignore[arg-type]  # it only keeps it
         assert transport._task is transport._rx_srtp is transport._tx_srtp is None
         assert transport._state is State.NEW
         assert (transport.state, transport.encrypted) == ("new", False)

@@ -23,11 +23,12 @@ from gateway.transports.sip.message import SipRequest
 from gateway.transports.sip.settings import SipLine
 from gateway.transports.sip.transfers import Origin, Transfers, shown_as
 from gateway.transports.sip.transport import SipTransport
+from gateway.transports.sip.ua_events import CallEvent, Invited
 from gateway.transports.sockets import LineContext
 from tests.fakes.desk import Desk, TakenCall, open_line
 from tests.fakes.exchange import ABILITIES, Exchange, Side, exchange, sent_to
 from tests.fakes.plain_phone import port_in
-from tests.fakes.sip_agent import AgentAndPeer
+from tests.fakes.sip_agent import ANSWER, OFFER, AgentAndPeer
 from tests.fakes.sip_line import rtp_ports, trunk_url
 from tests.fakes.virtual_loop import virtual_time
 
@@ -407,14 +408,57 @@ def test_only_lines_with_somebody_who_calls_others_for_us_can() -> None:
         assert SipLine.model_validate({"path": "/sip", "auth": "none", **more}).attended_hindrance is None
 
 
-def test_nobody_is_called_by_a_telephone_that_is_connected_to_us() -> None:
+def transfers_of(line: AgentAndPeer) -> Transfers:
     media = MediaSettings(options=MediaOptions(ports=PortRange()), codecs=("PCMU",), ticker=Ticker(), clock=LoopClock())
-    transfers = Transfers(AgentAndPeer().agent, media, LoopClock(), lambda: None)
+    return Transfers(line.agent, media, LoopClock(), lambda: None)
+
+
+def up_with_abilities(line: AgentAndPeer) -> CallKey:
+    """A call that is up, whose peer can do all that is wanted."""
+    line.give(line.request(body=OFFER, extra=ABILITIES))
+    call = line.event(Invited).call
+    line.agent.accept(call, ANSWER, now=line.now)
+    line.give(line.request("ACK", to_tag=line.responses()[-1].to.tag))
+    line.seen.clear()
+    line.take()
+    return call
+
+
+def test_nobody_is_called_by_a_telephone_that_is_connected_to_us() -> None:
+    transfers = transfers_of(AgentAndPeer())
     call = CallKey("phone")
     transfers.add(call, Origin(domain="example.com", address="192.0.2.1", display="", can_consult=False))
     assert transfers.consultation(call, "dtls") is None
     transfers.remove(call)
     assert transfers.consultation(call, None) is None
+
+
+@pytest.mark.parametrize("way", ["refused", "hung up", "given up"])
+@virtual_time
+async def test_nothing_is_left_of_a_call_to_a_target(way: str) -> None:
+    line = AgentAndPeer()
+    transfers, caller = transfers_of(line), up_with_abilities(line)
+    transfers.add(caller, Origin(domain="example.com", address="127.0.0.1", display="", can_consult=True))
+    consultation = transfers.consultation(caller, None)
+    assert consultation is not None
+    reaching = asyncio.create_task(consultation.reach(TARGET))
+    while not (invites := line.requests()):
+        await asyncio.sleep(0)
+    if way == "refused":
+        line.respond(invites[0], 486)
+    elif way == "hung up":
+        line.respond(invites[0], 200, extra=["Contact: <sip:t@192.0.2.9>", *REPLACES], body=OFFER)
+        line.give(line.request("BYE", call_id=invites[0].call_id, to_tag=invites[0].from_.tag, from_tag="callee-tag"))
+    for event in line.seen:
+        if isinstance(event, CallEvent):
+            transfers.take(event)
+    if way == "given up":
+        consultation.give_up()
+    await reaching
+    assert len(transfers) == 2 - (way == "given up")
+    await consultation.close()
+    transfers.remove(caller)
+    assert len(transfers) == 0
 
 
 @pytest.mark.parametrize(

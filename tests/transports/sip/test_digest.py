@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,9 +47,9 @@ def client(password: str = "s3cret", username: str = "bot") -> DigestClient:
     return DigestClient(username, password, lambda: f"cnonce{next(numbers)}")
 
 
-def server(**changes: object) -> DigestServer:
-    settings: dict[str, object] = {"realm": "pbx", "users": {"bot": "s3cret"}, "secret": b"of this process"}
-    return DigestServer(**(settings | changes))  # type: ignore[arg-type]
+def server(**changes: Any) -> DigestServer:
+    settings: dict[str, Any] = {"realm": "pbx", "users": {"bot": "s3cret"}, "secret": b"of this process"}
+    return DigestServer(**(settings | changes))
 
 
 def answer(request: SipRequest, header: str = "Authorization") -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.routes import SocketRoute
 from gateway.transports.sip.message import SipRequest, SipResponse, parse
 from gateway.transports.sip.settings import SipLine
 from gateway.transports.sip.transport import LAST_WORDS_WITHIN, SipTransport
@@ -80,7 +81,8 @@ async def ended_in_mid_call(pause: float) -> tuple[SlowPeer, float]:
     serving = asyncio.create_task(line.serve(desk.offer))
     await asyncio.sleep(0)
     (route,) = line.routes
-    carrying = asyncio.create_task(route.app(SCOPE, peer.receive, peer.send))  # type: ignore[union-attr, arg-type]
+    assert isinstance(route, SocketRoute)
+    carrying = asyncio.ensure_future(route.app(SCOPE, peer.receive, peer.send))
     peer.say("INVITE", body=SDP)
     accepted = await peer.until_accepted()
     peer.say("ACK", to_tag=accepted.to.tag or "")

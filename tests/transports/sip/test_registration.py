@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,9 +36,9 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="asterisk", nonce="n1", opaque="o", 
 class Line:
     """A line with one registration that has just been asked for."""
 
-    def __init__(self, settings: RegistrationSettings = SETTINGS, flow: Flow = WS, **more: object) -> None:
+    def __init__(self, settings: RegistrationSettings = SETTINGS, flow: Flow = WS, **more: Any) -> None:
         credentials = DigestClient("bot", "secret", counting("c"))
-        self.line = AgentAndPeer(flow, registrations=[(settings, credentials)], **more)  # type: ignore[arg-type]
+        self.line = AgentAndPeer(flow, registrations=[(settings, credentials)], **more)
         self.begin(flow)
 
     def begin(self, flow: Flow) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from tests.fakes.sip_agent import OFFER, UDP, WS, AgentAndPeer, counting
 PEER = AgentAndPeer()
 
 
-def request(method: str = "OPTIONS", **fields: object) -> SipRequest:
-    message = parse(PEER.request(method, **fields))  # type: ignore[arg-type]
+def request(method: str = "OPTIONS", **fields: Any) -> SipRequest:
+    message = parse(PEER.request(method, **fields))
     assert isinstance(message, SipRequest)
     return message
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.transports.sip.flow import Flow, invalid_host
+from gateway.transports.sip.flow import Flow, FlowTransport, invalid_host
 from gateway.transports.sip.message import SipRequest
 from gateway.transports.sip.registration import RegistrationSettings
 from gateway.transports.sip.ua_events import (
@@ -302,8 +302,8 @@ def test_the_peers_address(peer: str, address: tuple[str, int]) -> None:
         ("wss", "a1.invalid", "SIP/2.0/WSS a1.invalid", "sip:u@a1.invalid;transport=ws"),
     ],
 )
-def test_what_a_flow_writes(transport: str, local: str, via: str, contact: str) -> None:
-    flow = Flow("x", transport, "192.0.2.9:1", local)  # type: ignore[arg-type]
+def test_what_a_flow_writes(transport: FlowTransport, local: str, via: str, contact: str) -> None:
+    flow = Flow("x", transport, "192.0.2.9:1", local)
     assert str(flow.via("z9hG4bKb")) == f"{via};branch=z9hG4bKb;rport"
     assert str(flow.contact("u")) == contact
     assert flow.reliable is (transport != "udp")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,10 +49,10 @@ class Fuzzed:
         self.consulted: CallKey | None = None
         self.let_in: set[CallKey] = set()
 
-    def ask(self, *, extra: list[str], **fields: object) -> None:
+    def ask(self, *, extra: list[str], **fields: Any) -> None:
         """A request of the peer's, which may name our call."""
         extra = [header.replace("OURS", self.tag or "") for header in extra]
-        self.line.give(self.line.request(extra=extra, **fields))  # type: ignore[arg-type]
+        self.line.give(self.line.request(extra=extra, **fields))
 
     def answer(self, status: int, extra: list[str], body: bytes) -> None:
         """Answer something of the agent's, or again."""
@@ -63,20 +65,20 @@ class Fuzzed:
         agent, now, call = self.line.agent, self.line.now, self.call
         match name:
             case "bye":
-                agent.bye(call, now=now)  # type: ignore[arg-type]
+                agent.bye(call, now=now)
             case "refer":
-                agent.refer(call, parse_uri("sip:c@example.com"), now=now)  # type: ignore[arg-type]
+                agent.refer(call, parse_uri("sip:c@example.com"), now=now)
             case "consult":
-                key = agent.consult(call, parse_uri("sip:c@example.com"), OFFER, now=now)  # type: ignore[arg-type]
+                key = agent.consult(call, parse_uri("sip:c@example.com"), OFFER, now=now)
                 self.consulted = key or self.consulted
             case "join":
                 target = agent.replacing(self.consulted) if self.consulted is not None else None
                 if target is not None:
-                    agent.refer(call, target, now=now)  # type: ignore[arg-type]
+                    agent.refer(call, target, now=now)
             case "take over":
                 self._take_over()
             case "reinvite":
-                agent.reinvite(call, OFFER, now=now)  # type: ignore[arg-type]
+                agent.reinvite(call, OFFER, now=now)
             case "closed":
                 agent.flow_closed(self.line.flow, now)
             case "register":
@@ -102,7 +104,7 @@ class Fuzzed:
         line.agent.unregister("pbx", now=line.now)
         line.wait(1000)
         for call in {event.call for event in line.seen if hasattr(event, "call")} | {self.call}:
-            line.agent.bye(call, now=line.now)  # type: ignore[arg-type]
+            line.agent.bye(call, now=line.now)
         line.wait(1000)
         assert len(line.agent) == 0
         ends = [event for event in line.seen if type(event).__name__ in ("ByeReceived", "Released", "CallLost")]
@@ -140,7 +142,7 @@ course = st.lists(st.one_of(requests, requests, answers, answers, commands, wait
 
 @settings(max_examples=50, deadline=None)
 @given(st.sampled_from([UDP, WS]), course)
-def test_any_course_of_well_formed_messages(flow: Flow, steps: list[dict[str, object]]) -> None:
+def test_any_course_of_well_formed_messages(flow: Flow, steps: list[dict[str, Any]]) -> None:
     fuzzed = Fuzzed(flow)
     for step in steps:
         fields = dict(step)
@@ -148,13 +150,13 @@ def test_any_course_of_well_formed_messages(flow: Flow, steps: list[dict[str, ob
             case "request":
                 if fields["to_tag"] == "ours":
                     fields["to_tag"] = fuzzed.tag
-                fuzzed.ask(**fields)  # type: ignore[arg-type]
+                fuzzed.ask(**fields)
             case "answer":
-                fuzzed.answer(**fields)  # type: ignore[arg-type]
+                fuzzed.answer(**fields)
             case "command":
-                fuzzed.command(**fields)  # type: ignore[arg-type]
+                fuzzed.command(**fields)
             case _:
-                fuzzed.line.wait(**fields)  # type: ignore[arg-type]
+                fuzzed.line.wait(**fields)
     fuzzed.end()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import LocalProtocolError
+from gateway.transports.sip.flow import FlowTransport
 from gateway.transports.sip.ua_events import (
     Acked,
     Answered,
@@ -106,11 +108,11 @@ class Play:
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32), troubles, actions, decisions, st.sampled_from(["udp", "udp", "tcp"]))
 def test_both_sides_agree_in_the_end_and_nothing_is_left(
-    seed: int, trouble: Trouble, todo: list[tuple[float, str, str]], decision: str, transport: str
+    seed: int, trouble: Trouble, todo: list[tuple[float, str, str]], decision: str, transport: FlowTransport
 ) -> None:
     play = Play(Network(random.Random(seed), trouble, transport=transport), decision)
     for when, who, action in todo:
-        play.net.at(when, lambda who=who, action=action: play.act(who, action))  # type: ignore[misc]
+        play.net.at(when, partial(play.act, who, action))
     play.net.run(OVER)
 
     assert len(play.net.of("callee", Invited)) <= 1  # whatever was repeated, it was one call
@@ -135,7 +137,7 @@ def test_both_sides_agree_over_connections_that_break(
     net = Connection(random.Random(seed), slowest)
     play = Play(net, decision)
     for when, who, action in todo:
-        net.at(when, lambda who=who, action=action: play.act(who, action))  # type: ignore[misc]
+        net.at(when, partial(play.act, who, action))
     for when, gap in breaks:
         net.at(when, net.breaks)
         net.at(when + gap, net.comes_back)
@@ -172,8 +174,8 @@ def test_both_offer_at_the_same_moment_and_both_get_their_answer() -> None:
     net = Network(random.Random(3), Trouble())
     caller = net.call()
     net.run(1)
-    callee = net.of("callee", Invited)[0].call  # type: ignore[attr-defined]
-    net.caller.reinvite(caller, OFFER, now=net.now)  # type: ignore[arg-type]
+    callee = net.of("callee", Invited)[0].call
+    net.caller.reinvite(caller, OFFER, now=net.now)
     net.callee.reinvite(callee, ANSWER, now=net.now)
     net.run(20)
     assert not net.of("caller", ReofferRefused, *ENDS)
@@ -185,8 +187,8 @@ def test_both_hang_up_at_the_same_moment() -> None:
     net = Network(random.Random(3), Trouble())
     caller = net.call()
     net.run(1)
-    callee = net.of("callee", Invited)[0].call  # type: ignore[attr-defined]
-    net.caller.bye(caller, now=net.now)  # type: ignore[arg-type]
+    callee = net.of("callee", Invited)[0].call
+    net.caller.bye(caller, now=net.now)
     net.callee.bye(callee, now=net.now)
     net.run(100)
     assert [type(event) for event in net.of("caller", *ENDS)] == [Released]
@@ -198,6 +200,6 @@ def test_an_info_that_is_repeated_is_one_info() -> None:
     net = Network(random.Random(3), Trouble(double=1.0))
     caller = net.call()
     net.run(1)
-    net.caller.info(caller, "application/dtmf-relay", b"Signal=5\r\n", now=net.now)  # type: ignore[arg-type]
+    net.caller.info(caller, "application/dtmf-relay", b"Signal=5\r\n", now=net.now)
     net.run(10)
     assert len(net.of("callee", InfoReceived)) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.transports.sip.digest import DigestClient
@@ -18,8 +20,8 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="r", nonce="n1", qop="auth", algorit
 class OwnCall:
     """A call of ours."""
 
-    def __init__(self, **more: object) -> None:
-        self.line = AgentAndPeer(**more)  # type: ignore[arg-type]
+    def __init__(self, **more: Any) -> None:
+        self.line = AgentAndPeer(**more)
         agent, line = self.line.agent, self.line
         target = parse_uri("sip:carol@example.com")
         self.call = agent.invite(target, OFFER, line.flow, sender=SENDER, headers=[("X-A", "b")], now=line.now)

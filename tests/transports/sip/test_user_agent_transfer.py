@@ -26,7 +26,7 @@ class Transfer:
     def __init__(self) -> None:
         self.line, self.call, self.tag = up()
         self.number = 1
-        self.line.agent.refer(self.call, TARGET, [("X-Why", "because")], now=self.line.now)  # type: ignore[arg-type]
+        self.line.agent.refer(self.call, TARGET, [("X-Why", "because")], now=self.line.now)
         (self.refer,) = self.line.requests()
 
     def notify(self, fragment: str, state: str = "active;expires=60", event: str = "refer") -> int:
@@ -64,7 +64,7 @@ def test_a_transfer_is_followed_to_its_end() -> None:
     assert transfer.line.event(ReferProgressed).status == 180
     assert transfer.notify("SIP/2.0 200 OK\r\n", "terminated;reason=noresource") == 200
     assert transfer.line.event(ReferSucceeded).status == 200
-    transfer.line.agent.bye(transfer.call, now=transfer.line.now)  # type: ignore[arg-type]
+    transfer.line.agent.bye(transfer.call, now=transfer.line.now)
     assert [request.method for request in transfer.line.requests()] == ["BYE"]
 
 
@@ -79,7 +79,7 @@ def test_the_answer_to_the_last_notify_leaves_before_the_bye() -> None:
         "NOTIFY", number=2, to_tag=transfer.tag, extra=extra, body=b"SIP/2.0 200 OK", content_type="message/sipfrag"
     )
     line.agent.receive(notify, line.flow, line.now)
-    line.agent.bye(transfer.call, now=line.now)  # type: ignore[arg-type]  # at once, before anything has left
+    line.agent.bye(transfer.call, now=line.now)  # at once, before anything has left
     response, bye = line.take()
     assert not isinstance(response, SipRequest)
     assert isinstance(bye, SipRequest)
@@ -207,7 +207,7 @@ def test_notifies_are_welcome_for_a_minute_after_the_call() -> None:
     transfer.take_on()
     transfer.notify("SIP/2.0 200 OK")
     transfer.line.event(ReferSucceeded)
-    transfer.line.agent.bye(transfer.call, now=transfer.line.now)  # type: ignore[arg-type]
+    transfer.line.agent.bye(transfer.call, now=transfer.line.now)
     (bye,) = transfer.line.requests()
     transfer.line.respond(bye, 200)
     transfer.line.event(Released)
@@ -232,13 +232,13 @@ def test_a_second_transfer_waits_for_the_first_to_fail() -> None:
     transfer = Transfer()
     transfer.take_on()
     line, call = transfer.line, transfer.call
-    line.agent.refer(call, TARGET, now=line.now)  # type: ignore[arg-type]
+    line.agent.refer(call, TARGET, now=line.now)
     assert line.event(ReferFailed).by == "unknown"
     assert line.requests() == []
     transfer.notify("SIP/2.0 486 Busy", "terminated")
     line.event(ReferFailed)
     line.take()
-    line.agent.refer(call, TARGET, now=line.now)  # type: ignore[arg-type]
+    line.agent.refer(call, TARGET, now=line.now)
     assert [request.method for request in line.requests()] == ["REFER"]
 
 
@@ -267,7 +267,7 @@ def test_our_bye_in_the_midst_of_a_transfer() -> None:
     transfer = Transfer()
     transfer.take_on()
     line = transfer.line
-    line.agent.bye(transfer.call, now=line.now)  # type: ignore[arg-type]
+    line.agent.bye(transfer.call, now=line.now)
     (bye,) = line.requests()
     line.respond(bye, 200)
     assert line.kinds() == ["ReferFailed", "Released"]
@@ -288,7 +288,7 @@ def test_an_attended_transfer_names_the_dialog_to_be_taken_over() -> None:
 
 def test_who_cannot_be_replaced() -> None:
     line, call, _ = up()
-    assert line.agent.replacing(call) is None  # type: ignore[arg-type]
+    assert line.agent.replacing(call) is None
 
 
 def test_a_call_that_is_not_up_cannot_be_transferred() -> None:
