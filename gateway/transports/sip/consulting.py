@@ -124,9 +124,9 @@ class Consultation:
                 self._decide(refusal_of(event.status))
             case ByeReceived():
                 self.is_taken_over = self._is_joining
-                self._ended()
+                self._decide(TransferOutcome(ok=False, cause="failed"))
             case CallLost() | Released():
-                self._ended()
+                self._decide(TransferOutcome(ok=False, cause="failed"))
             case Reoffered():
                 answer_reoffer(self._control, event.call, self._media, event.sdp)
             case Acked(sdp=bytes() as sdp):
@@ -155,10 +155,6 @@ class Consultation:
         """Silence is sent from now on. Without it the caller can be joined all the same."""
         with suppress(PathFailed):
             await self._media.connect()
-
-    def _ended(self) -> None:
-        self._call = None
-        self._decide(TransferOutcome(ok=False, cause="failed"))
 
     def _decide(self, outcome: TransferOutcome | None) -> None:
         if not self._reached.done():

@@ -55,6 +55,10 @@ class Transfers:
         self._origins: dict[CallKey, Origin] = {}
         self._consultations: dict[CallKey, Consultation] = {}
 
+    def __len__(self) -> int:
+        """How much is remembered that will be forgotten."""
+        return len(self._origins) + len(self._consultations)
+
     def add(self, call: CallKey, origin: Origin) -> None:
         """A call that may be transferred."""
         self._origins[call] = origin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -408,9 +408,9 @@ def test_only_lines_with_somebody_who_calls_others_for_us_can() -> None:
         assert SipLine.model_validate({"path": "/sip", "auth": "none", **more}).attended_hindrance is None
 
 
-def transfers_of(line: AgentAndPeer) -> Transfers:
+def transfers_of(line: AgentAndPeer, pump: Callable[[], None] = lambda: None) -> Transfers:
     media = MediaSettings(options=MediaOptions(ports=PortRange()), codecs=("PCMU",), ticker=Ticker(), clock=LoopClock())
-    return Transfers(line.agent, media, LoopClock(), lambda: None)
+    return Transfers(line.agent, media, LoopClock(), pump)
 
 
 def up_with_abilities(line: AgentAndPeer) -> CallKey:
@@ -436,19 +436,19 @@ def test_nobody_is_called_by_a_telephone_that_is_connected_to_us() -> None:
 @pytest.mark.parametrize("way", ["refused", "hung up", "given up"])
 @virtual_time
 async def test_nothing_is_left_of_a_call_to_a_target(way: str) -> None:
-    line = AgentAndPeer()
-    transfers, caller = transfers_of(line), up_with_abilities(line)
+    line, has_called = AgentAndPeer(), asyncio.Event()
+    transfers, caller = transfers_of(line, has_called.set), up_with_abilities(line)
     transfers.add(caller, Origin(domain="example.com", address="127.0.0.1", display="", can_consult=True))
     consultation = transfers.consultation(caller, None)
     assert consultation is not None
     reaching = asyncio.create_task(consultation.reach(TARGET))
-    while not (invites := line.requests()):
-        await asyncio.sleep(0)
+    await asyncio.wait_for(has_called.wait(), 5)
+    (invite,) = line.requests()
     if way == "refused":
-        line.respond(invites[0], 486)
+        line.respond(invite, 486)
     elif way == "hung up":
-        line.respond(invites[0], 200, extra=["Contact: <sip:t@192.0.2.9>", *REPLACES], body=OFFER)
-        line.give(line.request("BYE", call_id=invites[0].call_id, to_tag=invites[0].from_.tag, from_tag="callee-tag"))
+        line.respond(invite, 200, extra=["Contact: <sip:t@192.0.2.9>", *REPLACES], body=OFFER)
+        line.give(line.request("BYE", call_id=invite.call_id, to_tag=invite.from_.tag, from_tag="callee-tag"))
     for event in line.seen:
         if isinstance(event, CallEvent):
             transfers.take(event)
