@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 WITHIN = 600.0
 POLICY = Path("/usr/sbin/policy-rc.d")
+LOCK = Path(tempfile.gettempdir()) / "talkpath-installs"
 QUIET = ("-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300")
 
 
@@ -25,21 +28,29 @@ def install(packages: Sequence[str]) -> None:
     wanted = " ".join(packages)
     if os.geteuid() != 0:
         raise Unavailable(f"this needs root or: apt-get install {wanted}")
-    print(f"installing {wanted}", flush=True)
+    with open(LOCK, "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several of us run side by side, and the policy below is one for all
+        print(f"installing {wanted}", flush=True)
+        said = _install(packages)
+    if said is not None:
+        raise Unavailable(f"apt-get cannot install {wanted}: {said}")
+
+
+def _install(packages: Sequence[str]) -> str | None:
+    """Why it has failed; nothing where it has not."""
     is_ours = not POLICY.exists()
     if is_ours:
         POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
         POLICY.chmod(0o755)
     try:
-        if (said := _apt_get("install", "-y", "--no-install-recommends", *packages)) is not None:
-            # A machine that is new knows no packages, and one that is old knows some that are gone.
-            _apt_get("update")
-            said = _apt_get("install", "-y", "--no-install-recommends", *packages)
+        install = ("install", "-y", "--no-install-recommends", *packages)
+        if _apt_get(*install) is None:
+            return None
+        _apt_get("update")  # a machine that is new knows no packages, and one that is old some that are gone
+        return _apt_get(*install)
     finally:
         if is_ours:
             POLICY.unlink()
-    if said is not None:
-        raise Unavailable(f"apt-get cannot install {wanted}: {said}")
 
 
 def _apt_get(*arguments: str) -> str | None:
@@ -50,5 +61,7 @@ def _apt_get(*arguments: str) -> str | None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WITHIN)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
-    return lines[-1] if done.returncode else None
+    if done.returncode == 0:
+        return None
+    lines = (done.stdout + done.stderr).splitlines()
+    return next((line for line in lines if line.startswith("E:")), "no reason given")

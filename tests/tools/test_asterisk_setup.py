@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tools.asterisk import by_sip
+from tools.asterisk.chroot import remove_incomplete
 from tools.asterisk.pbx import Setup, contexts
+from tools.debian import Unavailable
 
 SETUPS = {"media": Setup(), "sip": by_sip.SETUP}
 
@@ -44,3 +46,14 @@ def test_every_way_to_the_gateway_is_tried() -> None:
     for way in by_sip.WAYS:
         for promise in ("talk", "bot hangs up", "transfer", "transfer refused", "refused number"):
             assert f"sip {way} {promise}" in by_sip.CHECKS
+
+
+def test_what_an_interrupted_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    empty, begun, other = tmp_path / "empty", tmp_path / "begun", tmp_path / "other"
+    for folder in (empty, begun / "debootstrap", other / "letters"):
+        folder.mkdir(parents=True)
+    remove_incomplete(empty)
+    remove_incomplete(begun)
+    with pytest.raises(Unavailable, match="holds something else"):
+        remove_incomplete(other)
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]

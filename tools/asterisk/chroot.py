@@ -36,7 +36,7 @@ def prepare(place: Path) -> Path:
         return place
     if shutil.which("debootstrap") is None:
         install(["debootstrap"])
-    _remove_incomplete(place)
+    remove_incomplete(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     print(f"fetching Debian {SUITE} with Asterisk into {place}, which takes a minute", flush=True)
     # In a mount namespace of its own: what debootstrap mounts goes with it, however it ends.
@@ -49,11 +49,12 @@ def prepare(place: Path) -> Path:
     return place
 
 
-def _remove_incomplete(place: Path) -> None:
+def remove_incomplete(place: Path) -> None:
     """What an interrupted run left; never anything that is not such a file system, or has something mounted."""
     if not place.exists():
         return
     looks_like_one = (place / "debootstrap").is_dir() or (place / "etc" / "debian_version").exists()
+    looks_like_one |= not any(place.iterdir())
     mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
     if not looks_like_one or f" {place}/" in mounts:
         raise Unavailable(f"{place} holds something else or is in use; remove it, or name another place with --place")
