@@ -91,9 +91,7 @@ class Metrics:
             "talkpath_jobs_ended_total", "Attempts at jobs by how they ended.", ["kind", "result"], registry=registry
         )
         self.jobs_left = Gauge("talkpath_jobs_waiting", "Jobs that are not done yet.", ["kind"], registry=registry)
-        self.registered = Gauge(
-            "talkpath_registrations", "Accounts at PBXs by how they stand.", ["line", "state"], registry=registry
-        )
+        self.registered = Gauge("talkpath_registrations", "Accounts at PBXs.", ["line", "state"], registry=registry)
         self.lag = Gauge("talkpath_loop_lag_seconds", "How late the event loop runs its timers.", registry=registry)
 
     def text(self) -> bytes:

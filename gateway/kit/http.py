@@ -190,12 +190,6 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _load_network() -> None:
-    """Import what anyio would import with the first request, in the middle of the first call: 15 ms or more."""
-    import_module("anyio.streams.tls")
-    _ = anyio.connect_tcp  # imported when it is named
-
-
 class HttpClient:
     """The one client of a process, made and closed by `app`.
 
@@ -214,7 +208,8 @@ class HttpClient:
         self._client = client or httpx.AsyncClient(verify=_trusted(), limits=limits, follow_redirects=False)
 
     async def __aenter__(self) -> HttpClient:
-        _load_network()
+        import_module("anyio.streams.tls")  # else with the first request, for 15 ms in the middle of the first call
+        _ = anyio.connect_tcp  # imported when it is named
         return self
 
     async def __aexit__(
