@@ -1,7 +1,7 @@
 """``python -m tools.real_peers [WORD ...]``: calls with every real peer, or those with one of the words in their names.
 
-SIPp, baresip and Kamailio with rtpengine run beside Asterisk, each in a network of its own, and Chromium afterwards,
-which wants the processors for itself. At the end stands which peers ran and how many cases; a peer that is not to be
+Asterisk's calls run beside those of SIPp, baresip and Kamailio with rtpengine, in networks of their own; Chromium's
+follow the latter. At the end stands which peers ran and how many cases; a peer that is not to be
 had fails the run. Needs root. Of Asterisk the calls by SIP are placed; ``--whole`` adds those over media sockets.
 """
 
@@ -52,22 +52,21 @@ class Run:
         return [*silent, *failed, *ended]
 
 
-def runs_of(options: argparse.Namespace) -> tuple[list[Run], list[Run]]:
-    """What runs side by side, and then what runs alone; only what has calls of such names."""
+def lanes_of(options: argparse.Namespace) -> list[list[Run]]:
+    """What runs side by side, and in each of these one after the other; only what has calls of such names."""
     words: list[str] = options.words
     given = [f"--load={options.load}"] if options.load else []
     given += ["--whole"] if options.whole else []
-    side_by_side, alone = [], []
+    first, second = [], []
     peers = [peer for peer, checks in PEERS.items() if any(is_named(name_of(peer, check), words) for check in checks)]
     if peers:
-        side_by_side.append(Run(["tools.peers", *words, *given, *logs(options, "peers")], peers))
-    names = [*chosen(BY_SIP, words), *(chosen(OVER_MEDIA_SOCKETS, words) if options.whole or words else ())]
-    if names:
-        which = words or ([] if options.whole else ["asterisk sip"])
-        side_by_side.append(Run(["tools.asterisk", *which, *logs(options, "asterisk")], ["asterisk"]))
+        first.append(Run(["tools.peers", *words, *given, *logs(options, "peers")], peers))
     if is_named("chromium", words):
-        alone.append(Run(["tools.browser", *logs(options, "chromium", "--keep")], ["chromium"]))
-    return side_by_side, alone
+        first.append(Run(["tools.browser", *logs(options, "chromium", "--keep")], ["chromium"]))
+    if chosen(BY_SIP, words) or (chosen(OVER_MEDIA_SOCKETS, words) and words):
+        which = words or ([] if options.whole else ["asterisk sip"])
+        second.append(Run(["tools.asterisk", *which, *logs(options, "asterisk")], ["asterisk"]))
+    return [lane for lane in (first, second) if lane]
 
 
 def logs(options: argparse.Namespace, name: str, option: str = "--logs") -> list[str]:
@@ -96,13 +95,11 @@ async def carry_out(run: Run) -> None:
             await process.wait()
 
 
-async def carry_out_all(side_by_side: Sequence[Run], alone: Sequence[Run]) -> int:
+async def carry_out_all(lanes: Sequence[Sequence[Run]]) -> int:
     async with asyncio.TaskGroup() as tasks:
-        for run in side_by_side:
-            tasks.create_task(carry_out(run))
-    for run in alone:
-        await carry_out(run)
-    runs = [*side_by_side, *alone]
+        for lane in lanes:
+            tasks.create_task(_one_by_one(lane))
+    runs = [run for lane in lanes for run in lane]
     faults = [fault for run in runs for fault in run.faults()]
     told = {peer: found for run in runs for peer, found in run.told.items()}
     ran = "; ".join(f"{found['version']}: {found['good']} of {found['all']}" for found in told.values())
@@ -112,6 +109,11 @@ async def carry_out_all(side_by_side: Sequence[Run], alone: Sequence[Run]) -> in
     return 1 if faults else 0
 
 
+async def _one_by_one(runs: Sequence[Run]) -> None:
+    for run in runs:
+        await carry_out(run)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.real_peers", description=__doc__)
     parser.add_argument("words", nargs="*", metavar="WORD", help="such as kamailio, asterisk, chromium, hold, refer")
@@ -119,10 +121,10 @@ def main() -> int:
     parser.add_argument("--load", help="of SIPp: calls a second, and how many: 200x1600")
     parser.add_argument("--whole", action="store_true", help="the long calls too, and Asterisk's media sockets")
     options = parser.parse_args()
-    side_by_side, alone = runs_of(options)
-    if not side_by_side and not alone:
+    lanes = lanes_of(options)
+    if not lanes:
         parser.error(f"no call has a name with {' or '.join(options.words)}")
-    return asyncio.run(carry_out_all(side_by_side, alone))
+    return asyncio.run(carry_out_all(lanes))
 
 
 if __name__ == "__main__":
