@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway.caller.api import CallFailed
+from gateway.caller.script import client_for
 from gateway.cli import app
+from tests.fakes.certificates import shared, tls_settings
 from tests.fakes.office import NUMBER, TWILIO_TOKEN
+from tests.fakes.sip_line import rtp_ports
 from tests.fakes.talkr_office import open_office
 
 PUBLIC = "https://voice.example.com/gw"
@@ -68,3 +72,25 @@ async def test_a_refusal_of_the_trunk_is_told(tmp_path: Path) -> None:
         result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
     assert result.exit_code == 1
     assert "refuses the call with status 404" in str(result.exception) + result.output
+
+
+@pytest.mark.asyncio
+async def test_a_line_of_tls_and_srtp_is_called_by_who_believes_it_and_encrypts(tmp_path: Path) -> None:
+    rtp = {"host": "127.0.0.1", "ports": rtp_ports(), "encryption": "required"}
+    trunk = {"listen": "tls:127.0.0.1:0", "tls": tls_settings(), "rtp": rtp}
+    async with open_office(tmp_path, trunk=trunk) as office:
+        api = ["--api", f"http://{office.address}", "--silence", "0.3"]
+        for too_little in ("--srtp", "--insecure"):
+            code, told = await call(office.trunk, *api, too_little)
+            assert code == 1, told
+        code, report = await call(office.trunk, *api, "--srtp", "--cafile", str(shared()[0].file))
+        assert code == 0, report
+        async with asyncio.timeout(10):
+            await office.ended(1)
+    assert [record["line"] for record in office.records] == ["trunk"]
+
+
+def test_what_cannot_be_encrypted_is_not_called() -> None:
+    for transport in ("twilio", "asterisk"):
+        with pytest.raises(CallFailed, match="know no SRTP"):
+            client_for(transport, encrypts=True)
