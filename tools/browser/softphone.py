@@ -20,9 +20,8 @@ from tools.browser.sound import EAR, RATE, Samples, closeness, from_first_sound,
 
 NUMBER, OTHER, UNKNOWN = "+441632960000", "+441632960001", "+4989123456"
 OPUS, PCMU = "/sip", "/sip-pcmu"
-LIKE = 0.9
 CLOSE = {OPUS: 0.9, PCMU: 0.99}
-"""How much what Chromium has decoded must be like what was said: see `likeness` and `closeness`."""
+"""How close to what was said it must be what Chromium has decoded."""
 GREETING = 5.0
 """Seconds of the greeting that are compared."""
 HELD = 50.0
@@ -261,7 +260,6 @@ class Softphone:
         alike, close = likeness(heard, said), closeness(heard, said)
         self.figures[f"greeting by {path.strip('/')}, 1 is the same"] = f"{close:.4f}, its loudness {alike:.3f}"
         assert close >= CLOSE[path], f"what was heard is not what was said: {close:.4f}, {alike:.3f}"
-        assert alike >= LIKE, f"what was heard is not what was said: {close:.4f}, {alike:.3f}"
 
     async def picture(self, name: str) -> None:
         for size, (width, height) in SIZES.items():

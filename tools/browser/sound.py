@@ -139,7 +139,7 @@ def loudness(samples: Samples) -> Samples:
 def likeness(heard: Samples, said: Samples) -> float:
     """How much the course of the loudness is alike, at the shift that fits best: 1 is the same.
 
-    Sample by sample they are not, because a browser's jitter buffer stretches and squeezes what it plays.
+    A gap that a busy machine leaves moves all behind it, and costs much: this is told, and `closeness` is what counts.
     """
     ours, best = loudness(said), 0.0
     for begin in range(0, STEP, STEP // SHIFTS):
@@ -154,8 +154,8 @@ def likeness(heard: Samples, said: Samples) -> float:
 def closeness(heard: Samples, said: Samples) -> float:
     """How exactly half seconds of what was said are heard, sample by sample: the median of their correlations.
 
-    Each is looked for where it may be; those that the jitter buffer has stretched, as at the beginning of a call, are
-    the worse half.
+    A browser's jitter buffer stretches and squeezes what it plays, so each is looked for where it may be; those that it
+    has stretched, as at the beginning of a call, are the worse half.
     """
     begun, found = int(np.argmax(np.abs(heard) > LOUD)), []
     for start in range(0, len(said) - PIECE, PIECE):
