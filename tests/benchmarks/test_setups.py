@@ -19,7 +19,7 @@ from tests.fakes.sip_line import rtp_ports
 from tests.fakes.virtual_loop import virtual_time
 
 AUDIO = 9  # that nobody reads
-NOTHING = Remains(memory=50.0, objects=Counter({"gateway.Call": 2}), tasks=3, files=9, cpu=1.0)
+NOTHING = Remains(memory=50.0, objects=Counter({"gateway.Call": 2}), tasks=3, files=9, blocks=700, cpu=1.0)
 
 
 @virtual_time

@@ -94,12 +94,19 @@ def usable_candidates(lines: Sequence[str], components: Sequence[int]) -> list[C
 
 
 class Certificate(RTCCertificate):
-    """With suites for peers that have RSA certificates."""
+    """With suites for peers that have RSA certificates, and one context for all calls: it has nothing of any of them.
+
+    Nothing is kept by which a later handshake could leave out to prove a certificate.
+    """
+
+    _context: SSL.Context | None = None
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
-        context = super()._create_ssl_context(srtp_profiles)
-        context.set_cipher_list(CIPHERS)
-        return context
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+            self._context.set_cipher_list(CIPHERS)
+            self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        return self._context
 
 
 class Agent(Connection):
