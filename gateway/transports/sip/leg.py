@@ -17,15 +17,13 @@ from gateway.events import CallInfo, HoldChanged, LegClosed
 from gateway.interfaces import HangupReason, TransferOutcome, TransferTarget
 from gateway.transports.media.call_media import CallMedia
 from gateway.transports.media.leg import MakeMedia, MediaLeg
-from gateway.transports.media.offered import Security
 from gateway.transports.media.path import PathFailed
 from gateway.transports.media.sdp import SdpError
 from gateway.transports.media.session import MediaSession
-from gateway.transports.sip.consulting import JOINED_WITHIN, Consultation
 from gateway.transports.sip.flow import CallKey
 from gateway.transports.sip.info_digits import digit_of
-from gateway.transports.sip.refer_target import failure_of
 from gateway.transports.sip.reoffering import Reofferings, answer_reoffer
+from gateway.transports.sip.sending_on import SendingOn, Transferring
 from gateway.transports.sip.ua_events import (
     Acked,
     ByeReceived,
@@ -66,18 +64,6 @@ class CallControl(Reofferings, Protocol):
     def bye(self, call: CallKey, reason: HangupReason) -> None: ...
 
 
-class Transferring(Protocol):
-    """Who sends a leg's caller elsewhere; `transfers.Transfers` does."""
-
-    def refer(self, call: CallKey, target: TransferTarget) -> bool:
-        """False where the target is none."""
-        ...
-
-    def consultation(self, call: CallKey, security: Security | None) -> Consultation | None:
-        """A call to a target, not yet begun; None where that cannot be."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
     """What a call came with."""
@@ -101,14 +87,12 @@ class SipLeg(MediaLeg):
         super().__init__(info, make_media, offered.sdp, clock, can_signal=True)
         self._offered = offered
         self._control = control
-        self._transfers = transfers
+        self._sending_on = SendingOn(transfers)
         self._description: bytes | None = None  # ours, once it was told
         self._has_accepted = False
         self._acked: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._accepted_at = 0.0
         self._acked_at: float | None = None
-        self._referred: asyncio.Future[TransferOutcome] | None = None
-        self._consultation: Consultation | None = None
         self._tone: asyncio.Task[None] | None = None
         self._is_held = False
         self._coming: CallKey | None = None  # that is to take the place of ours
@@ -160,39 +144,7 @@ class SipLeg(MediaLeg):
     async def transfer(self, target: TransferTarget) -> TransferOutcome:
         if self.is_closed:
             return TransferOutcome(ok=False, cause="gone")
-        self._referred = asyncio.get_running_loop().create_future()
-        try:
-            if target.mode == "attended":
-                return await self._transfer_attended(target, self._referred)
-            if not self._transfers.refer(self._offered.call, target):
-                return TransferOutcome(ok=False, cause="no_target")
-            async with asyncio.timeout(target.ring):
-                return await self._referred
-        except TimeoutError:
-            return TransferOutcome(ok=False, cause="no_answer")
-        finally:
-            self._referred = None
-
-    async def _transfer_attended(
-        self, target: TransferTarget, referred: asyncio.Future[TransferOutcome]
-    ) -> TransferOutcome:
-        """Call the target first, and send the caller into that call. He is ours until the target has answered."""
-        consultation = self._transfers.consultation(self._offered.call, self.media.security)
-        if consultation is None:
-            return TransferOutcome(ok=False, cause="unsupported")
-        self._consultation = consultation
-        try:
-            async with asyncio.timeout(target.ring + JOINED_WITHIN):
-                if (failure := await consultation.reach(target)) is not None:
-                    return failure
-                if not consultation.join():
-                    return TransferOutcome(ok=False, cause="unsupported")
-                return await referred
-        except TimeoutError:
-            return TransferOutcome(ok=consultation.is_taken_over, cause="" if consultation.is_taken_over else "failed")
-        finally:
-            self._consultation = None
-            await consultation.close()
+        return await self._sending_on.send(self._offered.call, target, self.media.security)
 
     async def hang_up(self, reason: HangupReason) -> None:
         await self._stop_tone()
@@ -224,9 +176,7 @@ class SipLeg(MediaLeg):
         await self._go_on_with(offered, media, description)
 
     async def _go_on_with(self, offered: Offered, media: CallMedia, description: bytes) -> None:
-        if self._consultation is not None:
-            self._consultation.give_up()
-        self._transferred(TransferOutcome(ok=False, cause="gone"))
+        self._sending_on.give_up()
         before, self._offered, self._description = self._offered.call, offered, description
         self._acked = asyncio.get_running_loop().create_future()
         media.take_over()
@@ -268,10 +218,8 @@ class SipLeg(MediaLeg):
             case InfoReceived():
                 if (digit := digit_of(event.content_type, event.body)) is not None:
                     self.pressed(digit, "info")
-            case ReferSucceeded():
-                self._transferred(TransferOutcome(ok=True, sip_code=event.status))
-            case ReferFailed():
-                self._transferred(self._failure(event))
+            case ReferSucceeded() | ReferFailed():
+                self._sending_on.take(event)
             case _:
                 pass  # progress, and what is about calls that we make
 
@@ -279,9 +227,7 @@ class SipLeg(MediaLeg):
         super().end(closed)
         if not self._acked.done():
             self._acked.set_result(None)
-        if self._consultation is not None:
-            self._consultation.give_up()
-        self._transferred(TransferOutcome(ok=False, cause="gone"))
+        self._sending_on.give_up()
 
     def broken(self) -> None:
         self._let_go("failure")
@@ -316,16 +262,6 @@ class SipLeg(MediaLeg):
         if self.media.is_held is not self._is_held:
             self._is_held = self.media.is_held
             self.mailbox.post(HoldChanged(held=self._is_held))
-
-    def _failure(self, failed: ReferFailed) -> TransferOutcome:
-        """What a transfer came to that nobody has said to be done; it is, where the target's side has let go of us."""
-        if failed.status is None and self._consultation is not None and self._consultation.is_taken_over:
-            return TransferOutcome(ok=True)
-        return failure_of(failed)
-
-    def _transferred(self, outcome: TransferOutcome) -> None:
-        if self._referred is not None and not self._referred.done():
-            self._referred.set_result(outcome)
 
     # --- parts -----------------------------------------------------------------------------------------------------
     async def _described(self) -> bytes:

@@ -12,6 +12,7 @@ from gateway.transports.media.offered import Security
 from gateway.transports.sip.consulting import Consultation
 from gateway.transports.sip.flow import CallKey
 from gateway.transports.sip.refer_target import refer_headers, refer_uri
+from gateway.transports.sip.sending_on import UNSUPPORTED
 from gateway.transports.sip.ua_events import CallEvent
 from gateway.transports.sip.user_agent import UserAgent
 
@@ -19,7 +20,6 @@ NORMAL = "Q.850;cause=16"
 MAX_DISPLAY = 64
 SLACK = 5.0
 """Seconds by which the core gives a target up later than who has asked for him."""
-UNSUPPORTED = TransferOutcome(ok=False, cause="unsupported")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
