@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from tests.fakes.certificates import shared, tls_settings
 from tests.fakes.desk import Desk, TakenCall, open_line
 from tests.fakes.page import token_for
 from tests.fakes.page_caller import PageCaller, PageConnection
+from tests.fakes.registrar import DOMAIN, PbxCaller
 from tests.fakes.sip_line import rtp_ports, trunk_url
 
 TICK = 0.02
@@ -125,6 +127,34 @@ async def _close_media(line: CallerLine) -> None:
     await (connection._media if isinstance(connection, SipConnection) else connection._peer).close()
 
 
+def account() -> Kind:
+    """At a PBX at which we have registered over WebSocket, with WebRTC."""
+    listeners: dict[Transport, socket.socket] = {}
+
+    def transport() -> Transport:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        registration = {
+            "registrar": f"ws://127.0.0.1:{listener.getsockname()[1]}/ws",
+            "aor": f"sip:talkpath@{DOMAIN}",
+        }
+        rtp = {"host": "127.0.0.1", "ports": rtp_ports()}
+        made = SipTransport("line", SipLine.model_validate({"registrations": [registration], "rtp": rtp}), context())
+        listeners[made] = listener
+        return made
+
+    return Kind(
+        transport,
+        lambda transport: PbxCaller(listeners.pop(transport)),
+        auth=None,
+        custom="X-Bot",
+        has_buffer=False,
+        can_transfer=True,
+        can_send_digits=True,
+        close_media=_close_media,
+    )
+
+
 def browser() -> Kind:
     """A page: requests by HTTP, and WebRTC."""
     line = BrowserLine.model_validate({"media": {"host": "127.0.0.1", "ports": rtp_ports()}})
@@ -155,6 +185,7 @@ KINDS = {
     "sip-tcp-rtp": sip("tcp"),
     "sip-tls-srtp": sip("tls"),
     "sip-ws-webrtc": sip(),
+    "sip-account-webrtc": account(),
     "browser": browser(),
 }
 BUFFERED = {name: kind for name, kind in KINDS.items() if kind.has_buffer}
