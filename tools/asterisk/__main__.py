@@ -18,7 +18,7 @@ from pathlib import Path
 
 from audio.wav import write_wav
 from tools import fetch_recordings
-from tools.asterisk import attended, by_sip, tls
+from tools.asterisk import by_sip, tls, transfers
 from tools.asterisk.bench import LINE_CODECS, Bench, LineCodec, Place, learn_greeting, reception
 from tools.asterisk.calls import CHECKS, Check
 from tools.asterisk.chroot import default_place, prepare
@@ -92,7 +92,7 @@ async def _call_all(root: Path, folder: Path, names: list[str]) -> int:
     good: list[bool] = []
     if checks := chosen(CHECKS, names):
         good += await _over_media_sockets(root, folder, checks)
-    if checks := chosen({**by_sip.CHECKS, **attended.CHECKS}, names):
+    if checks := chosen({**by_sip.CHECKS, **transfers.CHECKS}, names):
         good += await _by_sip(root, folder, checks)
     print(f"asterisk: {sum(good)} of {len(good)} cases as promised (asterisk {_version(folder)})")
     return 0 if good and all(good) else 1

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from tools.asterisk.bench import (
     MAX_DRIFT,
-    POLL,
     RESAMPLED,
     SAME,
     Bench,
@@ -268,33 +267,6 @@ async def keys_by_info(bench: Bench) -> str:
     return await talk(bench, "bot-info")
 
 
-async def transfer_rings_out(bench: Bench) -> str:
-    """Nobody answers: Asterisk's dialplan sends the caller to the bot again, as a new call."""
-    bench.reception.is_deaf = True
-    try:
-        async with bench.call("bot", "600") as call:
-            await call.answered()
-            seen = await call.hears("Hello, this is Acme.")
-            await bench.house.transfer(seen["call_id"], "100")
-            await another_call(call, seen["call_id"])
-            first = await bench.house.record(seen["call_id"])
-            await call.hears("Hello, this is Acme.")
-            await goes_on(call)
-            second = await call.record()
-    finally:
-        bench.reception.is_deaf = False
-    return f"the first call recorded as {first['result']}, the second as {second['result']}: {heard(second)}"
-
-
-async def another_call(call: Call, before: str) -> None:
-    """Wait until the same caller has another call than the one before."""
-    async with asyncio.timeout(25):
-        while True:
-            if (await call.bench.house.call_from(call.caller))["call_id"] != before:
-                return
-            await asyncio.sleep(POLL)
-
-
 async def wrong_password(bench: Bench) -> str:
     return await to_people(bench, "bot-stranger", "600", "CHANUNAVAIL, cause 21")
 
@@ -384,7 +356,6 @@ CHECKS: dict[str, Check] = {
         for check in (
             alaw,
             keys_by_info,
-            transfer_rings_out,
             wrong_password,
             stranger,
             full,

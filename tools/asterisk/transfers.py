@@ -1,15 +1,42 @@
-"""Attended transfers by Asterisk: the gateway calls the colleague first, by the way by which the caller has come."""
+"""Transfers by Asterisk that take more than REFER: nobody answers, or the gateway calls the colleague first."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
 
-from tools.asterisk.bench import Bench, heard
+from tools.asterisk.bench import POLL, Bench, Call, heard
 from tools.asterisk.by_sip import WAYS, goes_on, transfer
 from tools.asterisk.calls import Check
 
 ATTENDED = "603"  # whose callers are transferred so
+
+
+async def transfer_rings_out(bench: Bench) -> str:
+    """Nobody answers: Asterisk's dialplan sends the caller to the bot again, as a new call."""
+    bench.reception.is_deaf = True
+    try:
+        async with bench.call("bot", "600") as call:
+            await call.answered()
+            seen = await call.hears("Hello, this is Acme.")
+            await bench.house.transfer(seen["call_id"], "100")
+            await another_call(call, seen["call_id"])
+            first = await bench.house.record(seen["call_id"])
+            await call.hears("Hello, this is Acme.")
+            await goes_on(call)
+            second = await call.record()
+    finally:
+        bench.reception.is_deaf = False
+    return f"the first call recorded as {first['result']}, the second as {second['result']}: {heard(second)}"
+
+
+async def another_call(call: Call, before: str) -> None:
+    """Wait until the same caller has another call than the one before."""
+    async with asyncio.timeout(25):
+        while True:
+            if (await call.bench.house.call_from(call.caller))["call_id"] != before:
+                return
+            await asyncio.sleep(POLL)
 
 
 async def transfer_attended(bench: Bench, way: str) -> str:
@@ -50,7 +77,10 @@ async def _attended_in_vain(bench: Bench, way: str, target: str, cause: str) -> 
 
 
 CHECKS: dict[str, Check] = {
-    f"sip {way} {check.__name__.replace('_', ' ')}": partial(check, way=way)
-    for way in ("account", "webrtc", "trunk")
-    for check in (transfer_attended, transfer_attended_refused, transfer_attended_unanswered)
+    "sip transfer rings out": transfer_rings_out,
+    **{
+        f"sip {way} {check.__name__.replace('_', ' ')}": partial(check, way=way)
+        for way in ("account", "webrtc", "trunk")
+        for check in (transfer_attended, transfer_attended_refused, transfer_attended_unanswered)
+    },
 }
