@@ -65,9 +65,10 @@ class Timer:
         return self._owner is not None
 
     def cancel(self) -> None:
-        """Forget it; harmless when it has run, or was cancelled before."""
+        """Forget it, and whom it was for; harmless when it has run, or was cancelled before."""
         owner, self._owner = self._owner, None
         if owner is not None:
+            self.action = _nothing
             owner.dropped()
 
     def take(self) -> bool:
@@ -110,11 +111,19 @@ class Timers:
             timer = heapq.heappop(self._heap)
             if timer.take():
                 timer.action(now)
+        self._compact()
 
     def dropped(self) -> None:
         """A timer was cancelled: it stays in the heap until it would have run, or until there are too many."""
         self._cancelled += 1
+        self._compact()
+
+    def _compact(self) -> None:
         if self._cancelled > COMPACT_FROM and self._cancelled * 2 > len(self._heap):
             self._heap = [timer for timer in self._heap if timer.is_waiting]
             heapq.heapify(self._heap)
             self._cancelled = 0
+
+
+def _nothing(now: float) -> None:
+    """What is left to be done of a timer that was cancelled."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 from gateway.transports.sip.message import Headers, SipResponse
 from gateway.transports.sip.retrying import Backoff, retry_after
-from gateway.transports.sip.timers import Timers, Timing
+from gateway.transports.sip.timers import COMPACT_FROM, Timers, Timing
 
 
 def test_they_run_in_order_and_only_when_due() -> None:
@@ -34,6 +36,32 @@ def test_one_may_cancel_another_and_start_new_ones() -> None:
     assert ran == ["third"]
     assert len(timers) == 0
     assert timers.next_timeout() is None
+
+
+class Someone:
+    """Whose timer it is."""
+
+    def act(self, now: float) -> None: ...
+
+
+def test_a_cancelled_one_keeps_nobody_alive() -> None:
+    timers, someone = Timers(), Someone()
+    left = weakref.ref(someone)
+    timers.start(1.0, lambda _: None)
+    timer = timers.start(180.0, someone.act)
+    timer.cancel()
+    del someone
+    assert left() is None
+
+
+def test_cancelled_ones_do_not_outlast_those_that_ran() -> None:
+    timers = Timers()
+    for at in range(2 * COMPACT_FROM):
+        timers.start(float(at), lambda _: None)
+        timers.start(500.0, lambda _: None).cancel()
+    assert len(timers._heap) > 3 * COMPACT_FROM
+    timers.run(400.0)
+    assert timers._heap == []
 
 
 def test_cancelled_ones_do_not_pile_up() -> None:
