@@ -50,6 +50,9 @@ class DriftingClock(LoopClock):
 
     drift: float
 
+    def __post_init__(self) -> None:
+        super().__init__()
+
     def now(self) -> float:
         return super().now() * (1 + self.drift)
 
