@@ -1,8 +1,9 @@
 """Ten thousand calls set up by SIP over UDP and ended again, in two waves: what does the first leave behind, and does
 the second leave more?
 
-A wave ends when everything that RFC 3261 has a server remember of a call is forgotten: 32 s after its last call. The
-line has its own sockets for the audio of each call; its bot says nothing.
+Both are looked at when the timers of RFC 3261, which last 32 s, have passed since their last call; that an INVITE was
+there is remembered for as long again, lest one that comes late makes a call, and is the same for both. The line has its
+own sockets for the audio of each call; its bot says nothing.
 
 python -m benchmarks setups; BENCH_SETUPS says how many calls.
 """
