@@ -75,11 +75,15 @@ SETUP = Setup(
         "extensions.conf": [
             ("bot-trunk", "bot-info", "@talkpath-trunk", "@talkpath-info"),
             ("bot-digest", "bot-stranger", "@talkpath-digest", "@talkpath-stranger"),
+            ("bot-tls", "bot-beside", "@talkpath-tls", "@talkpath-beside"),
+            ("bot-tls", "bot-short", "@talkpath-tls", "@talkpath-short"),
         ],
         "pjsip.conf": [
             ("talkpath-trunk", "talkpath-info", "dtmf_mode = rfc4733", "dtmf_mode = info"),
             ("talkpath-digest", "talkpath-stranger", "= talkpath-trunk-auth", "= talkpath-stranger-auth"),
             ("talkpath-trunk-auth", "talkpath-stranger-auth", "change-me-too", "a-wrong-one"),
+            ("talkpath-tls", "talkpath-beside", "= sdes ", "= sdes\nmedia_encryption_optimistic = yes ;"),
+            ("talkpath-tls", "talkpath-short", "= sdes ", "= sdes\nsrtp_tag_32 = yes ;"),
         ],
     },
     modules=(
@@ -263,6 +267,15 @@ async def alaw(bench: Bench) -> str:
     return await talk(bench, "trunk", "alaw")
 
 
+async def keys_beside_plain_audio(bench: Bench) -> str:
+    """RTP/AVP with a=crypto (RFC 8643)."""
+    return await talk(bench, "bot-beside")
+
+
+async def short_authentication_tag(bench: Bench) -> str:
+    return await talk(bench, "bot-short")
+
+
 async def keys_by_info(bench: Bench) -> str:
     return await talk(bench, "bot-info")
 
@@ -356,6 +369,8 @@ CHECKS: dict[str, Check] = {
         for check in (
             alaw,
             keys_by_info,
+            keys_beside_plain_audio,
+            short_authentication_tag,
             wrong_password,
             stranger,
             full,
