@@ -42,14 +42,17 @@ class Reception:
             if ahead > _LEAP:
                 self._base += ahead - 1  # nobody lost those
             self._highest += ahead
-        if packet.timestamp == self._timestamp and self._transit is not None:
+        before, timestamp, clock_rate = self._transit, packet.timestamp, self._clock_rate
+        if timestamp == self._timestamp and before is not None:
             return  # as packets of one telephone event: they were not made when their timestamp says
-        transit = now * self._clock_rate - packet.timestamp
-        if self._transit is not None and packet.payload_type == self._payload_type:
-            change = abs(transit - self._transit)
-            if change < self._clock_rate:  # a clock that begins anew, or a wrap, is no jitter
+        self._timestamp = timestamp
+        self._transit = transit = now * clock_rate - timestamp
+        if packet.payload_type != self._payload_type:
+            self._payload_type = packet.payload_type
+        elif before is not None:
+            change = abs(transit - before)
+            if change < clock_rate:  # a clock that begins anew, or a wrap, is no jitter
                 self._jitter += (change - self._jitter) / 16
-        self._transit, self._timestamp, self._payload_type = transit, packet.timestamp, packet.payload_type
 
     def change_clock(self, clock_rate: int) -> None:
         """The timestamps have another clock from now on, as with another codec."""
