@@ -64,6 +64,9 @@ async def serving(app: Any, connections: Connections) -> AsyncIterator[str]:
     finally:
         server.force_exit = True
         connections.abort_all()
+        for connection in server.server_state.connections:
+            if hasattr(connection, "close_sent"):  # a WebSocket that is closing would be closed once more, which raises
+                connection.close_sent = True
         await server.shutdown(sockets=[listener])
 
 
