@@ -46,7 +46,6 @@ def send_on(session: Session, target: str | None, *, wants_feedback: bool = Fals
     transfer = Transfer(
         transfer_id=f"forward-{number}",
         target=target,
-        mode="attended" if wants_feedback else "auto",
         feedback=True,
     )
     pending = Pending(transfer_id=transfer.transfer_id, wants_feedback=wants_feedback, is_last=is_last)

@@ -217,7 +217,8 @@ async def test_u11_ul20_ul36_a_forward_that_fails_with_feedback_comes_back_to_th
     forward = event("forward_group", {"group": "support", "on_failure": "feedback"}, context={"state": "asked"})
     async with userlike_call(forward, says("They are busy."), says("Yes?"), groups={"support": "200"}) as call:
         (transfer,) = of(Transfer, await call.start())
-        assert (transfer.target, transfer.mode) == ("200", "attended")
+        assert (transfer.target, transfer.feedback) == ("200", True)
+        assert transfer.mode == "auto"  # the number's `transfer.kind` decides; a blind one tells how it ended, too
         back = await call.send(TransferResult(turn=1, transfer_id=transfer.transfer_id, ok=False, cause="busy"))
         assert call.bot.packets[1] == {"name": "forward_failed", "payload": {}}
         assert call.bot.bodies[1]["info"]["cid"] == CID
