@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -25,10 +26,12 @@ class LoopClock:
     It keeps to the loop in which it is asked first: looking for the running one takes a system call each time.
     """
 
+    _time: Callable[[], float] | None = None
+
     def now(self) -> float:
-        time = asyncio.get_running_loop().time
-        self.now = time  # type: ignore[method-assign]  # from now on without a detour: it is asked for every packet
-        return time()
+        if self._time is None:
+            self._time = asyncio.get_running_loop().time
+        return self._time()
 
     def wall(self) -> datetime.datetime:
         return datetime.datetime.now(datetime.UTC)
