@@ -14,9 +14,9 @@ from rich.console import Console
 from benchmarks import media, run, setups
 
 SECTIONS = {
-    "gateway": "the whole gateway with a stubbed bot and vendors, by media WebSocket (about 5 minutes)",
+    "gateway": "the whole gateway with a stubbed bot and vendors, by media WebSocket (2 to 5 minutes)",
     "media": "SIP and WebRTC: transport and media alone (90 s)",
-    "setups": "10,000 calls set up by SIP and ended (2 minutes)",
+    "setups": "10,000 calls set up by SIP and ended (125 s)",
 }
 
 

@@ -214,7 +214,7 @@ def _cost(budgets: Budgets, found: Figures, few: Figures, echo: Figures) -> None
 
 
 _BOUND = {
-    "rtp": "a third in the kernel, a tenth in the loop; the rest is Python, per packet",
+    "rtp": "two fifths in the kernel and the loop; the rest is Python, per packet",
     "webrtc": "as plain, and SRTP: two calls to libsrtp, and what sorts the packets before it",
     "opus": "libopus, 48 kHz to 16 kHz and back",
 }
