@@ -15,7 +15,7 @@ from benchmarks import media, run, setups
 
 SECTIONS = {
     "gateway": "the whole gateway with a stubbed bot and vendors, by media WebSocket (2 to 5 minutes)",
-    "media": "SIP and WebRTC: transport and media alone (90 s)",
+    "media": "SIP and WebRTC: transport and media alone (70 s)",
     "setups": "10,000 calls set up by SIP and ended (125 s)",
 }
 

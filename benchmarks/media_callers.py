@@ -80,7 +80,7 @@ class Callers:
         codec = live_codec(name)
         self.clock_rate = codec.clock_rate
         self._ticks = round(codec.clock_rate * PTIME)
-        self._payload = codec.encode(voice(codec)[: codec.format.size(PTIME)])
+        self._payload = codec.encode(voice(codec.format)[: codec.format.size(PTIME)])
 
     async def connect(self, told: list[Any], tell: Callable[[list[Any]], Awaitable[None]]) -> None:
         """Reach the measured process' calls. What it told is what we connect to; it is told where we are."""

@@ -14,12 +14,13 @@ import os
 import resource
 import sys
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
 
 import uvloop
 
 from audio.codecs.choice import live_codec
-from audio.codecs.live import Codec
+from audio.format import AudioFormat
 from audio.frame import Frame
 from gateway.collecting import collect_seldom
 from gateway.events import AudioReceived, LegClosed
@@ -54,7 +55,7 @@ class Call:
         codec = live_codec(name)
         self.mailbox = Mailbox()
         self.heard = 0
-        self._speech = voice(codec)
+        self._speech = voice(codec.format)
         self.media = MediaSession(
             path,
             MediaTerms(codec=codec, payload_type=payload_type, event_type=101),
@@ -93,10 +94,10 @@ class Mirror(Call):
                 await self.media.send_audio(Frame(event.frame.data, event.frame.format))
 
 
-def voice(codec: Codec) -> bytes:
-    """0.2 s that no codec finds easy: a message as a playout makes them."""
-    size = codec.format.size(0.2)
-    return bytes((i * 7 + i // 251) % 254 for i in range(size))
+@cache
+def voice(audio_format: AudioFormat) -> bytes:
+    """0.2 s that no codec finds easy: a message as a playout makes them. The same object for all calls."""
+    return bytes((i * 7 + i // 251) % 254 for i in range(audio_format.size(0.2)))
 
 
 async def serve(kind: str, calls: int, mirrors: int) -> None:
