@@ -128,7 +128,7 @@ class Resampler:
         available = np.concatenate((self._waiting, samples), dtype=np.float32)
         blocks = (len(available) - self._filter.history) // self._filter.down
         used = blocks * self._filter.down
-        self._waiting = available[used:]
+        self._waiting = available[used:].copy()  # not the whole piece, for the sake of its end
         return pcm_of(self._filter.apply(available[: used + self._filter.history])) if blocks else b""
 
 
