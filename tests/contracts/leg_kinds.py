@@ -37,11 +37,11 @@ from gateway.transports.sip.transport import SipTransport
 from gateway.transports.sockets import LineContext
 from gateway.transports.twilio.settings import TwilioLine
 from gateway.transports.twilio.transport import TwilioTransport
+from tests.fakes.calling_pbx import DOMAIN, PbxCaller
 from tests.fakes.certificates import shared, tls_settings
 from tests.fakes.desk import Desk, TakenCall, open_line
 from tests.fakes.page import token_for
 from tests.fakes.page_caller import PageCaller, PageConnection
-from tests.fakes.registrar import DOMAIN, PbxCaller
 from tests.fakes.sip_line import rtp_ports, trunk_url
 
 TICK = 0.02

@@ -1,139 +1,134 @@
-"""A PBX at which the gateway registers over WebSocket (RFC 7118), and which calls it there, with WebRTC."""
+"""A PBX at which a line registers over WebSocket, and which then calls it."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Mapping
-from contextlib import suppress
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from gateway.caller.connection import Connection, LineClosed, WebSocketConnection
-from gateway.caller.line import CallerLine
-from gateway.caller.peer import CallerAuth, Message
-from gateway.caller.sip_inbox import Inbox, WebSocketPart
-from gateway.caller.sip_peer import SipPeer, token
-from gateway.caller.sip_sockets import SipConnection, _WebRtcMedia
-from gateway.clock import LoopClock
-from gateway.transports.media.described import LocalMedia
-from gateway.transports.media.ports import MediaOptions, PortRange
-from gateway.transports.media.webrtc import WebRtcPath
-from gateway.transports.sip.flow import Flow
-from gateway.transports.sip.message import SipRequest, parse, response_to
+from gateway.transports.sip.digest import DigestServer
+from gateway.transports.sip.message import SipRequest, SipResponse, parse, response_to
 from gateway.transports.sip.uri import SipUri
 
-DOMAIN = "pbx.example.com"
-LOOPBACK = "127.0.0.1"
-ANSWERED_WITHIN = 60.0
+WITHIN = 5.0
+SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 8\r\n"
 
 
-class Account(WebSocketConnection):
-    """A connection on which the gateway registers, now and again; what else comes is its calls'."""
+class FakeRegistrar:
+    """Answers REGISTER, and keeps what else comes.
 
-    async def recv(self) -> Message:
-        while (registered := _register_in(message := await super().recv())) is not None:
-            await self.send(_granted(registered))
-        return message
-
-    async def registered(self) -> None:
-        """Wait for the first REGISTER."""
-        first = _register_in(await super().recv())
-        assert first is not None, "the first message was no REGISTER"
-        await self.send(_granted(first))
-
-
-class Registrar:
-    """Takes registrations of one account, on a socket that listens already; the first connection carries the call."""
-
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener
-        self.account: asyncio.Future[Account] = asyncio.get_running_loop().create_future()
-
-    async def open(self) -> None:
-        self._server = await serve(
-            self._serve, sock=self._listener, subprotocols=[Subprotocol("sip")], compression=None, ping_interval=None
-        )
-
-    async def close(self) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, connection: ServerConnection) -> None:
-        account = Account(connection)
-        with suppress(LineClosed):
-            await account.registered()
-            if not self.account.done():
-                self.account.set_result(account)
-                await connection.wait_closed()
-            while True:
-                await account.recv()
-
-
-class PbxConnection(SipConnection):
-    """A `Connection` that ends with the PBX itself."""
-
-    registrar: Registrar
-
-    async def close(self, code: int | None = None, reason: str = "") -> None:
-        await super().close(code, reason)
-        await self.registrar.close()
-
-
-class PbxCaller:
-    """Places calls to the account, once it is registered.
+    Attributes:
+        refuse_with: Status for every REGISTER; None: who knows the password is registered.
+        registers: Those that came, with their connections.
+        requests, responses: What else came.
+        connections: In the order in which they came.
+        sockets: By account, once it is registered.
 
     Args:
-        listener: Where the gateway's line finds its registrar.
+        user: Whose password it knows; None: it asks nobody.
     """
 
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener
+    def __init__(self, user: str | None = None, password: str = "", expires: int = 300) -> None:
+        self.refuse_with: int | None = None
+        self.registers: list[SipRequest] = []
+        self.requests: list[SipRequest] = []
+        self.responses: list[SipResponse] = []
+        self.expires = expires
+        self.connections: list[ServerConnection] = []
+        self.sockets: dict[str, ServerConnection] = {}
+        self._guard = DigestServer("pbx", {user: password}, b"r" * 16) if user else None
+        self._came = asyncio.Event()
+        self._numbers = itertools.count(1)
+        self.url = ""
 
-    def connect(
-        self,
-        url: str,
-        *,
-        caller: str = "",
-        called: str = "",
-        custom: Mapping[str, str] | None = None,
-        auth: CallerAuth | None = None,
-    ) -> CallerLine:
-        """See `CallerClient.connect`; there is one way to the gateway, which it has opened itself."""
-        peer = SipPeer(SipUri("sip", called, None, DOMAIN, None), caller=caller, custom=custom)
+    async def take(self, socket: ServerConnection) -> None:
+        self.connections.append(socket)
+        self._came.set()
+        try:
+            async for data in socket:
+                message = parse(data.encode() if isinstance(data, str) else data, is_framed=True)
+                if isinstance(message, SipRequest) and message.method == "REGISTER":
+                    await self._register(message, socket)
+                elif isinstance(message, SipRequest):
+                    self.requests.append(message)
+                    if message.method != "ACK":
+                        await self.send(socket, response_to(message, 200, to_tag="pbx"))
+                else:
+                    self.responses.append(message)
+                self._came.set()
+        except ConnectionClosed:
+            pass
 
-        async def open_it() -> Connection:
-            connection = await _to_account(Registrar(self._listener))
-            peer.placed_by(connection.flow, connection.local, connection.aim)
-            return connection
+    async def _register(self, request: SipRequest, socket: ServerConnection) -> None:
+        self.registers.append(request)
+        await self.send(socket, self._answer(request, socket))
 
-        return CallerLine(peer, open_it, background=True, answered_within=ANSWERED_WITHIN)
+    def _answer(self, request: SipRequest, socket: ServerConnection) -> SipResponse:
+        if self.refuse_with is not None:
+            return response_to(request, self.refuse_with, to_tag="pbx")
+        if self._guard is not None:
+            now = asyncio.get_running_loop().time()
+            verdict = self._guard.check(request, now, peer="gateway")
+            if verdict.username is None:
+                return self._guard.refuse(request, verdict, now, peer="gateway", to_tag="pbx")
+        self.sockets[request.to.uri.user or ""] = socket
+        answer = response_to(request, 200, to_tag="pbx")
+        asked = int(request.headers.get("Expires") or 0)
+        answer.headers.add("Contact", str(request.contacts[0].with_param("expires", str(min(asked, self.expires)))))
+        return answer
+
+    async def send(self, socket: ServerConnection, message: SipRequest | SipResponse) -> None:
+        await socket.send(message.to_bytes().decode())
+
+    async def call(self, account: str, *, uri: str = "", to: str = "", extra: Sequence[str] = ()) -> None:
+        """Invite an account to a call.
+
+        Args:
+            uri, to: User parts where they are not the account's.
+        """
+        contact = next(it.contacts[0].uri for it in reversed(self.registers) if it.to.uri.user == account)
+        target = SipUri("sip", uri or account, None, contact.host, contact.port, contact.params)
+        number = f"{self.url.rpartition(':')[2].removesuffix('/ws')}-{next(self._numbers)}"
+        lines = [
+            f"INVITE {target} SIP/2.0",
+            f"Via: SIP/2.0/WS pbx.invalid;branch=z9hG4bKpbx{number}",
+            "Max-Forwards: 70",
+            "From: <sip:alice@pbx>;tag=alice",
+            f"To: <sip:{to or account}@pbx>",
+            f"Call-ID: call-{number}",
+            "CSeq: 1 INVITE",
+            "Contact: <sip:alice@pbx.invalid;transport=ws>",
+            *extra,
+            "Content-Type: application/sdp",
+            f"Content-Length: {len(SDP)}",
+        ]
+        await self.sockets[account].send("\r\n".join(lines) + "\r\n\r\n" + SDP)
+
+    async def until(self, number: int, of: Sequence[object], within: float = WITHIN) -> None:
+        """Wait until that many have come."""
+        async with asyncio.timeout(within):
+            while len(of) < number:
+                self._came.clear()
+                await self._came.wait()
 
 
-async def _to_account(registrar: Registrar) -> PbxConnection:
-    await registrar.open()
-    account, inbox = await registrar.account, Inbox()
-    path = WebRtcPath(MediaOptions(ports=PortRange(), addresses=(LOOPBACK,)), now=LoopClock().wall(), controlling=True)
-    media = _WebRtcMedia(inbox, path, LocalMedia.of(await path.open()))
-    flow = Flow(f"pbx {token()}", "ws", account.remote_address, f"{LOOPBACK}:5060")
-    connection = PbxConnection(inbox, WebSocketPart(inbox, account), media, flow)
-    connection.registrar = registrar
-    return connection
-
-
-def _register_in(message: Message) -> SipRequest | None:
-    data = message if isinstance(message, bytes) else message.encode()
-    if not data.startswith(b"REGISTER "):
-        return None
-    request = parse(data)
-    assert isinstance(request, SipRequest)
-    return request
-
-
-def _granted(request: SipRequest) -> str:
-    response = response_to(request, 200, to_tag=token())
-    for contact in request.headers.all("Contact"):
-        response.headers.add("Contact", contact)
-    response.headers.add("Expires", request.headers.get("Expires") or "300")
-    return response.to_bytes().decode()
+@asynccontextmanager
+async def registrar(user: str | None = None, password: str = "", expires: int = 300) -> AsyncIterator[FakeRegistrar]:
+    """One that is up for the block."""
+    made = FakeRegistrar(user, password, expires)
+    async with serve(
+        made.take,
+        "127.0.0.1",
+        0,
+        subprotocols=[Subprotocol("sip")],
+        ping_interval=None,
+        compression=None,
+        close_timeout=1,
+    ) as server:
+        made.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
+        yield made
