@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 
 from gateway.interfaces import Transport
 from gateway.transports.sip.transport import SipTransport
@@ -18,7 +19,8 @@ async def trunk_url(transport: Transport) -> str:
 
 
 def rtp_ports() -> str:
-    """A range of ports that no other process of the same test run uses."""
+    """A range of ports that no other process of the same test run uses, and those of another one hardly."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20000 + 500 * (worker % 24)
+    run = zlib.crc32(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())).encode())
+    first = 20000 + 500 * ((run + worker) % 24)
     return f"{first}-{first + 499}"
