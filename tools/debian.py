@@ -1,10 +1,15 @@
-"""Debian packages that real peers come from, installed where they are missing."""
+"""Debian packages that real peers come from, installed where they are missing.
+
+``python -m tools.debian PACKAGE ...`` does it by hand, as root. Only the standard library is used, because this may run
+before anything else is there.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,3 +70,22 @@ def _apt_get(*arguments: str) -> str | None:
         return None
     lines = (done.stdout + done.stderr).splitlines()
     return next((line for line in lines if line.startswith("E:")), "no reason given")
+
+
+def is_installed(package: str) -> bool:
+    told = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", package], capture_output=True, text=True, timeout=60)
+    return told.returncode == 0 and told.stdout.endswith(" installed")
+
+
+def main(packages: Sequence[str]) -> int:
+    try:
+        if missing := [package for package in packages if not is_installed(package)]:
+            install(missing)
+    except (OSError, Unavailable) as error:
+        print(f"talkpath: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
