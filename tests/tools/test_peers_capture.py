@@ -63,3 +63,14 @@ def test_delay_that_grows_is_seen() -> None:
 def test_packages_of_missing_peers() -> None:
     assert packages_of(["sipp"]) == ["sip-tester"]
     assert packages_of(["kamailio"]) == ["kamailio", "kamailio-websocket-modules", "kamailio-utils-modules"]
+
+
+def test_one_callers_audio_is_found_among_others() -> None:
+    ours, theirs = Talk("ulaw", source=7).silence(0.2).press("1").silence(0.1), Talk("ulaw", source=8).silence(0.4)
+    both = _heard([*ours.sent, *theirs.sent])
+    found = both.audio_of(7)
+    assert found.sources == {7}
+    assert found.payload_types == {0}
+    assert len(found.taken) == sum(not one.is_event for one in ours.sent)
+    assert found.lateness == pytest.approx(0, abs=1e-6)
+    assert both.audio_of(9).lateness == 0.0

@@ -92,6 +92,7 @@ class Caller:
         self.number = f"+44207946{place:04}"
         self.sip_port = FIRST_SIP_PORT + place
         self.media_port = FIRST_MEDIA_PORT + 4 * place
+        self.source = 0x7A1C0000 + place
 
     @property
     def folder(self) -> Path:
@@ -101,7 +102,7 @@ class Caller:
         return self.folder / f"{self.place:03}.{kind}"
 
     def talk(self) -> Talk:
-        return Talk(self.codec, source=0x7A1C0000 + self.place)
+        return Talk(self.codec, source=self.source)
 
     def plays(self, sent: Talk | Iterable[Sent], name: str = "talk") -> Path:
         """The pcap file for `scenario.play`."""
@@ -157,6 +158,10 @@ class Caller:
         if found.taken:
             write_wav(self.file("heard.wav"), found.pcm(), 8000)
         return found
+
+    def lateness(self, gateway_ports: range) -> float:
+        """The longest that SIPp was behind its own file, in seconds, by the audio that it sent."""
+        return self.bench.capture.heard_within(gateway_ports).audio_of(self.source).lateness
 
     def hears(self, text: str) -> str:
         """Check that a prompt's sound is in what came to the caller; how well, in words."""

@@ -124,6 +124,11 @@ class Heard:
     def payload_types(self) -> set[int]:
         return {one.data[1] & 0x7F for one in self.taken}
 
+    def audio_of(self, source: int) -> Heard:
+        """The audio of one SSRC, without telephone events."""
+        kept = [one for one in self.taken if struct.unpack_from("!I", one.data, 8)[0] == source]
+        return Heard([one for one in kept if one.data[1] & 0x7F in ENCODINGS])
+
     def pcm(self) -> bytes:
         """All audio of one SSRC, each packet where its time stamp puts it, gaps as silence; 16 bits at 8 kHz."""
         audio = [one.data for one in self.taken if one.data[1] & 0x7F in ENCODINGS]

@@ -25,6 +25,9 @@ SAME_DELAY = 0.02
 SAME_ANSWER = 0.2
 """Seconds by which the time to an answer may differ between the beginning and the end of a call."""
 GATEWAY_PORTS = range(21000, 22000)
+TRIES = 3
+HELD_UP = 0.06
+"""Seconds by which a caller may be late himself."""
 
 
 def lost_slots(track: bytes, speech: bytes) -> tuple[int, float, float]:
@@ -50,8 +53,22 @@ def lost_slots(track: bytes, speech: bytes) -> tuple[int, float, float]:
 
 
 async def _loss(bench: Bench, share: float, seed: int) -> str:
-    """A code is keyed in and a speech is held; no more is lost than the network loses, and nothing comes later."""
-    caller = bench.caller()
+    """A code is keyed in and a speech is held; no more is lost than the network loses, and nothing comes later.
+
+    A busy machine holds SIPp up as well. What comes in a burst then is more than a network does that loses packets.
+    """
+    for _ in range(TRIES - 1):
+        caller = bench.caller()
+        try:
+            return await _talk_with_loss(bench, caller, share, seed)
+        except AssertionError as error:
+            if (late := caller.lateness(GATEWAY_PORTS)) < HELD_UP:
+                raise
+            print(f"     loss: SIPp was {1000 * late:.0f} ms late itself, so once more; {error}", flush=True)
+    return await _talk_with_loss(bench, bench.caller(), share, seed)
+
+
+async def _talk_with_loss(bench: Bench, caller: Caller, share: float, seed: int) -> str:
     speech = b"".join(recording(name) for name in SPEECH)
     talk = asks_for_code(caller.talk()).press(CODE).silence(ANSWERED_IN)
     began = len(talk.sent)
