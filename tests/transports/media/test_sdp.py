@@ -59,8 +59,10 @@ def test_a_description_is_written_in_the_order_of_the_rfc() -> None:
     )
 
 
-def test_a_line_end_in_a_value_is_refused() -> None:
-    media = Media(kind="audio", port=1, protocol="RTP/AVP", formats=["0"], attributes=[("mid", "0\r\na=evil")])
+@pytest.mark.parametrize("line_end", ["\r\n", "\r", "\n"])
+def test_a_line_end_in_a_value_is_refused(line_end: str) -> None:
+    attributes = [("mid", f"0{line_end}a=evil")]
+    media = Media(kind="audio", port=1, protocol="RTP/AVP", formats=["0"], attributes=attributes)
     with pytest.raises(LocalProtocolError, match="line end"):
         SessionDescription(origin=Origin(session_id="1", version="1"), media=[media]).to_wire()
 

@@ -68,6 +68,22 @@ def test_headers_are_found_whatever_their_spelling() -> None:
     assert len(headers) == 4
 
 
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [
+        *(("a", "Accept-Contact"), ("b", "Referred-By"), ("c", "Content-Type"), ("d", "Request-Disposition")),
+        *(("e", "Content-Encoding"), ("f", "From"), ("i", "Call-ID"), ("j", "Reject-Contact"), ("k", "Supported")),
+        *(("l", "Content-Length"), ("m", "Contact"), ("n", "Identity-Info"), ("o", "Event"), ("r", "Refer-To")),
+        *(("s", "Subject"), ("t", "To"), ("u", "Allow-Events"), ("v", "Via"), ("x", "Session-Expires")),
+        ("y", "Identity"),
+    ],
+)
+def test_a_short_name_means_the_long_one(short: str, name: str) -> None:
+    for spelling in (short, short.upper()):
+        assert Headers([(spelling, "1")]).get(name) == "1"
+        assert Headers([(name, "1")]).get(spelling) == "1"
+
+
 def test_a_header_that_is_no_list_keeps_its_commas() -> None:
     challenge = 'Digest realm="a, b", nonce="1", qop="auth,auth-int"'
     headers = Headers([("WWW-Authenticate", challenge), ("Date", "Sat, 21 Nov 2026 13:00:00 GMT")])
@@ -290,6 +306,8 @@ def test_a_request_that_says_where_it_came_from_is_answered(change: tuple[bytes,
         captured("asterisk_401").replace(b" 401 ", b" 099 "),
         captured("asterisk_401").replace(b"\r\nCall-ID", b"\r\nVia: SIP/2.0/UDP h\r\nCall-ID"),
         captured("asterisk_401").replace(b"SIP/2.0 401", b"SIP/2.1 401"),
+        options().replace(b"OPTIONS ", b"OPT@IONS ", 1),
+        options().replace(b" SIP/2.0\r\n", b" HTTP/1.1\r\n", 1),
     ],
 )
 def test_what_cannot_be_answered_is_dropped(data: bytes) -> None:

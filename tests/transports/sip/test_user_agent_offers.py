@@ -222,6 +222,16 @@ def test_our_offer_refused_leaves_all_as_it_was() -> None:
     assert line.ask("INFO", number=2, to_tag=tag).status == 200
 
 
+def test_who_answers_our_offer_may_have_moved() -> None:
+    line, call, _ = up()
+    line.agent.reinvite(call, OFFER, now=line.now)
+    line.respond(only(line), 200, body=ANSWER, extra=["Contact: <sip:alice@192.0.2.98>"])
+    line.event(Reanswered)
+    line.take()
+    line.agent.bye(call, now=line.now)
+    assert str(only(line).uri) == "sip:alice@192.0.2.98"
+
+
 @pytest.mark.parametrize("status", [481, 408])
 def test_our_offer_may_find_nobody(status: int) -> None:
     line, call, _ = up()
